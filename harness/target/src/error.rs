@@ -1,0 +1,134 @@
+//! What can go wrong while servers are found, started, carved up and reached.
+//!
+//! Variants are named by what was attempted; the cause is the source and is not repeated in the text. Hints are apart
+//! from errors ([`Error::hint`]) so that one place decides how both are printed.
+
+use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
+
+use bulkhead_model::Service;
+
+/// Any cause that a client library or the system gives.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A server that is not on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Missing {
+    /// Which service it would play.
+    pub service: Service,
+    /// What was looked for and where, a lower-case fragment.
+    pub looked: String,
+}
+
+/// A failed attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Servers are missing. Nothing was started.
+    #[error("{}", missing_text(.0))]
+    Missing(Vec<Missing>),
+    /// Something on disk could not be made, read or removed.
+    #[error("could not {doing} `{}`", path.display())]
+    Disk {
+        /// A verb: `create`, `copy`.
+        doing: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A server's process could not be started.
+    #[error("{service}: could not start `{}`", program.display())]
+    Spawn {
+        /// Which service.
+        service: Service,
+        /// Which program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A server's process ended while it was expected to get ready or to serve.
+    #[error("{service}: the server ended by itself ({status}){}", log_text(.log))]
+    Exited {
+        /// Which service.
+        service: Service,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// A server ran but never answered.
+    #[error("{service}: not ready after {waited:.1?}; last answer: {last}{}", log_text(.log))]
+    NotReady {
+        /// Which service.
+        service: Service,
+        /// How long it was given.
+        waited: Duration,
+        /// What the last attempt met.
+        last: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// A ready server refused something that a slice or a client needs.
+    #[error("{service}: could not {doing}")]
+    Serve {
+        /// Which service.
+        service: Service,
+        /// What was tried, naming tenant and slice: "create database `enginedb` for `engine`".
+        doing: String,
+        /// Why.
+        source: Cause,
+    },
+    /// The certificates could not be made.
+    #[error("could not make the throw-away certificates")]
+    Certificates(#[source] rcgen::Error),
+    /// The keeper could not be started or reached, or broke off.
+    #[error("keeper: could not {doing}")]
+    Keeper {
+        /// What was tried.
+        doing: String,
+        /// Why.
+        source: Cause,
+    },
+    /// The keeper answered that something went wrong over there; the text is its whole chain.
+    #[error("{0}")]
+    Reported(String),
+}
+
+impl Error {
+    /// Wraps an I/O error with the path it was about.
+    pub fn disk(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { doing, path, source }
+    }
+
+    /// Wraps a client's error with what was tried.
+    pub fn serve<E: Into<Cause>>(service: Service, doing: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let doing = doing.into();
+        move |source| Self::Serve { service, doing, source: source.into() }
+    }
+
+    /// What to do next, when there is something better than reading the log.
+    pub fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// The error and all its causes on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn missing_text(missing: &[Missing]) -> String {
+    let lines: Vec<_> = missing.iter().map(|m| format!("{}: {}", m.service, m.looked)).collect();
+    format!("servers are missing\n  {}", lines.join("\n  "))
+}
+
+fn log_text(log: &[String]) -> String {
+    if log.is_empty() { String::from("; its log is empty") } else { format!("; its log ends:\n  {}", log.join("\n  ")) }
+}

@@ -1,0 +1,5 @@
+//! stub
+pub mod janitor;
+use std::process::ExitCode;
+/// stub
+pub fn main() -> ExitCode { todo!() }

@@ -1,0 +1,27 @@
+//! Where the services are: stand-ins that are started here (`native`), containers (`docker`, later) or the real ones
+//! (`env`, later), all behind one [`Session`] that hands out slices and the connections to them.
+//!
+//! Only this room starts or signals a process, and only processes that it started itself. It never knows which
+//! scenario runs, what is checked or how results are shown.
+//!
+//! Start reading at [`Session::open`]; then `keeper` for who owns the servers and how they end, `services` for how
+//! each one is started and carved into slices, `clients` for how a tenant connects.
+
+pub mod access;
+pub mod backends;
+pub mod clients;
+mod error;
+pub mod keeper;
+mod process;
+mod ready;
+pub mod services;
+mod session;
+pub mod spec;
+mod tls;
+
+pub use access::TenantAccess;
+pub use error::{Error, Missing};
+pub use process::{Child, ChildSpec};
+pub use session::Session;
+pub use spec::{S3Kind, TargetSpec};
+pub use tls::{Authority, Identity};

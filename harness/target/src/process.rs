@@ -1,0 +1,178 @@
+//! Child processes that never outlive their parent.
+//!
+//! Three things see to it: the kernel signals the child when its parent dies (`PR_SET_PDEATHSIG`, set after any change
+//! of user because that change clears it), every child carries the run's id in `BULKHEAD_RUN` and works below the
+//! run's folder, so that the janitor can find strays, and [`Child::stop`] waits until the process is really gone.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use bulkhead_model::Service;
+use nix::{sys::signal::Signal, unistd::Pid};
+
+use crate::Error;
+
+/// The variable that marks every process of a run.
+pub const RUN_VARIABLE: &str = "BULKHEAD_RUN";
+
+/// How much of a log's end is read for its last lines, in bytes.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+/// What to start. The environment is exactly `env` plus `PATH`, `LANG`, `HOME`, `TMPDIR` and the run's mark.
+#[derive(Debug)]
+pub struct ChildSpec {
+    /// The service that the process plays.
+    pub service: Service,
+    /// The run's id.
+    pub run: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its variables.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working folder, below the run's folder.
+    pub dir: PathBuf,
+    /// Where standard output and error go, appended.
+    pub log: PathBuf,
+    /// User and group to become, when not our own.
+    pub user: Option<(u32, u32)>,
+    /// What the kernel sends the process when its parent dies: a signal upon which it ends at once.
+    pub death_signal: Signal,
+    /// Whether standard input and output are pipes for the parent (a control channel) instead of null and the log.
+    pub piped: bool,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Child {
+    service: Service,
+    inner: tokio::process::Child,
+    pid: Pid,
+    log: PathBuf,
+}
+
+impl ChildSpec {
+    /// Starts it.
+    ///
+    /// Must be called on a thread that lives as long as the parent process: the kernel's death signal follows the
+    /// thread, not the process.
+    ///
+    /// # Errors
+    /// When the log cannot be opened or the program cannot be started.
+    pub fn spawn(self) -> Result<Child, Error> {
+        let log = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&self.log);
+        let log = log.map_err(Error::disk("open", &self.log))?;
+        let errors = log.try_clone().map_err(Error::disk("open", &self.log))?;
+
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.args).env_clear().env(RUN_VARIABLE, &self.run);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
+        command.env("LANG", "C.UTF-8").env("HOME", &self.dir).env("TMPDIR", &self.dir);
+        command.envs(self.env).current_dir(&self.dir).kill_on_drop(true).stderr(errors);
+        if self.piped {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        } else {
+            command.stdin(Stdio::null()).stdout(log);
+        }
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        let death_signal = self.death_signal;
+        let parent = nix::unistd::getpid();
+        let prepare = move || {
+            nix::sys::prctl::set_pdeathsig(death_signal)?;
+            // The parent may have died between fork and the line above: then no signal will ever come.
+            if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe)) }
+        };
+        #[expect(unsafe_code, reason = "the closure makes two system calls, both async-signal-safe, and allocates nothing")]
+        unsafe {
+            command.pre_exec(prepare);
+        }
+        let failed = |source| Error::Spawn { service: self.service, program: self.program.clone(), source };
+        let inner = command.spawn().map_err(failed)?;
+        let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+        let pid = pid.ok_or_else(|| failed(io::Error::other("the process ended before it could be watched")))?;
+        Ok(Child { service: self.service, inner, pid, log: self.log })
+    }
+}
+
+impl Child {
+    /// The process id.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.inner.try_wait()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.inner.wait().await
+    }
+
+    /// Its pipes, once, when it was started with `piped`.
+    pub fn pipes(&mut self) -> Option<(tokio::process::ChildStdin, tokio::process::ChildStdout)> {
+        self.inner.stdin.take().zip(self.inner.stdout.take())
+    }
+
+    /// Sends a signal. Harmless after the end: the process is not reaped before [`Child::wait`] says so.
+    pub fn signal(&self, signal: Signal) {
+        if self.inner.id().is_some() {
+            // It can only fail when the process is gone, which is what whoever signals is about to find out.
+            let _gone = nix::sys::signal::kill(self.pid, signal);
+        }
+    }
+
+    /// Asks it to end with `signal`, gives it `grace`, then kills it; returns when it is gone.
+    pub async fn stop(&mut self, signal: Signal, grace: Duration) {
+        self.signal(signal);
+        // A paused process sees no signal but SIGKILL until it goes on.
+        self.signal(Signal::SIGCONT);
+        if tokio::time::timeout(grace, self.inner.wait()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            let _status = self.inner.wait().await;
+        }
+    }
+
+    /// The last `lines` lines of its log.
+    pub fn log_tail(&self, lines: usize) -> Vec<String> {
+        tail(&self.log, lines)
+    }
+
+    /// The error for its having ended by itself.
+    pub fn ended(&self, status: ExitStatus) -> Error {
+        Error::Exited { service: self.service, status, log: self.log_tail(20) }
+    }
+}
+
+/// The last `lines` lines of a file; nothing when it cannot be read.
+pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<_> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
+}

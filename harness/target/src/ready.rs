@@ -1,0 +1,51 @@
+//! Waiting for a server: a condition polled often with a generous cap, that notices at once when the server is gone.
+
+use std::{future::Future, time::Duration};
+
+use bulkhead_model::Service;
+use tokio::time::Instant;
+
+use crate::{Child, Error};
+
+/// Pause between two attempts.
+const POLL: Duration = Duration::from_millis(5);
+
+/// One attempt's bound, so that a server which accepts and never answers is asked again.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Polls `attempt` until it gives a value; `Err` is its reason for not yet.
+///
+/// # Errors
+/// [`Error::Exited`] as soon as the process ends, [`Error::NotReady`] with the last reason after `deadline`.
+pub(crate) async fn until<T, F, A>(
+    service: Service,
+    child: &mut Child,
+    deadline: Duration,
+    mut attempt: A,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, String>>,
+    A: FnMut() -> F,
+{
+    let start = Instant::now();
+    loop {
+        let left = deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
+        let last = tokio::select! {
+            status = child.wait() => {
+                return Err(match status {
+                    Ok(status) => child.ended(status),
+                    Err(source) => Error::Serve { service, doing: "watch the server".into(), source: source.into() },
+                });
+            }
+            tried = tokio::time::timeout(left, attempt()) => match tried {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(reason)) => reason,
+                Err(_) => String::from("it accepted and did not answer"),
+            },
+        };
+        if start.elapsed() >= deadline {
+            return Err(Error::NotReady { service, waited: start.elapsed(), last, log: child.log_tail(20) });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,96 @@
+//! The four services: how each is found, started and carved into slices. A folder a service, a line in [`ALL`].
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport};
+
+use crate::{Authority, Error, Missing, TargetSpec};
+
+pub mod postgres;
+pub mod rabbitmq;
+pub mod redis;
+pub mod s3;
+
+/// Every stand-in, in [`Service::ALL`]'s order.
+pub const ALL: [&dyn StandIn; 4] = [&postgres::Postgres, &redis::Redis, &rabbitmq::Rabbitmq, &s3::S3];
+
+/// How one service is started here. Stateless: what it finds and starts are values of their own.
+#[async_trait]
+pub trait StandIn: Sync {
+    /// Which service it plays.
+    fn service(&self) -> Service;
+
+    /// Looks for the server on this machine. Starts nothing and writes nothing.
+    ///
+    /// # Errors
+    /// What was looked for and where, when it is not there.
+    fn find(&self, spec: &TargetSpec) -> Result<(), Missing>;
+
+    /// Starts the server and waits until it serves.
+    ///
+    /// # Errors
+    /// Always with the end of the server's log when the server had one.
+    async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error>;
+}
+
+/// A server that serves.
+#[async_trait]
+pub trait Running: Send {
+    /// Which service, which product and version, and how long it took.
+    fn report(&self) -> ServerReport;
+
+    /// Makes the slices of these tenants, all or none: databases and roles, users and permissions, buckets and keys.
+    ///
+    /// The tenants come from one topology, so containers that several of them name are made once. Names are as in
+    /// the slices, exactly. Every call makes fresh passwords.
+    ///
+    /// # Errors
+    /// What was refused, naming tenant and slice.
+    async fn provision(&mut self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Vec<Access>, Error>;
+
+    /// Removes what [`Running::provision`] made for these tenants, contents included.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error>;
+
+    /// How the process ended, if it has.
+    fn exited(&mut self) -> Option<Error>;
+
+    /// The last lines of the server's log.
+    fn log_tail(&self, lines: usize) -> Vec<String>;
+
+    /// Ends the server at once, its data being thrown away, and returns when every process of it is gone.
+    async fn stop(&mut self);
+}
+
+/// A tenant's connection to one service, in the order of the tenants given to [`Running::provision`].
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// To PostgreSQL.
+    Postgres(bulkhead_model::url::PostgresUrl),
+    /// To Redis.
+    Redis(bulkhead_model::url::RedisUrl),
+    /// To RabbitMQ.
+    Rabbitmq(bulkhead_model::url::AmqpUrl),
+    /// To S3.
+    S3(bulkhead_model::url::S3Access),
+}
+
+/// Where a server may work.
+#[derive(Clone)]
+pub struct Place {
+    /// The run's id, which marks every process and path.
+    pub run: String,
+    /// The server's own folder, empty, mode 0700, owned by us.
+    pub dir: PathBuf,
+    /// Signs its certificate.
+    pub authority: Arc<Authority>,
+    /// The authority's certificate where clients read it; it outlives the server's own folder.
+    pub ca: PathBuf,
+    /// From start to ready.
+    pub deadline: Duration,
+    /// A port to use instead of one that the kernel picks. Tests use it to take the port first.
+    pub port: Option<u16>,
+}

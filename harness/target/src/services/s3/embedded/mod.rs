@@ -1,0 +1,4 @@
+//! stub
+use std::process::ExitCode;
+/// stub
+pub fn main() -> ExitCode { todo!() }

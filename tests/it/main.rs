@@ -1,0 +1,7 @@
+//! The end-to-end suite: one binary, a module a subject.
+//!
+//! Everything here runs on real servers. A test gets them from [`support`], which installs what is missing when
+//! `BULKHEAD_INSTALL=1` and says in one message how to install it otherwise.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
