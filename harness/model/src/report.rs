@@ -64,6 +64,9 @@ pub struct CaseReport {
     pub faults: Vec<String>,
     /// What was judged.
     pub invariants: Vec<InvariantReport>,
+    /// For a case that did not pass, the likely cause and how to close it, when the rows name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likely: Option<String>,
     /// The one line that runs this case again.
     pub repro: String,
     /// For a case that did not pass, the last lines of the logs of the servers concerned.
