@@ -1,1 +1,115 @@
-//! stub
+//! Verdicts: what a history proves. A check is a pure function from a history to a verdict with its evidence.
+//!
+//! What it is not: nothing here reads a clock or a file, draws a random number or talks to a server, so a saved
+//! history is judged again to the same letter. A folder a check (code, a history that passes, one that fails), a line
+//! in [`ALL`].
+//!
+//! Nothing passes for want of data: a check that did not gather its declared minimum, that crashed, or whose history
+//! was cut off comes out `unknown`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bulkhead_model::{
+    Verdict,
+    history::{Event, EventKind},
+    report::InvariantReport,
+};
+
+mod checklist_done;
+#[cfg(test)]
+mod generic_tests;
+mod isolated;
+mod nothing_foreign;
+mod rows;
+
+pub use isolated::judge_probe;
+pub use rows::{checklist_rows, isolation_rows};
+
+/// Every check, in the order in which reports list them.
+pub const ALL: [&dyn Check; 3] =
+    [&isolated::Isolated, &nothing_foreign::NothingForeign, &checklist_done::ChecklistDone];
+
+/// An invariant that a history can prove or refute.
+pub trait Check: Sync {
+    /// The name as `expect:` spells it.
+    fn name(&self) -> &'static str;
+
+    /// The invariant in one sentence.
+    fn sentence(&self) -> &'static str;
+
+    /// Whether the check reads events of this kind.
+    fn concerns(&self, event: &EventKind) -> bool;
+
+    /// How many events that it reads it needs at least; with fewer it cannot judge.
+    fn minimum(&self) -> usize {
+        1
+    }
+
+    /// Judges a history that holds the minimum. Whether the history is whole is not its business.
+    fn judge(&self, history: &[Event]) -> Judgement;
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// A sentence: the number with its bound, the first witness, or what is missing.
+    pub evidence: String,
+}
+
+impl Judgement {
+    /// A verdict with its evidence.
+    pub fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
+        Self { verdict, evidence: evidence.into() }
+    }
+}
+
+/// Judges a history by every check that a scenario expects, in the scenario's order. An expectation that names no
+/// check is `unknown`.
+pub fn judge(history: &[Event], expect: &[String]) -> Vec<InvariantReport> {
+    let reports = expect.iter().map(|name| {
+        let judged = match ALL.into_iter().find(|check| check.name() == name) {
+            Some(check) => examine(check, history),
+            None => Judgement::new(Verdict::Unknown, format!("no check is called `{name}`: {}", names())),
+        };
+        InvariantReport { name: name.clone(), verdict: judged.verdict, evidence: judged.evidence }
+    });
+    reports.collect()
+}
+
+/// One check on one history: its own judgement, lowered to `unknown` when the history does not carry it.
+fn examine(check: &dyn Check, history: &[Event]) -> Judgement {
+    let gathered = history.iter().filter(|event| check.concerns(&event.kind)).count();
+    let judged = if gathered < check.minimum() {
+        let needed = check.minimum();
+        Judgement::new(
+            Verdict::Unknown,
+            format!("the history holds {gathered} of the {needed} events that it takes"),
+        )
+    } else {
+        // A crash in a check is a fault of ours; it must neither pass nor take the other verdicts with it.
+        catch_unwind(AssertUnwindSafe(|| check.judge(history)))
+            .unwrap_or_else(|_| Judgement::new(Verdict::Unknown, "the check itself crashed"))
+    };
+    match gap(history) {
+        Some(gap) if judged.verdict != Verdict::Fail => {
+            Judgement::new(Verdict::Unknown, format!("{gap}; until then: {}", judged.evidence))
+        }
+        _ => judged,
+    }
+}
+
+/// Why a history is not the whole story, if it is not.
+fn gap(history: &[Event]) -> Option<String> {
+    let broken = history.iter().find_map(|event| match &event.kind {
+        EventKind::Broken { error } => Some(format!("the case broke: {error}")),
+        _ => None,
+    });
+    let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
+    broken.or_else(|| (!ended).then(|| String::from("the history was cut off before the case ended")))
+}
+
+fn names() -> String {
+    ALL.map(|check| check.name()).join(", ")
+}

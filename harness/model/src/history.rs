@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ItemRecord, ProbeRecord};
+use crate::{AuditRecord, ItemRecord, ProbeRecord};
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum EventKind {
     Probe(ProbeRecord),
     /// A checklist item was examined.
     Item(ItemRecord),
+    /// Everything that the case's tenants wrote to a service was looked at.
+    Audit(AuditRecord),
     /// The case could not go on; what was tried and why it failed.
     Broken {
         /// The whole chain of causes.

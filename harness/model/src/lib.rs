@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`topology`], then [`scenario`], then [`history`].
 
+pub mod audit;
 pub mod checklist;
 pub mod history;
 pub mod name;
@@ -21,6 +22,7 @@ pub mod topology;
 pub mod url;
 pub mod verdict;
 
+pub use audit::AuditRecord;
 pub use checklist::{Item, ItemRecord};
 pub use name::{Scope, TenantName};
 pub use probe::{Class, Control, Outcome, ProbeRecord};

@@ -1,0 +1,233 @@
+//! What every check in [`ALL`] must do, whatever it judges: each passes the history beside it, fails the bad one, and
+//! is `unknown` whenever the data or the end is missing.
+
+use bulkhead_model::{
+    AuditRecord, Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName,
+    Verdict,
+    history::{Event, EventKind},
+    report::InvariantReport,
+};
+use proptest::prelude::*;
+
+use crate::{ALL, Check, Judgement, examine, judge};
+
+/// A probe that was refused, on PostgreSQL.
+pub(crate) fn probe(from: &str, to: &str) -> ProbeRecord {
+    ProbeRecord {
+        from: TenantName::new(from).unwrap(),
+        to: TenantName::new(to).unwrap(),
+        service: Service::Postgres,
+        probe: String::from("postgres.select-foreign-rows"),
+        class: Class::Read,
+        control: Control { held: true, detail: String::from("1 row") },
+        outcome: Outcome::Denied,
+        canary_seen: false,
+        policy: Enforcement::Enforced,
+        evidence: String::from("42501 permission denied"),
+        fix: String::new(),
+        server: String::from("postgres 15.18"),
+    }
+}
+
+/// The folder's two histories: what passes and what fails.
+fn saved(check: &dyn Check) -> (Vec<Event>, Vec<Event>) {
+    let folder = format!("{}/src/{}", env!("CARGO_MANIFEST_DIR"), check.name().replace('-', "_"));
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("{folder}/{name}.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    (read("pass"), read("fail"))
+}
+
+fn verdict(check: &dyn Check, history: &[Event]) -> Verdict {
+    let reports = judge(history, &[check.name().to_owned()]);
+    let [InvariantReport { verdict, evidence, .. }] = reports.as_slice() else { panic!("one report a name") };
+    assert!(!evidence.is_empty(), "{} gives its evidence", check.name());
+    *verdict
+}
+
+/// What tenants that the case is not about do meanwhile: probes that are refused, items that hold.
+fn noise() -> Vec<Event> {
+    let item = ItemRecord {
+        tenant: TenantName::new("noise").unwrap(),
+        item: Item::VhostCreated,
+        done: true,
+        evidence: String::from("rabbitmq 3.10.8"),
+        fix: String::new(),
+    };
+    let audit = AuditRecord { service: Service::Redis, names: 3, outside: Vec::new() };
+    let kinds = [EventKind::Probe(probe("noise", "hum")), EventKind::Item(item), EventKind::Audit(audit)];
+    kinds.into_iter().map(|kind| Event { at: 1, kind }).collect()
+}
+
+#[test]
+fn each_check_passes_its_good_history_and_fails_its_bad_one() {
+    for check in ALL {
+        let (pass, fail) = saved(check);
+        assert_eq!(verdict(check, &pass), Verdict::Pass, "{}", check.name());
+        assert_eq!(verdict(check, &fail), Verdict::Fail, "{}", check.name());
+    }
+}
+
+#[test]
+fn nothing_passes_for_want_of_data() {
+    let started = Event { at: 0, kind: EventKind::CaseStarted { case: String::from("c") } };
+    let ended = Event { at: 9, kind: EventKind::CaseEnded };
+    for check in ALL {
+        assert_eq!(verdict(check, &[]), Verdict::Unknown, "{}: empty", check.name());
+        assert_eq!(verdict(check, &[started.clone(), ended.clone()]), Verdict::Unknown, "{}", check.name());
+    }
+}
+
+#[test]
+fn a_history_that_broke_or_was_cut_off_is_unknown_unless_it_fails_already() {
+    let broke =
+        Event { at: 5, kind: EventKind::Broken { error: String::from("the server ended by itself") } };
+    for check in ALL {
+        let (pass, fail) = saved(check);
+        let cut = &pass[..pass.len() - 1];
+        assert_eq!(verdict(check, cut), Verdict::Unknown, "{}: cut off", check.name());
+        let broken: Vec<_> = pass.iter().cloned().chain([broke.clone()]).collect();
+        assert_eq!(verdict(check, &broken), Verdict::Unknown, "{}: broke", check.name());
+        assert_eq!(
+            verdict(check, &fail[..fail.len() - 1]),
+            Verdict::Fail,
+            "{}: failed before the cut",
+            check.name()
+        );
+    }
+}
+
+#[test]
+fn other_tenants_noise_changes_nothing_and_a_second_judgement_is_the_same() {
+    for check in ALL {
+        let (pass, fail) = saved(check);
+        for (history, expected) in [(pass, Verdict::Pass), (fail, Verdict::Fail)] {
+            let mut loud = history.clone();
+            loud.splice(1..1, noise());
+            assert_eq!(verdict(check, &loud), expected, "{}", check.name());
+            assert_eq!(examine(check, &loud), examine(check, &loud), "{}", check.name());
+        }
+    }
+}
+
+#[test]
+fn an_expectation_without_a_check_is_unknown_and_names_those_that_exist() {
+    let reports = judge(&saved(ALL[0]).0, &[String::from("isolatd")]);
+    assert_eq!(reports[0].verdict, Verdict::Unknown);
+    assert!(reports[0].evidence.contains("isolated"), "{}", reports[0].evidence);
+}
+
+#[test]
+fn a_check_that_crashes_is_unknown() {
+    struct Crashes;
+    impl Check for Crashes {
+        fn name(&self) -> &'static str {
+            "crashes"
+        }
+        fn sentence(&self) -> &'static str {
+            "It crashes."
+        }
+        fn concerns(&self, _: &EventKind) -> bool {
+            true
+        }
+        fn judge(&self, _: &[Event]) -> Judgement {
+            panic!("planted")
+        }
+    }
+    assert_eq!(examine(&Crashes, &saved(ALL[0]).0).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn names_are_unique_and_sentences_are_sentences() {
+    for (index, check) in ALL.iter().enumerate() {
+        assert!(ALL[..index].iter().all(|other| other.name() != check.name()), "{} twice", check.name());
+        assert!(check.sentence().ends_with('.') && check.minimum() > 0, "{}", check.name());
+    }
+}
+
+fn any_tenant() -> impl Strategy<Value = TenantName> {
+    prop_oneof![Just("engine"), Just("plane"), Just("third")].prop_map(|name| TenantName::new(name).unwrap())
+}
+
+fn any_probe() -> impl Strategy<Value = EventKind> {
+    let outcome = prop_oneof![
+        Just(Outcome::Denied),
+        Just(Outcome::Invisible),
+        Just(Outcome::Unknown),
+        Just(Outcome::Allowed)
+    ];
+    let parts = (any_tenant(), any_tenant(), any::<bool>(), any::<bool>(), any::<bool>(), outcome, ".{0,20}");
+    parts.prop_map(|(from, to, held, canary_seen, enforced, outcome, text)| {
+        EventKind::Probe(ProbeRecord {
+            from,
+            to,
+            control: Control { held, detail: text.clone() },
+            outcome,
+            canary_seen,
+            policy: if enforced { Enforcement::Enforced } else { Enforcement::Convention },
+            evidence: text,
+            ..probe("engine", "plane")
+        })
+    })
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let item = (any_tenant(), prop::sample::select(Item::ALL.to_vec()), any::<bool>(), ".{0,20}");
+    let item = item.prop_map(|(tenant, item, done, evidence)| {
+        EventKind::Item(ItemRecord { tenant, item, done, fix: evidence.clone(), evidence })
+    });
+    let audit = prop::collection::vec(".{0,9}", 0..3);
+    let audit = audit
+        .prop_map(|outside| EventKind::Audit(AuditRecord { service: Service::Redis, names: 3, outside }));
+    let kind = prop_oneof![
+        4 => any_probe(),
+        2 => item,
+        1 => audit,
+        1 => ".{0,9}".prop_map(|case| EventKind::CaseStarted { case }),
+        1 => ".{0,9}".prop_map(|error| EventKind::Broken { error }),
+        2 => Just(EventKind::CaseEnded),
+    ];
+    (any::<u64>(), kind).prop_map(|(at, kind)| Event { at, kind })
+}
+
+proptest! {
+    #[test]
+    fn no_history_makes_a_check_crash_or_pass_without_an_end(history in prop::collection::vec(any_event(), 0..12)) {
+        let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
+        let broke = history.iter().any(|event| matches!(event.kind, EventKind::Broken { .. }));
+        for check in ALL {
+            let judged = check.judge(&history);
+            prop_assert_eq!(&judged, &check.judge(&history));
+            if !ended || broke {
+                prop_assert_ne!(verdict(check, &history), Verdict::Pass);
+            }
+        }
+    }
+
+    #[test]
+    fn a_leak_that_the_topology_forbids_fails_whatever_surrounds_it(
+        before in prop::collection::vec(any_event(), 0..6),
+        after in prop::collection::vec(any_event(), 0..6),
+        held in any::<bool>(),
+    ) {
+        let mut leak = probe("engine", "plane");
+        leak.control.held = held;
+        leak.outcome = Outcome::Allowed;
+        leak.canary_seen = true;
+        let leak = Event { at: 3, kind: EventKind::Probe(leak) };
+        let history: Vec<_> = before.into_iter().chain([leak]).chain(after).collect();
+        for name in ["isolated", "nothing-foreign"] {
+            prop_assert_eq!(judge(&history, &[name.to_owned()])[0].verdict, Verdict::Fail);
+        }
+    }
+
+    #[test]
+    fn every_row_of_a_history_reaches_the_report(history in prop::collection::vec(any_event(), 0..12)) {
+        let count = |wanted: fn(&EventKind) -> bool| history.iter().filter(|event| wanted(&event.kind)).count();
+        let probes = count(|kind| matches!(kind, EventKind::Probe(_)));
+        let items = count(|kind| matches!(kind, EventKind::Item(_)));
+        prop_assert_eq!(crate::isolation_rows(&history).len(), probes);
+        prop_assert_eq!(crate::checklist_rows(&history).len(), items);
+    }
+}

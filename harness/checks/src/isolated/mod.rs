@@ -1,0 +1,151 @@
+//! `isolated`: the server kept every probe out, where the topology says that it does.
+
+use bulkhead_model::{
+    AuditRecord, Enforcement, Outcome, ProbeRecord, Verdict,
+    history::{Event, EventKind},
+};
+
+use crate::{Check, Judgement};
+
+/// The check.
+pub(crate) struct Isolated;
+
+impl Check for Isolated {
+    fn name(&self) -> &'static str {
+        "isolated"
+    }
+
+    fn sentence(&self) -> &'static str {
+        "Where the topology promises enforcement, the server refuses every probe of a neighbour's slice or shows \
+         nothing; where it promises a convention, everything written lies inside its writer's slice."
+    }
+
+    fn concerns(&self, event: &EventKind) -> bool {
+        matches!(event, EventKind::Probe(_))
+    }
+
+    fn judge(&self, history: &[Event]) -> Judgement {
+        let probes: Vec<_> = probes(history).collect();
+        let strays: Vec<_> = audits(history).flat_map(|audit| &audit.outside).collect();
+        if let Some(stray) = strays.first() {
+            let count = strays.len();
+            return Judgement::new(
+                Verdict::Fail,
+                format!("{count} names lie in no tenant's slice, `{stray}` first"),
+            );
+        }
+        let verdict = Verdict::worst(probes.iter().map(|probe| judge_probe(probe)));
+        let total = probes.len();
+        let worst: Vec<_> = probes.iter().filter(|probe| judge_probe(probe) == verdict).collect();
+        let evidence = match (verdict, worst.first()) {
+            (Verdict::Fail, Some(first)) => {
+                format!("{} of {total} probes got through, at most 0 may: {}", worst.len(), witness(first))
+            }
+            (Verdict::Unknown, Some(first)) => {
+                format!("{} of {total} probes say nothing: {}", worst.len(), why_unknown(first))
+            }
+            _ => format!("{}{}", kept_out(&probes), audited(history)),
+        };
+        Judgement::new(verdict, evidence)
+    }
+}
+
+/// One probe judged against what the topology promises for its service.
+///
+/// A leak is a leak even when the control failed; anything else without its control proves nothing.
+pub fn judge_probe(probe: &ProbeRecord) -> Verdict {
+    let leaked = probe.canary_seen || probe.outcome == Outcome::Allowed;
+    let answered = probe.control.held && probe.outcome != Outcome::Unknown;
+    match probe.policy {
+        Enforcement::Enforced if leaked => Verdict::Fail,
+        Enforcement::Enforced | Enforcement::Convention if !answered => Verdict::Unknown,
+        Enforcement::Enforced | Enforcement::Convention => Verdict::Pass,
+    }
+}
+
+/// The probes of a history, in their order.
+pub(crate) fn probes(history: &[Event]) -> impl Iterator<Item = &ProbeRecord> {
+    history.iter().filter_map(|event| match &event.kind {
+        EventKind::Probe(probe) => Some(probe),
+        _ => None,
+    })
+}
+
+/// The audits of a history, in their order.
+pub(crate) fn audits(history: &[Event]) -> impl Iterator<Item = &AuditRecord> {
+    history.iter().filter_map(|event| match &event.kind {
+        EventKind::Audit(audit) => Some(audit),
+        _ => None,
+    })
+}
+
+/// Who did what to whom, and what came back.
+pub(crate) fn witness(probe: &ProbeRecord) -> String {
+    let ProbeRecord { from, to, probe, evidence, .. } = probe;
+    format!("{from} → {to} {probe}: {evidence}")
+}
+
+/// Why a probe proves nothing.
+pub(crate) fn why_unknown(probe: &ProbeRecord) -> String {
+    let ProbeRecord { from, to, probe: name, control, evidence, .. } = probe;
+    if control.held {
+        format!("{from} → {to} {name} got no answer that says either: {evidence}")
+    } else {
+        format!("{from} → {to} {name}: the same call on {from}'s own slice failed: {}", control.detail)
+    }
+}
+
+fn kept_out(probes: &[&ProbeRecord]) -> String {
+    let count = |outcome| probes.iter().filter(|probe| probe.outcome == outcome).count();
+    let (denied, invisible, allowed) =
+        (count(Outcome::Denied), count(Outcome::Invisible), count(Outcome::Allowed));
+    let mut text = format!("{denied} denied, {invisible} invisible of {} probes", probes.len());
+    if allowed > 0 {
+        text.push_str(&format!(
+            "; {allowed} allowed, which is the convention: the server itself refuses nothing"
+        ));
+    }
+    text
+}
+
+/// What the audits add to the sentence; nothing where there was none.
+pub(crate) fn audited(history: &[Event]) -> String {
+    let texts = audits(history).map(|audit| {
+        let AuditRecord { service, names, outside } = audit;
+        format!("; audit of {service}: {} of {names} names outside every tenant's slice", outside.len())
+    });
+    texts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{Enforcement::*, Outcome::*, Verdict};
+
+    use super::judge_probe;
+    use crate::generic_tests::probe;
+
+    #[test]
+    fn a_probe_is_judged_by_what_the_topology_promises() {
+        let cases = [
+            (Enforced, true, Denied, false, Verdict::Pass),
+            (Enforced, true, Invisible, false, Verdict::Pass),
+            (Enforced, true, Allowed, false, Verdict::Fail),
+            (Enforced, true, Unknown, false, Verdict::Unknown),
+            (Enforced, true, Denied, true, Verdict::Fail),
+            (Enforced, false, Denied, false, Verdict::Unknown),
+            (Enforced, false, Allowed, false, Verdict::Fail),
+            (Convention, true, Allowed, true, Verdict::Pass),
+            (Convention, true, Denied, false, Verdict::Pass),
+            (Convention, false, Allowed, false, Verdict::Unknown),
+            (Convention, true, Unknown, false, Verdict::Unknown),
+        ];
+        for (policy, held, outcome, canary_seen, verdict) in cases {
+            let mut row = probe("engine", "plane");
+            row.policy = policy;
+            row.control.held = held;
+            row.outcome = outcome;
+            row.canary_seen = canary_seen;
+            assert_eq!(judge_probe(&row), verdict, "{policy} held={held} {outcome} canary={canary_seen}");
+        }
+    }
+}
