@@ -1,11 +1,18 @@
 //! Servers for tests: one started directly and owned by the test, or a session on the shared set.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use bulkhead_model::Service;
+use bulkhead_model::{
+    PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Secret, Service, Slices, Tenant, TenantName,
+    url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
+};
 use bulkhead_target::{
-    Authority, TargetSpec,
-    services::{self, Place, Running},
+    Authority, TargetSpec, TenantAccess,
+    services::{self, Access, Place, Running},
 };
 
 /// The request that every test starts from; it reads the same variables as the command does.
@@ -51,4 +58,57 @@ pub(crate) async fn direct(service: Service) -> Direct {
     stand_in.find(&spec).unwrap();
     let running = stand_in.start(&spec, &place).await.unwrap();
     Direct { running, place, _folder: folder }
+}
+
+/// A tenant with slices of its own on every service; `mark` keeps one test's names apart from another's.
+pub(crate) fn tenant(name: &str, mark: &str) -> Tenant {
+    Tenant {
+        name: TenantName::new(name).unwrap(),
+        env: String::new(),
+        slices: Slices {
+            postgres: PostgresSlice { database: format!("{name}db_{mark}"), schema: None },
+            redis: RedisSlice { prefix: format!("{mark}:{name}:") },
+            rabbitmq: RabbitmqSlice { vhost: format!("/{name}.{mark}"), queues: None },
+            s3: S3Slice { bucket: format!("tl-{name}-{mark}"), prefix: None },
+        },
+    }
+}
+
+/// Access to one service alone: the other three lead nowhere.
+pub(crate) fn alone(tenant: &Tenant, access: Access, ca: &Path) -> TenantAccess {
+    let nobody = || (String::from("nobody"), Secret::new("nothing"));
+    let (host, port) = (String::from("127.0.0.1"), 1);
+    let ((user, password), parameters) = (nobody(), Vec::new());
+    let postgres =
+        PostgresUrl { host: host.clone(), port, user, password, database: "none".into(), parameters };
+    let (user, password) = nobody();
+    let redis = RedisUrl { host: host.clone(), port, user, password, database: 0, tls: true };
+    let (user, password) = nobody();
+    let rabbitmq = AmqpUrl { host, port, user, password, vhost: "none".into(), tls: true };
+    let (access_key_id, secret_access_key) = nobody();
+    let endpoint = String::from("https://127.0.0.1:1");
+    let s3 = S3Access { endpoint, access_key_id, secret_access_key, bucket: "none".into() };
+    let mut connections = Connections { postgres, redis, rabbitmq, s3 };
+    match access {
+        Access::Postgres(url) => connections.postgres = url,
+        Access::Redis(url) => connections.redis = url,
+        Access::Rabbitmq(url) => connections.rabbitmq = url,
+        Access::S3(access) => connections.s3 = access,
+    }
+    TenantAccess { tenant: tenant.clone(), connections, ca: Some(ca.to_path_buf()) }
+}
+
+/// What `ps` shows of every process that carries the run's mark or works in the server's folder.
+pub(crate) fn command_lines(place: &Place) -> Vec<String> {
+    let mark = format!("BULKHEAD_RUN={}", place.run);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let ours = processes.filter(|process| {
+        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+        let marked = environment.split(|b| *b == 0).any(|variable| variable == mark.as_bytes());
+        marked || std::fs::read_link(process.join("cwd")).is_ok_and(|folder| folder.starts_with(&place.dir))
+    });
+    ours.map(|process| {
+        String::from_utf8_lossy(&std::fs::read(process.join("cmdline")).unwrap_or_default()).into_owned()
+    })
+    .collect()
 }

@@ -1,1 +1,39 @@
-//! stub
+//! How a tenant connects: one file a service, each with a deadline and the target's own certificate authority.
+//!
+//! The stand-ins use these too, for their own admin connections. What is sent over a connection is the caller's
+//! affair; nothing here knows probes or workloads.
+
+use std::{future::Future, path::Path, time::Duration};
+
+use bulkhead_model::Service;
+
+use crate::{Error, error::Cause};
+
+pub mod postgres;
+pub mod redis;
+pub mod tls;
+
+/// The longest that connecting may take, name look-up, TLS and login included.
+///
+/// Generous, because a machine that is busy with a test suite makes a debug build's TLS handshake slow.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The longest that one command of an admin connection may take.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Runs one attempt under [`CONNECT_DEADLINE`].
+async fn bounded<T, E: Into<Cause>>(
+    service: Service,
+    doing: impl Fn() -> String,
+    attempt: impl Future<Output = Result<T, E>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(CONNECT_DEADLINE, attempt).await {
+        Ok(done) => done.map_err(Error::serve(service, doing())),
+        Err(late) => Err(Error::serve(service, format!("{} within {CONNECT_DEADLINE:?}", doing()))(late)),
+    }
+}
+
+/// Reads the authority's certificate.
+fn read_ca(ca: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(ca).map_err(Error::disk("read", ca))
+}

@@ -7,6 +7,9 @@ use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport};
 
 use crate::{Authority, Error, Missing, TargetSpec};
 
+mod locate;
+mod password;
+mod port;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
@@ -47,7 +50,8 @@ pub trait Running: Send {
     ///
     /// # Errors
     /// What was refused, naming tenant and slice.
-    async fn provision(&mut self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Vec<Access>, Error>;
+    async fn provision(&mut self, tenants: &[Tenant], enforcement: Enforcement)
+    -> Result<Vec<Access>, Error>;
 
     /// Removes what [`Running::provision`] made for these tenants, contents included.
     ///

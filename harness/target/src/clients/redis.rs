@@ -1,0 +1,93 @@
+//! Connections to Redis, over TLS when the URL says `rediss`.
+
+use std::path::Path;
+
+use bulkhead_model::{Service, url::RedisUrl};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError,
+    TlsCertificates,
+    aio::{MultiplexedConnection, PubSub},
+};
+
+use super::{COMMAND_DEADLINE, CONNECT_DEADLINE, bounded, read_ca};
+use crate::{Error, TenantAccess};
+
+/// Opens a connection that many tasks may share, as the tenant.
+///
+/// # Errors
+/// [`Error::Serve`] when the address, the certificate or the login does not hold, or after [`CONNECT_DEADLINE`].
+pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Error> {
+    let client = client(&access.connections.redis, access.ca.as_deref())?;
+    bounded(Service::Redis, || connecting(access), multiplexed(&client)).await
+}
+
+/// Opens a connection that subscribes, as the tenant.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
+    let client = client(&access.connections.redis, access.ca.as_deref())?;
+    bounded(Service::Redis, || connecting(access), client.get_async_pubsub()).await
+}
+
+/// What the server says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// `redis` or `valkey`.
+    pub product: &'static str,
+    /// Its version.
+    pub version: String,
+}
+
+/// Asks the server what it is. `HELLO` answers every user, `INFO` only the privileged.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn server_facts(connection: &mut MultiplexedConnection) -> Result<ServerFacts, Error> {
+    let asked =
+        redis::cmd("HELLO").query_async::<std::collections::HashMap<String, redis::Value>>(connection).await;
+    let answer = asked.map_err(Error::serve(Service::Redis, "ask for the server's version"))?;
+    let text = |key: &str| match answer.get(key) {
+        Some(redis::Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        Some(redis::Value::SimpleString(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let product = if text("server") == "valkey" { "valkey" } else { "redis" };
+    Ok(ServerFacts { product, version: text("version") })
+}
+
+/// A client for these parts; it does not connect yet.
+pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
+    let failed = |source: RedisError| Error::serve(Service::Redis, "set up the client")(source);
+    let settings = RedisConnectionInfo::default()
+        .set_username(&url.user)
+        .set_password(url.password.expose())
+        .set_db(i64::from(url.database));
+    let (host, port) = (url.host.clone(), url.port);
+    let addr = if url.tls {
+        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    };
+    let info = addr.into_connection_info().map_err(failed)?.set_redis_settings(settings);
+    match ca {
+        Some(ca) if url.tls => {
+            let certificates = TlsCertificates { client_tls: None, root_cert: Some(read_ca(ca)?) };
+            Client::build_with_tls(info, certificates).map_err(failed)
+        }
+        _ => Client::open(info).map_err(failed),
+    }
+}
+
+/// Connects with deadlines of ours: the crate's own half second per answer is too short for a busy machine.
+pub(crate) async fn multiplexed(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_DEADLINE))
+        .set_response_timeout(Some(COMMAND_DEADLINE));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+fn connecting(access: &TenantAccess) -> String {
+    let RedisUrl { host, port, user, .. } = &access.connections.redis;
+    format!("connect as `{user}` to {host}:{port} for tenant `{}`", access.tenant.name)
+}

@@ -1,0 +1,1 @@
+//! A TLS handshake on its own, for evidence.

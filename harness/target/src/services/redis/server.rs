@@ -1,0 +1,195 @@
+//! A running Redis and its slices.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::RedisUrl};
+use nix::sys::signal::Signal;
+use redis::{Cmd, RedisError, aio::MultiplexedConnection, cmd};
+
+use super::acl;
+use crate::{
+    Child, Error,
+    clients::redis::ServerFacts,
+    error::Cause,
+    services::{Access, Running, password},
+};
+
+/// How many keys one step of the removal looks at.
+const SCAN_STEP: u32 = 1000;
+
+/// How long the kernel may take to end a killed process.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Server {
+    child: Child,
+    admin: MultiplexedConnection,
+    report: ServerReport,
+    port: u16,
+    /// The login of every slice that exists, by prefix.
+    logins: BTreeMap<String, Login>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Login {
+    /// The shared `default` user with this password.
+    Shared(Secret),
+    /// A user of the tenant's own.
+    Own(String),
+}
+
+impl Server {
+    pub(super) fn new(
+        child: Child,
+        admin: MultiplexedConnection,
+        facts: ServerFacts,
+        port: u16,
+        startup: Duration,
+    ) -> Self {
+        let report = ServerReport {
+            service: Service::Redis,
+            product: facts.product.into(),
+            version: facts.version,
+            startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
+        };
+        Self { child, admin, report, port, logins: BTreeMap::new() }
+    }
+
+    async fn run(&mut self, command: &Cmd) -> Result<(), RedisError> {
+        command.query_async::<redis::Value>(&mut self.admin).await.map(|_| ())
+    }
+
+    /// Lets the tenant in and notes how, `shared` being the password of all tenants of a topology by convention.
+    async fn admit(&mut self, tenant: &Tenant, shared: Option<&Secret>) -> Result<Access, Error> {
+        let prefix = &tenant.slices.redis.prefix;
+        let failed = |source: Cause| {
+            Error::serve(Service::Redis, format!("make the slice `{prefix}*` for tenant `{}`", tenant.name))(
+                source,
+            )
+        };
+        if self.logins.contains_key(prefix) {
+            return Err(failed("it exists already".into()));
+        }
+        let mut set = cmd("ACL");
+        set.arg("SETUSER");
+        let (login, user, password) = match shared {
+            Some(password) => {
+                set.arg(acl::DEFAULT).arg("on").arg(acl::digest(password));
+                (Login::Shared(password.clone()), acl::DEFAULT.to_owned(), password.clone())
+            }
+            None => {
+                let (user, password) = (acl::user(tenant), password::random());
+                set.arg(&user).arg(acl::rules(prefix, &password));
+                (Login::Own(user.clone()), user, password)
+            }
+        };
+        self.run(&set).await.map_err(|error| failed(error.into()))?;
+        self.logins.insert(prefix.clone(), login);
+        let url =
+            RedisUrl { host: "127.0.0.1".into(), port: self.port, user, password, database: 0, tls: true };
+        Ok(Access::Redis(url))
+    }
+
+    /// Takes the login of one slice away, ending its connections where they can be told from others'.
+    async fn dismiss(&mut self, prefix: &str) -> Result<(), RedisError> {
+        let Some(login) = self.logins.get(prefix).cloned() else { return Ok(()) };
+        match &login {
+            Login::Own(user) => self.run(cmd("ACL").arg("DELUSER").arg(user)).await?,
+            Login::Shared(password) => {
+                let mut others =
+                    self.logins.iter().filter(|(other, _)| *other != prefix).map(|(_, login)| login);
+                let mut set = cmd("ACL");
+                set.arg("SETUSER").arg(acl::DEFAULT);
+                if others.clone().all(|other| matches!(other, Login::Own(_))) {
+                    self.run(set.arg("off").arg("resetpass")).await?;
+                    self.run(cmd("CLIENT").arg("KILL").arg("USER").arg(acl::DEFAULT)).await?;
+                } else if !others.any(|other| *other == login) {
+                    self.run(set.arg(acl::undigest(password))).await?;
+                }
+            }
+        }
+        self.logins.remove(prefix);
+        Ok(())
+    }
+
+    async fn unlink(&mut self, prefix: &str) -> Result<(), RedisError> {
+        let pattern = acl::pattern(prefix);
+        let mut cursor = String::from("0");
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_STEP);
+            let (next, keys): (String, Vec<Vec<u8>>) = scan.query_async(&mut self.admin).await?;
+            if !keys.is_empty() {
+                self.run(cmd("UNLINK").arg(keys)).await?;
+            }
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+}
+
+#[async_trait]
+impl Running for Server {
+    fn report(&self) -> ServerReport {
+        self.report.clone()
+    }
+
+    async fn provision(
+        &mut self,
+        tenants: &[Tenant],
+        enforcement: Enforcement,
+    ) -> Result<Vec<Access>, Error> {
+        let shared = match enforcement {
+            Enforcement::Convention => Some(password::random()),
+            Enforcement::Enforced => None,
+        };
+        let mut made = Vec::with_capacity(tenants.len());
+        for (index, tenant) in tenants.iter().enumerate() {
+            match self.admit(tenant, shared.as_ref()).await {
+                Ok(access) => made.push(access),
+                Err(error) => {
+                    if let Err(left) = self.remove(&tenants[..index]).await {
+                        tracing::warn!("after a failed provision: {}", left.chain());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        for tenant in tenants {
+            let prefix = tenant.slices.redis.prefix.as_str();
+            if !self.logins.contains_key(prefix) {
+                continue;
+            }
+            let doing = format!("remove the slice `{prefix}*` of tenant `{}`", tenant.name);
+            // The login first, so that nobody adds keys behind the scan.
+            let gone = async {
+                self.dismiss(prefix).await?;
+                self.unlink(prefix).await
+            };
+            gone.await.map_err(Error::serve(Service::Redis, doing))?;
+        }
+        Ok(())
+    }
+
+    fn exited(&mut self) -> Option<Error> {
+        match self.child.exited() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(self.child.ended(status)),
+            Err(source) => Some(Error::serve(Service::Redis, "watch the server")(source)),
+        }
+    }
+
+    fn log_tail(&self, lines: usize) -> Vec<String> {
+        self.child.log_tail(lines)
+    }
+
+    async fn stop(&mut self) {
+        self.child.stop(Signal::SIGKILL, GRACE).await;
+    }
+}
