@@ -1,0 +1,77 @@
+//! Why a case did not pass: the same parts in the same order for every kind of report.
+
+use bulkhead_model::{Verdict, report::CaseReport};
+
+use crate::text;
+
+/// One labelled part of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// `why`, `invariant`, `fault`, `likely`, `again`.
+    pub label: &'static str,
+    /// On one line.
+    pub text: String,
+}
+
+/// The parts, in the order why, invariant, fault, likely, again; `likely` only when there is a likely cause.
+pub fn parts(case: &CaseReport) -> Vec<Part> {
+    let part = |label, text: &str| Part { label, text: text::one_line(text) };
+    let mut parts = vec![part("why", &case.why)];
+    let broken = case.invariants.iter().filter(|invariant| invariant.verdict != Verdict::Pass);
+    // The worst first: a failure says more than what could not be judged because of it.
+    let mut broken: Vec<_> = broken.collect();
+    broken.sort_by_key(|invariant| std::cmp::Reverse(invariant.verdict));
+    for invariant in &broken {
+        parts.push(part("invariant", &format!("{}: {}", invariant.name, invariant.evidence)));
+    }
+    if broken.is_empty() {
+        parts.push(part("invariant", "none could be judged"));
+    }
+    if case.faults.is_empty() {
+        parts.push(part("fault", "none was injected"));
+    }
+    parts.extend(case.faults.iter().map(|fault| part("fault", fault)));
+    parts.extend(case.likely.iter().map(|likely| part("likely", likely)));
+    parts.push(part("again", &case.repro));
+    parts
+}
+
+/// `FAIL` or `UNKNOWN`: the word that opens an explanation.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Unknown => "UNKNOWN",
+        Verdict::Fail => "FAIL",
+    }
+}
+
+/// Whether the case needs explaining: it ran and did not pass.
+pub fn is_due(case: &CaseReport) -> bool {
+    case.skipped.is_none() && case.verdict != Verdict::Pass
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn the_order_is_why_invariant_fault_likely_again() {
+        let bad = samples::bad();
+        let failed = bad.cases.iter().find(|case| case.verdict == Verdict::Fail).unwrap();
+        let labels: Vec<_> = parts(failed).iter().map(|part| part.label).collect();
+        assert_eq!(labels, ["why", "invariant", "fault", "likely", "again"]);
+        assert!(is_due(failed));
+        assert!(
+            !bad.cases.iter().any(|case| case.skipped.is_some() && is_due(case)),
+            "skipped is not explained"
+        );
+    }
+
+    #[test]
+    fn a_case_that_broke_before_anything_was_judged_says_so() {
+        let mut case = samples::case("x (engine)");
+        (case.verdict, case.invariants) = (Verdict::Unknown, Vec::new());
+        assert!(parts(&case).iter().any(|part| part.label == "invariant" && part.text.contains("none")));
+    }
+}

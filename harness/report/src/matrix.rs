@@ -1,0 +1,197 @@
+//! The isolation matrix as data: a row for each pair of tenants and service, a cell for each class of probe.
+//!
+//! Terminal and Markdown draw the same matrix from here. It only arranges: outcomes and verdicts were settled before.
+
+use bulkhead_model::{Class, Enforcement, Outcome, RunReport, Service, Verdict, report::IsolationRow};
+
+use crate::text;
+
+/// Everything that was probed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matrix {
+    /// Rows in the order of the tenants, then of [`Service::ALL`]. A pair and service without a probe has none.
+    pub rows: Vec<Row>,
+    /// What the cells' numbers refer to.
+    pub notes: Vec<Note>,
+}
+
+/// What one tenant may do to another's slice of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Who tried.
+    pub from: String,
+    /// On whose slice.
+    pub to: String,
+    /// Where.
+    pub service: Service,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What a row holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A cell for each of [`Class::ALL`]; none where nothing was probed.
+    Cells([Option<Cell>; 6]),
+    /// The server refuses nothing by agreement, so cells would say nothing: a sentence with the audit instead.
+    Convention(String),
+}
+
+/// The worst that one class of probes met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// How the server answered.
+    pub outcome: Outcome,
+    /// Judged against the policy.
+    pub verdict: Verdict,
+    /// The note that explains it, when it did not pass.
+    pub note: Option<usize>,
+}
+
+/// The explanation of cells that did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What was tried and what came back.
+    pub evidence: String,
+    /// How to close it; may be empty.
+    pub fix: String,
+}
+
+impl Matrix {
+    /// Arranges a report's rows.
+    pub fn of(report: &RunReport) -> Self {
+        let mut matrix = Self::default();
+        for from in &report.tenants {
+            for to in report.tenants.iter().filter(|to| *to != from) {
+                for service in Service::ALL {
+                    let of_pair =
+                        |row: &&IsolationRow| row.from == *from && row.to == *to && row.service == service;
+                    let rows: Vec<_> = report.isolation.iter().filter(of_pair).collect();
+                    if rows.is_empty() {
+                        continue;
+                    }
+                    let found = matrix.found(&rows);
+                    matrix.rows.push(Row { from: from.to_string(), to: to.to_string(), service, found });
+                }
+            }
+        }
+        matrix
+    }
+
+    /// Whether some class was not probed for some pair and service.
+    pub fn has_gaps(&self) -> bool {
+        self.rows.iter().any(|row| matches!(&row.found, Found::Cells(cells) if cells.contains(&None)))
+    }
+
+    fn found(&mut self, rows: &[&IsolationRow]) -> Found {
+        if rows.iter().any(|row| row.policy == Enforcement::Convention) {
+            return Found::Convention(self.convention(rows));
+        }
+        Found::Cells(Class::ALL.map(|class| {
+            let worst =
+                rows.iter().filter(|row| row.class == class).max_by_key(|row| (row.verdict, row.outcome))?;
+            let note = (worst.verdict != Verdict::Pass).then(|| self.note(worst));
+            Some(Cell { outcome: worst.outcome, verdict: worst.verdict, note })
+        }))
+    }
+
+    fn convention(&mut self, rows: &[&IsolationRow]) -> String {
+        let audits: Vec<_> = rows.iter().filter(|row| row.probe.contains("audit")).collect();
+        let audit = match audits.iter().max_by_key(|row| row.verdict) {
+            Some(row) => text::one_line(&row.evidence),
+            None => String::from("not run"),
+        };
+        let mut sentence =
+            format!("convention: the server refuses nothing, the apps keep to it; audit: {audit}");
+        for row in rows.iter().filter(|row| row.verdict != Verdict::Pass) {
+            let number = self.note(row);
+            sentence.push_str(&format!(" · {} {}", row.verdict, mark(number)));
+        }
+        sentence
+    }
+
+    fn note(&mut self, row: &IsolationRow) -> usize {
+        let evidence = format!("{}: {}", row.probe, text::one_line(&row.evidence));
+        let note = Note { evidence, fix: text::one_line(&row.fix) };
+        match self.notes.iter().position(|known| *known == note) {
+            Some(index) => index + 1,
+            None => {
+                self.notes.push(note);
+                self.notes.len()
+            }
+        }
+    }
+}
+
+/// How a cell refers to its note. It stands beside a word, never alone.
+pub fn mark(note: usize) -> String {
+    format!("▲{note}")
+}
+
+impl Cell {
+    /// `denied`, `allowed ▲1`.
+    pub fn words(&self) -> String {
+        match self.note {
+            Some(note) => format!("{} {}", self.outcome, mark(note)),
+            None => self.outcome.to_string(),
+        }
+    }
+}
+
+impl Note {
+    /// `what was seen · fix: what to do`
+    pub fn words(&self) -> String {
+        if self.fix.is_empty() {
+            self.evidence.clone()
+        } else {
+            format!("{} · fix: {}", self.evidence, self.fix)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn the_worst_probe_of_a_class_fills_its_cell() {
+        let mut report = samples::good();
+        let mut leak = samples::row("engine", "plane", Service::Postgres, Class::Read);
+        (leak.outcome, leak.verdict) = (Outcome::Allowed, Verdict::Fail);
+        leak.fix = String::from("REVOKE CONNECT ON DATABASE neondb FROM PUBLIC");
+        report.isolation.insert(0, leak);
+        let matrix = Matrix::of(&report);
+        let row = matrix.rows.iter().find(|r| r.from == "engine" && r.service == Service::Postgres).unwrap();
+        let Found::Cells(cells) = &row.found else { panic!("enforced: cells") };
+        assert_eq!(cells[0], Some(Cell { outcome: Outcome::Allowed, verdict: Verdict::Fail, note: Some(1) }));
+        assert_eq!(cells[1].unwrap().words(), "denied");
+        assert_eq!(cells[3], None, "administer was not probed");
+        assert!(matrix.has_gaps());
+        assert!(matrix.notes[0].words().contains("fix: REVOKE CONNECT"));
+    }
+
+    #[test]
+    fn equal_explanations_share_a_note() {
+        let mut report = samples::good();
+        report.isolation.iter_mut().filter(|r| r.service == Service::S3).for_each(|row| {
+            row.verdict = Verdict::Fail;
+            (row.probe, row.evidence) = (String::from("s3.list"), String::from("listed"));
+        });
+        assert_eq!(Matrix::of(&report).notes.len(), 1);
+    }
+
+    #[test]
+    fn a_convention_has_a_sentence_and_its_audit_instead_of_cells() {
+        let matrix = Matrix::of(&samples::good());
+        let redis = matrix.rows.iter().find(|r| r.service == Service::Redis).unwrap();
+        let Found::Convention(sentence) = &redis.found else { panic!("redis is a convention") };
+        assert!(sentence.contains("audit: 0 of 12 keys outside"), "{sentence}");
+
+        let mut report = samples::good();
+        report.isolation.retain(|row| !row.probe.contains("audit"));
+        let matrix = Matrix::of(&report);
+        let Found::Convention(sentence) = &matrix.rows[1].found else { panic!("redis is a convention") };
+        assert!(sentence.ends_with("audit: not run"), "{sentence}");
+    }
+}

@@ -1,0 +1,128 @@
+//! The pieces of the terminal report as lines of text: header, labelled lines, a case, an explanation.
+
+use bulkhead_model::{
+    Verdict,
+    report::{CaseReport, ServerReport},
+};
+
+use super::style::Style;
+use crate::{explain, text};
+
+/// Columns before what a labelled line says.
+pub(super) const LABEL: usize = 12;
+
+/// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`
+pub(super) fn header(target: &str, seed: u64, tenants: &[String], width: usize, style: Style) -> Vec<String> {
+    let head = format!("bulkhead {}", env!("CARGO_PKG_VERSION"));
+    let rest = format!(
+        "· target {target} · seed {seed} · {}: {}",
+        text::count(tenants.len(), "tenant"),
+        tenants.join(", ")
+    );
+    let mut lines = text::wrap(&format!("{head} {rest}"), width);
+    if let Some(first) = lines.first_mut() {
+        *first = first.replacen(&head, &style.bold(&head), 1);
+    }
+    lines.push(String::new());
+    lines
+}
+
+/// `postgres 15.18 ✓ ready 0.2 s`; one that was running already is `joined`.
+pub(super) fn stand_in(server: &ServerReport, style: Style) -> String {
+    let service = server.service.name();
+    let product = if server.product == service { String::new() } else { format!(" {}", server.product) };
+    let how = match server.startup_ms {
+        0 => String::from("✓ joined"),
+        time => format!("✓ ready {}", text::duration(time)),
+    };
+    format!("{service}{product} {} {}", text::one_line(&server.version), style.green(&how))
+}
+
+/// A label in its column.
+pub(super) fn label(label: &str) -> String {
+    text::pad(label, LABEL)
+}
+
+/// Wrapped text beside a label.
+pub(super) fn labelled(name: &str, words: &str, width: usize) -> Vec<String> {
+    beside(name, text::wrap(words, width - LABEL))
+}
+
+/// Items beside a label, broken between items only. They may hold colour: measured without it.
+pub(super) fn items(name: &str, items: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<Vec<&String>> = vec![Vec::new()];
+    let mut used = 0;
+    for item in items {
+        let columns = text::width(&uncoloured(item));
+        if used > 0 && used + 3 + columns > width - LABEL {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        used += columns + if used > 0 { 3 } else { 0 };
+        if let Some(line) = lines.last_mut() {
+            line.push(item);
+        }
+    }
+    let joined = lines.iter().map(|line| line.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("   "));
+    beside(name, joined.collect())
+}
+
+/// A label before the first line, blanks before the others.
+pub(super) fn beside(name: &str, lines: Vec<String>) -> Vec<String> {
+    let heads = std::iter::once(name).chain(std::iter::repeat(""));
+    heads.zip(lines).map(|(head, line)| format!("{}{line}", label(head))).collect()
+}
+
+/// `pass  isolation/s3/read (plane → engine)  0.4 s`
+pub(super) fn case_line(case: &CaseReport, style: Style) -> String {
+    let word = if case.skipped.is_some() { "skipped" } else { case.verdict.name() };
+    let verdict = if case.skipped.is_some() { Verdict::Unknown } else { case.verdict };
+    let mut line = format!("{} {}", style.verdict(verdict, &text::pad(word, 8)), text::one_line(&case.id));
+    match &case.skipped {
+        Some(reason) => line.push_str(&format!("  {}", text::one_line(reason))),
+        None => line.push_str(&format!("  {}", text::duration(case.duration_ms))),
+    }
+    line
+}
+
+/// `FAIL  <case>` and below it why, invariant, fault, likely, again and the end of the logs.
+pub(super) fn explanation(case: &CaseReport, width: usize, style: Style) -> Vec<String> {
+    const INDENT: &str = "      ";
+    let word = explain::word(case.verdict);
+    let mut lines =
+        vec![String::new(), format!("{}  {}", style.verdict(case.verdict, word), text::one_line(&case.id))];
+    for part in explain::parts(case) {
+        let head = text::pad(part.label, 11);
+        if part.label == "again" {
+            // Never wrapped: it is there to be copied.
+            lines.push(format!("{INDENT}{head}{}", style.bold(&part.text)));
+            continue;
+        }
+        for (index, line) in text::wrap(&part.text, width - INDENT.len() - 11).into_iter().enumerate() {
+            let head = if index == 0 { head.clone() } else { " ".repeat(11) };
+            lines.push(format!("{INDENT}{head}{line}"));
+        }
+    }
+    for log in &case.logs {
+        let title = format!("{}, last {}", log.service, text::count(log.lines.len(), "line"));
+        lines.push(format!("{INDENT}{}{title}", text::pad("log", 11)));
+        for line in &log.lines {
+            let line = text::shorten(&text::plain(line), width - INDENT.len() - 2);
+            lines.push(format!("{INDENT}{}", style.dim(&format!("| {line}"))));
+        }
+    }
+    lines.push(String::new());
+    lines
+}
+
+/// The text without the colours that [`Style`] put there.
+pub(super) fn uncoloured(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, code)) = rest.split_once("\x1b[") {
+        bare.push_str(before);
+        rest = code.split_once('m').map_or("", |(_, after)| after);
+    }
+    bare.push_str(rest);
+    bare
+}
