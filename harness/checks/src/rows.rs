@@ -8,7 +8,7 @@ use bulkhead_model::{
 
 use crate::{
     checklist_done::items,
-    isolated::{audited, judge_probe, probes},
+    isolated::{audited, audits, judge_probe, probes},
 };
 
 /// One row for each probe, in the history's order. Where the topology promises a convention only, the row says so and
@@ -36,6 +36,7 @@ pub fn isolation_rows(history: &[Event]) -> Vec<IsolationRow> {
             evidence,
             fix: probe.fix,
             server: probe.server,
+            audit: audits(history).find(|audit| audit.service == probe.service).cloned(),
         }
     });
     rows.collect()

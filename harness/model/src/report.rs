@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Class, Enforcement, Item, Outcome, Service, TenantName, Verdict};
+use crate::{AuditRecord, Class, Enforcement, Item, Outcome, Service, TenantName, Verdict};
 
 /// Everything a run came to: the document that `--format json` prints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,6 +119,9 @@ pub struct IsolationRow {
     pub fix: String,
     /// The server and its version.
     pub server: String,
+    /// What the case's audit of the service found, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditRecord>,
 }
 
 /// One row of the checklist.

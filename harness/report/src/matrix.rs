@@ -96,11 +96,7 @@ impl Matrix {
     }
 
     fn convention(&mut self, rows: &[&IsolationRow]) -> String {
-        let audits: Vec<_> = rows.iter().filter(|row| row.probe.contains("audit")).collect();
-        let audit = match audits.iter().max_by_key(|row| row.verdict) {
-            Some(row) => text::one_line(&row.evidence),
-            None => String::from("not run"),
-        };
+        let audit = audit(rows);
         let mut sentence =
             format!("convention: the server refuses nothing, the apps keep to it; audit: {audit}");
         for row in rows.iter().filter(|row| row.verdict != Verdict::Pass) {
@@ -121,6 +117,25 @@ impl Matrix {
             }
         }
     }
+}
+
+/// What the audits of a pair's cases found. Probes of one class share a case and so an audit, which counts once.
+fn audit(rows: &[&IsolationRow]) -> String {
+    let of_class = |class| {
+        let audits = rows.iter().filter(move |row| row.class == class).filter_map(|row| row.audit.as_ref());
+        audits.max_by_key(|audit| (audit.outside.len(), audit.names))
+    };
+    let audits: Vec<_> = Class::ALL.into_iter().filter_map(of_class).collect();
+    if audits.is_empty() {
+        return String::from("not made");
+    }
+    let outside: Vec<_> = audits.iter().flat_map(|audit| &audit.outside).collect();
+    let names: usize = audits.iter().map(|audit| audit.names).sum();
+    let mut found = format!("{} of {} outside every slice", outside.len(), text::count(names, "name"));
+    if let Some(first) = outside.first() {
+        found.push_str(&format!(", `{}` first", text::one_line(first)));
+    }
+    found
 }
 
 /// How a cell refers to its note. It stands beside a word, never alone.
@@ -186,12 +201,12 @@ mod tests {
         let matrix = Matrix::of(&samples::good());
         let redis = matrix.rows.iter().find(|r| r.service == Service::Redis).unwrap();
         let Found::Convention(sentence) = &redis.found else { panic!("redis is a convention") };
-        assert!(sentence.contains("audit: 0 of 12 keys outside"), "{sentence}");
+        assert!(sentence.contains("audit: 0 of 24 names outside every slice"), "{sentence}");
 
         let mut report = samples::good();
-        report.isolation.retain(|row| !row.probe.contains("audit"));
+        report.isolation.iter_mut().for_each(|row| row.audit = None);
         let matrix = Matrix::of(&report);
         let Found::Convention(sentence) = &matrix.rows[1].found else { panic!("redis is a convention") };
-        assert!(sentence.ends_with("audit: not run"), "{sentence}");
+        assert!(sentence.ends_with("audit: not made"), "{sentence}");
     }
 }

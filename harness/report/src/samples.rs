@@ -1,7 +1,7 @@
 //! Literal reports, good and bad, for the tests of this room.
 
 use bulkhead_model::{
-    Class, Enforcement, Item, Outcome, RunReport, Service, TenantName, Verdict,
+    AuditRecord, Class, Enforcement, Item, Outcome, RunReport, Service, TenantName, Verdict,
     report::{CaseReport, ChecklistRow, InvariantReport, IsolationRow, LogTail, ServerReport},
 };
 
@@ -41,6 +41,7 @@ pub(crate) fn row(from: &str, to: &str, service: Service, class: Class) -> Isola
         evidence: format!("{class} on {to}: refused"),
         fix: String::new(),
         server: format!("{service} 1"),
+        audit: None,
     }
 }
 
@@ -78,10 +79,10 @@ pub(crate) fn good() -> RunReport {
         }
         let mut read = row(from, to, Service::Redis, Class::Read);
         (read.outcome, read.policy) = (Outcome::Allowed, Enforcement::Convention);
-        let mut audit = row(from, to, Service::Redis, Class::Enumerate);
-        (audit.probe, audit.policy) = (String::from("redis.audit-keys"), Enforcement::Convention);
-        audit.evidence = String::from("0 of 12 keys outside every prefix");
-        isolation.extend([read, audit]);
+        read.audit = Some(AuditRecord { service: Service::Redis, names: 12, outside: Vec::new() });
+        let mut list = row(from, to, Service::Redis, Class::Enumerate);
+        (list.policy, list.audit) = (Enforcement::Convention, read.audit.clone());
+        isolation.extend([read, list]);
     }
     let mut checklist = Vec::new();
     for name in ["engine", "plane"] {
