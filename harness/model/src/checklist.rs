@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Service, TenantName};
 
 /// One item of the documents' checklist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
     /// PostgreSQL database created.

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod checklist;
+mod document;
 pub mod history;
 pub mod name;
 pub mod probe;
@@ -32,5 +33,5 @@ pub use report::RunReport;
 pub use secret::Secret;
 pub use service::{Enforcement, Service};
 pub use slice::{PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Slices};
-pub use topology::{Tenant, Topology};
+pub use topology::{Sharing, Tenant, Topology};
 pub use verdict::Verdict;

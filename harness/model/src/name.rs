@@ -58,7 +58,7 @@ impl fmt::Display for TenantName {
 ///
 /// [`crate::Topology::scoped`] renames every database, vhost, bucket and key prefix with it, so that two cases never
 /// meet while everything the topology says about sharing stays as it was.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Scope(String);
 
@@ -66,7 +66,8 @@ impl Scope {
     /// Takes the text when it keeps to the alphabet and length.
     pub fn new(text: &str) -> Option<Self> {
         let fits = (1..=12).contains(&text.len());
-        (fits && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())).then(|| Self(text.to_owned()))
+        (fits && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            .then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -75,8 +76,72 @@ impl Scope {
     }
 }
 
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).ok_or_else(|| serde::de::Error::custom("a scope is 1 to 12 of a-z and 0-9"))
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
+    use super::{Scope, TenantName};
+
+    #[test]
+    fn tenant_names_at_their_limits() {
+        for good in ["e", "engine", "a-b_c9", &"e".repeat(24)] {
+            assert_eq!(TenantName::new(good).unwrap().as_str(), good);
+        }
+        for (bad, rule) in [
+            ("", "empty"),
+            (&*"e".repeat(25), "at most 24"),
+            ("9a", "starts with"),
+            ("-a", "starts with"),
+            ("Engine", "starts with"),
+            ("a.b", "holds only"),
+            ("a b", "holds only"),
+            ("aé", "holds only"),
+        ] {
+            assert!(TenantName::new(bad).unwrap_err().contains(rule), "{bad}");
+            assert!(serde_json::from_value::<TenantName>(bad.into()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn scopes_at_their_limits() {
+        for good in ["k", "k7", "abcdefghijkl"] {
+            assert_eq!(Scope::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "abcdefghijklm", "K7", "k-7", "k 7", "é"] {
+            assert!(Scope::new(bad).is_none(), "{bad}");
+            assert!(serde_json::from_value::<Scope>(bad.into()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_a_name_keeps_to_the_alphabet(text in ".{0,30}|[a-z0-9_-]{0,30}") {
+            let expected = (1..=24).contains(&text.len())
+                && text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'));
+            prop_assert_eq!(TenantName::new(&text).is_ok(), expected);
+        }
+
+        #[test]
+        fn names_and_scopes_survive_serde(name in "[a-z][a-z0-9_-]{0,23}", scope in "[a-z0-9]{1,12}") {
+            let name = TenantName::new(&name).unwrap();
+            let scope = Scope::new(&scope).unwrap();
+            let text = serde_json::to_string(&(&name, &scope)).unwrap();
+            let back: (TenantName, Scope) = serde_json::from_str(&text).unwrap();
+            prop_assert!(back == (name, scope));
+        }
     }
 }

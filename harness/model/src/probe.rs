@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Enforcement, Service, TenantName};
 
 /// What a probe tries on the neighbour's slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// See content.

@@ -40,7 +40,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems of one input, never empty. Exit code 3.
+/// All problems of one input; those that a parser returns are never empty. Exit code 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -53,9 +53,20 @@ impl Problems {
         if problems.is_empty() { Ok(value) } else { Err(Self(problems)) }
     }
 
+    /// The problems themselves, to be put among others.
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+
     /// The problems in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
+    }
+}
+
+impl From<Vec<Problem>> for Problems {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self(problems)
     }
 }
 

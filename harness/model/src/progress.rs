@@ -1,6 +1,9 @@
 //! What a run tells whoever watches it. Every report that is shown while the run lasts consumes these.
 
-use crate::{Service, report::{CaseReport, ServerReport}};
+use crate::{
+    Service,
+    report::{CaseReport, ServerReport},
+};
 
 /// One step of a run, in the order in which they happen.
 #[derive(Clone, Debug)]

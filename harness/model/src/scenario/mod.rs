@@ -1,6 +1,20 @@
 //! Scenario files: what to run, on whom, and what must hold. One YAML file a scenario, folders by intent.
+//!
+//! [`Scenario::parse`] reads one file, [`load`] whole folders, [`expand`] makes the cases of a run, [`schema`] says
+//! what an editor may offer. Probes and invariants live in other rooms: their names come in as [`Known`].
 
-use crate::{Item, TenantName};
+use crate::{Class, Item, Service, TenantName};
+
+mod cases;
+mod files;
+mod parse;
+mod schema;
+
+pub use self::{
+    cases::{Case, Subject, expand},
+    files::load,
+    schema::schema,
+};
 
 /// One scenario file, read and checked.
 ///
@@ -24,4 +38,33 @@ pub struct Scenario {
     pub checklist: Vec<Item>,
     /// Names of the invariants that must hold.
     pub expect: Vec<String>,
+}
+
+impl Scenario {
+    /// Whether the scenario runs that probe: it names it, or its class.
+    pub fn selects(&self, probe: &str, service: Service, class: Class) -> bool {
+        self.probes.iter().any(|selector| selects(selector, probe, service, class))
+    }
+}
+
+fn selects(selector: &str, probe: &str, service: Service, class: Class) -> bool {
+    selector == probe || selector.split_once('.') == Some((service.name(), class.name()))
+}
+
+/// The names that scenario files may use and that live in other rooms.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Every probe with its service and class.
+    pub probes: &'a [(&'a str, Service, Class)],
+    /// Every invariant.
+    pub invariants: &'a [&'a str],
+}
+
+/// The words that a scenario may be chosen by, besides the services' and the classes' names.
+pub const AREAS: [&str; 5] = ["isolation", "checklist", "chaos", "security", "neighbour"];
+
+/// Every word that `tags` may hold.
+pub fn tags() -> impl Iterator<Item = &'static str> {
+    let services = Service::ALL.into_iter().map(Service::name);
+    AREAS.into_iter().chain(services).chain(Class::ALL.into_iter().map(Class::name))
 }

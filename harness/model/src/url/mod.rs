@@ -5,8 +5,18 @@
 
 use crate::Secret;
 
+mod amqp;
+mod connections;
+mod postgres;
+mod redis;
+mod render;
+mod s3;
+mod text;
+
+pub use render::{EnvFormat, render};
+
 /// `postgresql://role:password@host:port/database?sslmode=verify-full&sslrootcert=…`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     /// Host name or address.
     pub host: String,

@@ -1,0 +1,57 @@
+//! The JSON Schema of scenario files, for editors and for a check in CI. It mirrors the parser: a test holds the two
+//! together. Names that live in other rooms, probes and invariants, are plain text in it.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+use crate::Item;
+
+/// The schema, draft 2020-12.
+pub fn schema() -> Value {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ScenarioFile>().to_value()
+}
+
+/// A Bulkhead scenario: what to run, on whom, and what must hold.
+#[derive(JsonSchema)]
+#[schemars(
+    title = "Bulkhead scenario",
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["probes"] }, { "required": ["checklist"] }])
+)]
+#[expect(dead_code, reason = "only its shape is used: the parser reads the located tree")]
+struct ScenarioFile {
+    /// One line that says what holds.
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
+    title: String,
+    /// Why it matters to the apps.
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
+    why: String,
+    /// Words to choose by.
+    #[schemars(default, length(min = 1), extend("uniqueItems" = true))]
+    tags: Vec<Tag>,
+    /// The tenants it is about; all when absent.
+    #[schemars(default, length(min = 1), inner(regex(pattern = "^[a-z][a-z0-9_-]{0,23}$")), extend("uniqueItems" = true))]
+    tenants: Vec<String>,
+    /// Names of probes, `<service>.<words>`, or `<service>.<class>` for all of a class.
+    #[schemars(default, length(min = 1), inner(regex(pattern = r"^[a-z0-9]+\..+$")), extend("uniqueItems" = true))]
+    probes: Vec<String>,
+    /// Items of the integration checklist.
+    #[schemars(default, length(min = 1), extend("uniqueItems" = true))]
+    checklist: Vec<Item>,
+    /// Names of the invariants that must hold.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    expect: Vec<String>,
+}
+
+struct Tag;
+
+impl JsonSchema for Tag {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tag".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let tags: Vec<&str> = super::tags().collect();
+        schemars::json_schema!({ "type": "string", "enum": tags })
+    }
+}

@@ -1,0 +1,114 @@
+//! `DATABASE_URL`.
+
+use std::fmt;
+
+use super::{PostgresUrl, text};
+use crate::Secret;
+
+const LIKE: &str = "`postgresql://role:password@host:5432/database?sslmode=verify-full`";
+
+/// What must not stand among the parameters, since the URL says it elsewhere.
+const ELSEWHERE: [&str; 7] = ["user", "host", "hostaddr", "port", "dbname", "service", "passfile"];
+
+/// The strengths of `sslmode` that use TLS whatever the server says.
+const WITH_TLS: [&str; 3] = ["require", "verify-ca", "verify-full"];
+
+impl PostgresUrl {
+    /// Reads a URL. Parameters that carry a secret (`password`, `sslpassword`) are refused.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence that begins with the variable's name; never any part of the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = text::split(text, &["postgresql", "postgres"], LIKE)?;
+        let database = text::segment(parts.path.unwrap_or(""), "database")?;
+        if parts.user.is_empty() {
+            return Err("has no role before the password".into());
+        }
+        if database.is_empty() {
+            return Err(format!("has no database in its path: write {LIKE}"));
+        }
+        Ok(Self {
+            host: parts.host,
+            port: parts.port.unwrap_or(5432),
+            user: parts.user,
+            password: parts.password,
+            database,
+            parameters: parameters(parts.query.unwrap_or(""))?,
+        })
+    }
+
+    /// The URL with its password, for a client library or a child's environment.
+    pub fn expose(&self) -> String {
+        self.render(&text::encode(self.password.expose()), |_, value| text::encode_value(value))
+    }
+
+    /// The value of a parameter.
+    pub fn parameter(&self, key: &str) -> Option<&str> {
+        self.parameters.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether `sslmode` demands TLS. The default, `prefer`, does not.
+    pub fn tls(&self) -> bool {
+        self.parameter("sslmode").is_some_and(|mode| WITH_TLS.contains(&mode))
+    }
+
+    fn render(&self, password: &str, value: impl Fn(&str, &str) -> String) -> String {
+        let user = text::encode(&self.user);
+        let host = text::bracketed(&self.host);
+        let mut url =
+            format!("postgresql://{user}:{password}@{host}:{}/{}", self.port, text::encode(&self.database));
+        for (index, (key, shown)) in self.parameters.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
+            url.push_str(&text::encode(key));
+            url.push('=');
+            url.push_str(&value(key, shown));
+        }
+        url
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The fields are public, so a secret parameter may have come in past `parse`.
+        let masked = |key: &str, value: &str| match secret(key) {
+            true => Secret::MASK.to_owned(),
+            false => text::encode_value(value),
+        };
+        f.write_str(&self.render(Secret::MASK, masked))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+fn secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "secret", "token"].iter().any(|word| key.contains(word))
+}
+
+fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
+    let mut parameters: Vec<(String, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or("has a parameter without `=` in its query")?;
+        let (key, value) = (text::decode(key, "query")?, text::decode(value, "query")?);
+        if key.is_empty() {
+            return Err("has a parameter without a name in its query".into());
+        }
+        if secret(&key) {
+            return Err("has a secret among its parameters: the password belongs before the `@`".into());
+        }
+        if ELSEWHERE.contains(&key.as_str()) {
+            return Err(
+                "names user, host, port, database, service or passfile again among its parameters".into()
+            );
+        }
+        if parameters.iter().any(|(known, _)| *known == key) {
+            return Err("has a parameter twice in its query".into());
+        }
+        parameters.push((key, value));
+    }
+    Ok(parameters)
+}
