@@ -4,5 +4,6 @@
 //! `BULKHEAD_INSTALL=1` and says in one message how to install it otherwise.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod rabbitmq;
 mod redis;
 mod support;

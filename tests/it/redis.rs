@@ -138,7 +138,8 @@ async fn every_granted_command_without_keys_was_reviewed() {
             let mut command = redis::Cmd::new();
             command.arg(name.split('|').collect::<Vec<_>>()).arg(vec!["zz"; extra]);
             if let Err(error) = command.query_async::<redis::Value>(&mut engine).await
-                && (error.code() == Some("NOPERM") || error.to_string().contains("command not allowed. If the"))
+                && (error.code() == Some("NOPERM")
+                    || error.to_string().contains("command not allowed. If the"))
             {
                 refused = true;
                 break;

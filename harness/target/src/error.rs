@@ -130,5 +130,9 @@ fn missing_text(missing: &[Missing]) -> String {
 }
 
 fn log_text(log: &[String]) -> String {
-    if log.is_empty() { String::from("; its log is empty") } else { format!("; its log ends:\n  {}", log.join("\n  ")) }
+    if log.is_empty() {
+        String::from("; its log is empty")
+    } else {
+        format!("; its log ends:\n  {}", log.join("\n  "))
+    }
 }

@@ -90,16 +90,24 @@ impl ChildSpec {
         let prepare = move || {
             nix::sys::prctl::set_pdeathsig(death_signal)?;
             // The parent may have died between fork and the line above: then no signal will ever come.
-            if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe)) }
+            if nix::unistd::getppid() == parent {
+                Ok(())
+            } else {
+                Err(io::Error::from(io::ErrorKind::BrokenPipe))
+            }
         };
-        #[expect(unsafe_code, reason = "the closure makes two system calls, both async-signal-safe, and allocates nothing")]
+        #[expect(
+            unsafe_code,
+            reason = "the closure makes two system calls, both async-signal-safe, and allocates nothing"
+        )]
         unsafe {
             command.pre_exec(prepare);
         }
         let failed = |source| Error::Spawn { service: self.service, program: self.program.clone(), source };
         let inner = command.spawn().map_err(failed)?;
         let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-        let pid = pid.ok_or_else(|| failed(io::Error::other("the process ended before it could be watched")))?;
+        let pid =
+            pid.ok_or_else(|| failed(io::Error::other("the process ended before it could be watched")))?;
         Ok(Child { service: self.service, inner, pid, log: self.log })
     }
 }

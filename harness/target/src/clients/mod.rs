@@ -10,6 +10,7 @@ use bulkhead_model::Service;
 use crate::{Error, error::Cause};
 
 pub mod postgres;
+pub mod rabbitmq;
 pub mod redis;
 pub mod tls;
 

@@ -2,4 +2,6 @@
 pub mod janitor;
 use std::process::ExitCode;
 /// stub
-pub fn main() -> ExitCode { todo!() }
+pub fn main() -> ExitCode {
+    todo!()
+}

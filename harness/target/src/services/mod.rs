@@ -59,6 +59,11 @@ pub trait Running: Send {
     /// What could not be removed.
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error>;
 
+    /// Remarks for the reader that change nothing, such as a slower way of starting that had to be taken.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;
 

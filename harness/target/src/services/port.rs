@@ -24,7 +24,11 @@ pub(crate) fn pick(service: Service, place: &Place) -> Result<u16, Error> {
     }
 }
 
-fn reserve() -> io::Result<u16> {
+/// A port as [`pick`] gives it, for what a server needs beside its own.
+///
+/// # Errors
+/// When the machine has no free port left.
+pub(crate) fn reserve() -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let client = TcpStream::connect(address)?;

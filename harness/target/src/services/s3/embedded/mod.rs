@@ -1,4 +1,6 @@
 //! stub
 use std::process::ExitCode;
 /// stub
-pub fn main() -> ExitCode { todo!() }
+pub fn main() -> ExitCode {
+    todo!()
+}

@@ -1,0 +1,109 @@
+//! From an empty folder to a broker that serves, by RabbitMQ's own script or on a prepared code path.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Instant};
+
+use bulkhead_model::{Service, url::AmqpUrl};
+use tokio::net::TcpStream;
+
+use super::{
+    config::Config,
+    definitions::{Definitions, Login},
+    install::Install,
+    node::{Home, Launch, Node, free_port, write_private},
+    server::Server,
+};
+use crate::{Error, clients, ready, services::Place};
+
+/// The harness's own user and vhost on every broker.
+const ADMIN: &str = "bulkhead-admin";
+
+/// The plain way: the script that comes with RabbitMQ, told to replace itself with the node.
+pub(super) fn plain(install: &Install, home: &Home) -> Launch {
+    Launch {
+        program: install.script("rabbitmq-server"),
+        args: Vec::new(),
+        env: vec![
+            // Otherwise the script stays as a parent that answers SIGTERM by starting a second Erlang.
+            ("RUNNING_UNDER_SYSTEMD".into(), "true".into()),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS".into(), home.flags().join(" ").into()),
+        ],
+    }
+}
+
+/// Starts a broker and waits until it serves. A folder in which a broker ran before is taken up again.
+pub(super) async fn boot(
+    install: &Install,
+    place: &Place,
+    launch: impl FnOnce(&Home) -> Launch,
+) -> Result<Server, Error> {
+    let begun = Instant::now();
+    let home = Home::prepare(&place.dir)?;
+    let admin = Login::new(ADMIN);
+    let (port, ca) = configure(place, &admin)?;
+    let mut node = Node::spawn(install, place, &home, launch(&home))?;
+    let url = AmqpUrl {
+        host: Ipv4Addr::LOCALHOST.to_string(),
+        port,
+        user: admin.user,
+        password: admin.password,
+        vhost: ADMIN.into(),
+        tls: true,
+    };
+    let version = match serving(&mut node, place, &url, &ca).await {
+        Ok(version) => version,
+        Err(error) => {
+            node.stop().await;
+            return Err(error);
+        }
+    };
+    Ok(Server {
+        node,
+        version,
+        port,
+        startup: begun.elapsed(),
+        notes: Vec::new(),
+        vhosts: BTreeMap::new(),
+        common: BTreeMap::new(),
+    })
+}
+
+/// Writes what the broker reads at boot; its AMQP port and the file of its authority's certificate.
+fn configure(place: &Place, admin: &Login) -> Result<(u16, PathBuf), Error> {
+    let port = crate::services::port::pick(Service::Rabbitmq, place)?;
+    let identity = place.authority.identity("rabbitmq", &place.dir)?;
+    let definitions = place.dir.join("definitions.json");
+    let document = serde_json::to_string(&Definitions::admin(admin, ADMIN));
+    let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
+    write_private(&definitions, &document, 0o600)?;
+    write_private(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
+    let config =
+        Config { amqps: port, management: free_port()?, identity: &identity, definitions: &definitions };
+    write_private(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)?;
+    Ok((port, identity.ca))
+}
+
+/// Waits until our own user is let in over TLS, then asks the node itself who it is: a stranger's broker on the same
+/// port has neither our password nor our pid.
+async fn serving(
+    node: &mut Node,
+    place: &Place,
+    admin: &AmqpUrl,
+    ca: &std::path::Path,
+) -> Result<String, Error> {
+    let caller = node.caller.clone();
+    let pid = node.beam.pid().to_string();
+    ready::until(Service::Rabbitmq, &mut node.beam, place.deadline, || async {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        // Cheaper than a client that reads certificates on every attempt while nobody listens yet.
+        TcpStream::connect((admin.host.as_str(), admin.port)).await.map_err(|e| text(&e))?;
+        let connection = clients::rabbitmq::dial(admin, Some(ca)).await.map_err(|e| e.chain())?;
+        connection.close(200, "ready".into()).await.map_err(|e| text(&e))?;
+        let answer =
+            caller.eval("os:getpid() ++ \" \" ++ rabbit_misc:version()").await.map_err(|e| text(&e))?;
+        match answer.trim_matches('"').split_once(' ') {
+            Some((answering, version)) if answering == pid => Ok(version.to_owned()),
+            _ => Err(format!("the node that answers is not process {pid}: {answer}")),
+        }
+    })
+    .await
+}

@@ -1,0 +1,88 @@
+//! Evaluating an expression on the running node: by `erl_call` in milliseconds, by `rabbitmqctl eval` where a package
+//! left that program out.
+//!
+//! The expression goes through standard input and the cookie is read from the node's own home, so neither shows in
+//! the arguments of a process.
+
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use crate::error::Cause;
+
+/// The longest that one expression may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How to reach one node.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The program and its arguments.
+    program: PathBuf,
+    args: Vec<OsString>,
+    /// The node's own environment: its home with the cookie, its port mapper.
+    env: Vec<(OsString, OsString)>,
+    dir: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    ErlCall,
+    Rabbitmqctl,
+}
+
+impl Caller {
+    /// Through `erl_call`.
+    pub(super) fn erl_call(
+        program: PathBuf,
+        node: &str,
+        env: Vec<(OsString, OsString)>,
+        dir: PathBuf,
+    ) -> Self {
+        let args = ["-n", node, "-e"].map(OsString::from).to_vec();
+        Self { program, args, env, dir, kind: Kind::ErlCall }
+    }
+
+    /// Through `rabbitmqctl`, which starts an Erlang of its own each time.
+    pub(super) fn rabbitmqctl(
+        program: PathBuf,
+        node: &str,
+        env: Vec<(OsString, OsString)>,
+        dir: PathBuf,
+    ) -> Self {
+        let args = ["--node", node, "--quiet", "eval", "-"].map(OsString::from).to_vec();
+        Self { program, args, env, dir, kind: Kind::Rabbitmqctl }
+    }
+
+    /// The value of the expression, a comma-separated sequence without its final stop.
+    pub(super) async fn eval(&self, expression: &str) -> Result<String, Cause> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).env_clear().envs(self.env.iter().cloned()).current_dir(&self.dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let run = async {
+            let mut child = command.spawn()?;
+            if let Some(mut input) = child.stdin.take() {
+                input.write_all(expression.as_bytes()).await?;
+                input.write_all(b".\n").await?;
+            }
+            child.wait_with_output().await
+        };
+        let program = self.program.display();
+        let output = tokio::time::timeout(DEADLINE, run)
+            .await
+            .map_err(|_| format!("`{program}` gave no answer within {DEADLINE:?}"))?;
+        let output = output.map_err(|error| format!("`{program}`: {error}"))?;
+        let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("`{program}` ({}): {answer} {}", output.status, errors.trim()).into());
+        }
+        match self.kind {
+            Kind::Rabbitmqctl => Ok(answer),
+            Kind::ErlCall => match answer.strip_prefix("{ok, ").and_then(|rest| rest.strip_suffix('}')) {
+                Some(value) => Ok(value.to_owned()),
+                None => Err(answer.into()),
+            },
+        }
+    }
+}

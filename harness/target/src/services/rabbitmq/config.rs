@@ -1,0 +1,75 @@
+//! The broker's own configuration, written as Erlang terms: `rabbitmq.conf` would first be translated into the same
+//! terms by the broker, which takes it longer than anything else that it reads.
+//!
+//! No plaintext listener exists, every listener is on 127.0.0.1, the log goes to standard output, and since
+//! definitions are given the broker makes no `guest` user.
+
+use std::{fmt::Write, path::Path};
+
+use crate::Identity;
+
+/// What the configuration depends on.
+pub(super) struct Config<'a> {
+    /// The AMQP port.
+    pub(super) amqps: u16,
+    /// The management API's port, for the time when the plugin is started.
+    pub(super) management: u16,
+    /// The server's certificate.
+    pub(super) identity: &'a Identity,
+    /// The definitions that are loaded at boot.
+    pub(super) definitions: &'a Path,
+}
+
+impl Config<'_> {
+    /// The file's text.
+    pub(super) fn text(&self) -> String {
+        let Self { amqps, management, identity, definitions } = self;
+        let tls = format!(
+            "[{{cacertfile,{}}},{{certfile,{}}},{{keyfile,{}}},{{verify,verify_none}},{{fail_if_no_peer_cert,false}},\
+             {{versions,['tlsv1.3','tlsv1.2']}}]",
+            string(&identity.ca.to_string_lossy()),
+            string(&identity.cert.to_string_lossy()),
+            string(&identity.key.to_string_lossy()),
+        );
+        let definitions = string(&definitions.to_string_lossy());
+        format!(
+            "[{{rabbit,[\n  \
+               {{tcp_listeners,[]}},\n  \
+               {{ssl_listeners,[{{\"127.0.0.1\",{amqps}}}]}},\n  \
+               {{ssl_options,{tls}}},\n  \
+               {{loopback_users,[]}},\n  \
+               {{load_definitions,{definitions}}},\n  \
+               {{log,[{{console,[{{enabled,true}}]}},{{file,[{{file,false}}]}}]}}]}},\n \
+             {{rabbitmq_management,[\n  \
+               {{listener,[{{ip,\"127.0.0.1\"}},{{port,{management}}},{{ssl,true}},{{ssl_opts,{tls}}}]}}]}}].\n"
+        )
+    }
+}
+
+/// The text as an Erlang string literal.
+pub(super) fn string(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => literal.extend(['\\', c]),
+            c if c.is_control() => {
+                // Writing into a string cannot fail.
+                let _written = write!(literal, "\\x{{{:x}}}", u32::from(c));
+            }
+            c => literal.push(c),
+        }
+    }
+    literal.push('"');
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::string;
+
+    #[test]
+    fn no_text_ends_its_literal() {
+        assert_eq!(string("/tmp/a b"), "\"/tmp/a b\"");
+        assert_eq!(string("a\"],evil,[\"\\\n"), "\"a\\\"],evil,[\\\"\\\\\\x{a}\"");
+    }
+}

@@ -1,0 +1,206 @@
+//! What the broker is told about vhosts, users and permissions: RabbitMQ's own definitions document, which both the
+//! boot (as a file) and the carving of slices (through a running node) hand over. Pure: it talks to nobody.
+//!
+//! **In a vhost of its own** a tenant may do anything; nobody else has a permission there.
+//!
+//! **In a shared vhost** every regex is anchored at the escaped queue prefix. The default exchange stays refused: to
+//! publish through it a user needs `write` on `amq.default`, which is one name for all queues, so a tenant that had it
+//! could publish into its neighbour's queues. Apps in a shared vhost publish through an exchange of their own
+//! (`engine:events`) or through `amq.topic`, where topic permissions hold them to routing keys and binding patterns
+//! that start with their prefix. Server-named queues (`amq.gen-…`) are refused too: reply queues carry the prefix.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bulkhead_model::{Enforcement, Secret, Tenant};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::services::password;
+
+/// The one predeclared exchange whose use can be fenced by prefix.
+const TOPIC_EXCHANGE: &str = "amq.topic";
+
+/// RabbitMQ's definitions, as far as they are used here.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Definitions {
+    users: Vec<User>,
+    vhosts: Vec<Vhost>,
+    permissions: Vec<Permission>,
+    topic_permissions: Vec<TopicPermission>,
+}
+
+#[derive(Debug, Serialize)]
+struct User {
+    name: String,
+    password_hash: String,
+    hashing_algorithm: &'static str,
+    tags: Vec<&'static str>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Vhost {
+    name: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Permission {
+    user: String,
+    vhost: String,
+    configure: String,
+    write: String,
+    read: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct TopicPermission {
+    user: String,
+    vhost: String,
+    exchange: &'static str,
+    write: String,
+    read: String,
+}
+
+/// A user's name and password.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: Secret,
+}
+
+impl Login {
+    /// A login with a fresh password.
+    pub(super) fn new(user: impl Into<String>) -> Self {
+        Self { user: user.into(), password: password::random() }
+    }
+}
+
+impl Definitions {
+    /// The harness's own administrator, alone in a vhost of its own.
+    pub(super) fn admin(login: &Login, vhost: &str) -> Self {
+        let mut definitions = Self::default();
+        definitions.user(login, vec!["administrator"]);
+        definitions.vhost(vhost);
+        definitions.permit(&login.user, vhost, None);
+        definitions
+    }
+
+    /// The tenants' vhosts, users and permissions, and the login of each in the order given.
+    ///
+    /// Under [`Enforcement::Convention`] all of them share one login that may do anything in all their vhosts, as on
+    /// a shared CloudAMQP plan: the server refuses nothing.
+    pub(super) fn tenants(tenants: &[Tenant], enforcement: Enforcement) -> (Self, Vec<Login>) {
+        let mut definitions = Self::default();
+        let common = match enforcement {
+            Enforcement::Enforced => None,
+            Enforcement::Convention => {
+                let login = Login::new(common_user(tenants));
+                definitions.user(&login, Vec::new());
+                Some(login)
+            }
+        };
+        let mut logins = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
+            let slice = &tenant.slices.rabbitmq;
+            definitions.vhost(&slice.vhost);
+            let login = match &common {
+                Some(login) => {
+                    definitions.permit(&login.user, &slice.vhost, None);
+                    login.clone()
+                }
+                None => {
+                    let login = Login::new(user(tenant));
+                    definitions.user(&login, Vec::new());
+                    definitions.permit(&login.user, &slice.vhost, slice.queues.as_deref());
+                    login
+                }
+            };
+            logins.push(login);
+        }
+        (definitions, logins)
+    }
+
+    fn user(&mut self, login: &Login, tags: Vec<&'static str>) {
+        self.users.push(User {
+            name: login.user.clone(),
+            password_hash: hash(&login.password, rand::random()),
+            hashing_algorithm: "rabbit_password_hashing_sha256",
+            tags,
+        });
+    }
+
+    fn vhost(&mut self, name: &str) {
+        if !self.vhosts.iter().any(|vhost| vhost.name == name) {
+            self.vhosts.push(Vhost { name: name.to_owned() });
+        }
+    }
+
+    /// Everything in the vhost, or what starts with the prefix.
+    fn permit(&mut self, user: &str, vhost: &str, prefix: Option<&str>) {
+        if self.permissions.iter().any(|known| known.user == user && known.vhost == vhost) {
+            return;
+        }
+        let (configure, used) = match prefix {
+            None => (String::from(".*"), String::from(".*")),
+            Some(prefix) => {
+                let own = anchored(prefix);
+                let used = format!("{own}|^{}$", escape(TOPIC_EXCHANGE));
+                (own, used)
+            }
+        };
+        let topics = prefix.map_or_else(|| String::from(".*"), anchored);
+        let (user, vhost) = (user.to_owned(), vhost.to_owned());
+        self.topic_permissions.push(TopicPermission {
+            user: user.clone(),
+            vhost: vhost.clone(),
+            exchange: TOPIC_EXCHANGE,
+            write: topics.clone(),
+            read: topics,
+        });
+        self.permissions.push(Permission { user, vhost, configure, write: used.clone(), read: used });
+    }
+}
+
+/// A tenant's user, unlike that of any other tenant or vhost on the server.
+pub(super) fn user(tenant: &Tenant) -> String {
+    format!("{}-{}", tenant.name, mark([tenant.slices.rabbitmq.vhost.as_str()]))
+}
+
+/// The user that all these tenants share by convention.
+fn common_user(tenants: &[Tenant]) -> String {
+    format!("all-{}", mark(tenants.iter().map(|tenant| tenant.slices.rabbitmq.vhost.as_str())))
+}
+
+/// Eight hexadecimal digits that stand for these names.
+fn mark<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for name in names {
+        digest.update(name.len().to_be_bytes());
+        digest.update(name);
+    }
+    hex::encode(digest.finalize()).chars().take(8).collect()
+}
+
+/// A regex for all names that start with `prefix`. RabbitMQ searches: without `^` it would match anywhere.
+fn anchored(prefix: &str) -> String {
+    format!("^{}", escape(prefix))
+}
+
+/// The text as a regex that matches just it.
+fn escape(text: &str) -> String {
+    let mut regex = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        // PCRE takes a backslash before any ASCII character that is neither a letter nor a digit as "just this".
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
+            regex.push('\\');
+        }
+        regex.push(c);
+    }
+    regex
+}
+
+/// RabbitMQ's salted hash: base64 of the salt and of SHA-256 over salt and password.
+fn hash(password: &Secret, salt: [u8; 4]) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
+    let mut bytes = salt.to_vec();
+    bytes.extend_from_slice(&digest);
+    STANDARD.encode(bytes)
+}

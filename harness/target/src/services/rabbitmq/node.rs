@@ -1,0 +1,222 @@
+//! The processes of one broker: its own port mapper and its Erlang node, both direct children with a death signal.
+//!
+//! The node is started with its name already given and told to start no `epmd`, because an `epmd` that Erlang starts
+//! by itself is a daemon that nobody ends. `beam.smp` replaces every launcher on the way, so its pid is the child's.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bulkhead_model::Service;
+use nix::{sys::signal::Signal, unistd::Pid};
+
+use super::{call::Caller, install::Install};
+use crate::{
+    Child, ChildSpec, Error,
+    services::{Place, port},
+};
+
+/// How long the node's helpers have to see that it is gone before they are killed.
+const HELPERS: Duration = Duration::from_secs(2);
+
+/// The broker's processes.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) beam: Child,
+    epmd: Child,
+    pub(super) caller: Caller,
+}
+
+/// Where a node keeps its things, and what it is called.
+#[derive(Debug)]
+pub(super) struct Home {
+    /// The node's name, `bh…@localhost`.
+    pub(super) name: String,
+    /// The folder of the port mapper's and the node's files.
+    pub(super) dir: PathBuf,
+    /// The private port mapper's port.
+    pub(super) epmd: u16,
+}
+
+/// How the node is started: by RabbitMQ's own script or on a prepared code path.
+pub(super) struct Launch {
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+}
+
+impl Home {
+    /// Prepares the folder: a name and a cookie of the run's own, kept when a broker ran here before.
+    pub(super) fn prepare(dir: &Path) -> Result<Self, Error> {
+        let file = dir.join("node");
+        let name = match fs::read_to_string(&file) {
+            Ok(name) => name,
+            Err(_) => {
+                let name = format!("bh{}@localhost", hex::encode(rand::random::<[u8; 6]>()));
+                write_private(&file, &name, 0o600)?;
+                let cookie: [u8; 24] = rand::random();
+                write_private(&dir.join(".erlang.cookie"), &hex::encode(cookie), 0o400)?;
+                name
+            }
+        };
+        Ok(Self { name, dir: dir.to_owned(), epmd: free_port()? })
+    }
+
+    /// What tells every program of this node where its port mapper and its cookie are.
+    fn env(&self, install: &Install) -> Vec<(OsString, OsString)> {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        let mut folders = vec![install.erlang.path.clone()];
+        folders.extend(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).unwrap_or(path);
+        vec![
+            ("PATH".into(), path),
+            ("HOME".into(), self.dir.clone().into()),
+            ("ERL_EPMD_PORT".into(), self.epmd.to_string().into()),
+            ("ERL_EPMD_ADDRESS".into(), "127.0.0.1".into()),
+        ]
+    }
+
+    /// The arguments that name the node and keep it on loopback.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let fixed = ["-start_epmd", "false", "-kernel", "inet_dist_use_interface", "{127,0,0,1}"];
+        let name = [String::from("-sname"), self.name.clone()];
+        name.into_iter().chain(fixed.map(String::from)).collect()
+    }
+
+    /// The broker's variables: nothing of the machine's own configuration is read.
+    pub(super) fn rabbitmq_env(&self) -> Vec<(OsString, OsString)> {
+        let at = |name: &str| self.dir.join(name).into_os_string();
+        vec![
+            ("RABBITMQ_NODENAME".into(), self.name.clone().into()),
+            ("RABBITMQ_MNESIA_BASE".into(), at("data")),
+            ("RABBITMQ_LOG_BASE".into(), at("logs")),
+            ("RABBITMQ_CONFIG_FILE".into(), at("rabbitmq.config")),
+            ("RABBITMQ_ENABLED_PLUGINS_FILE".into(), at("enabled_plugins")),
+            // These name files that do not exist, in place of those of a broker that the machine may run itself.
+            ("RABBITMQ_ADVANCED_CONFIG_FILE".into(), at("no-advanced.config")),
+            ("RABBITMQ_CONF_ENV_FILE".into(), at("no-rabbitmq-env.conf")),
+        ]
+    }
+}
+
+impl Node {
+    /// Starts the port mapper and the node; does not wait for either.
+    pub(super) fn spawn(
+        install: &Install,
+        place: &Place,
+        home: &Home,
+        launch: Launch,
+    ) -> Result<Self, Error> {
+        let spec =
+            |program: PathBuf, args: Vec<OsString>, env: Vec<(OsString, OsString)>, log: &str| ChildSpec {
+                service: Service::Rabbitmq,
+                run: place.run.clone(),
+                program,
+                args,
+                env: home.env(install).into_iter().chain(env).collect(),
+                dir: home.dir.clone(),
+                log: home.dir.join(log),
+                user: None,
+                // The broker would take its time over SIGTERM, and its data is thrown away.
+                death_signal: Signal::SIGKILL,
+                piped: false,
+            };
+        let port = home.epmd.to_string();
+        let args = ["-address", "127.0.0.1", "-port", &port].map(OsString::from).to_vec();
+        let epmd = spec(install.erlang.epmd.clone(), args, Vec::new(), "epmd.log").spawn()?;
+        let env = home.rabbitmq_env().into_iter().chain(launch.env).collect();
+        let beam = spec(launch.program, launch.args, env, "rabbitmq.log").spawn()?;
+        Ok(Self { beam, epmd, caller: caller(install, place, home) })
+    }
+
+    /// Kills node and port mapper and returns when they and the node's helpers are gone.
+    pub(super) async fn stop(&mut self) {
+        let helpers = descendants(self.beam.pid());
+        self.beam.stop(Signal::SIGKILL, HELPERS).await;
+        self.epmd.stop(Signal::SIGKILL, HELPERS).await;
+        // They end when the pipe to the node closes; nothing tells a process that is not their parent.
+        let waited = tokio::time::timeout(HELPERS, async {
+            while helpers.iter().any(Process::lives) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        if waited.await.is_err() {
+            for helper in helpers.iter().filter(|helper| helper.lives()) {
+                // It may end in this very moment, which is what is wanted.
+                let _gone = nix::sys::signal::kill(Pid::from_raw(helper.pid), Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+fn caller(install: &Install, place: &Place, home: &Home) -> Caller {
+    let mut env = home.env(install);
+    env.push((crate::process::RUN_VARIABLE.into(), place.run.clone().into()));
+    env.push(("LANG".into(), "C.UTF-8".into()));
+    match &install.erlang.erl_call {
+        Some(program) => Caller::erl_call(program.clone(), &home.name, env, home.dir.clone()),
+        None => {
+            env.extend(home.rabbitmq_env());
+            Caller::rabbitmqctl(install.script("rabbitmqctl"), &home.name, env, home.dir.clone())
+        }
+    }
+}
+
+/// A process as Linux tells it apart from a later one with the same number.
+#[derive(Debug)]
+struct Process {
+    pid: i32,
+    parent: i32,
+    started: u64,
+    zombie: bool,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The program's name is in parentheses and may hold anything, parentheses too.
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let zombie = matches!(*fields.first()?, "Z" | "X");
+        Some(Self {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+            zombie,
+        })
+    }
+
+    fn lives(&self) -> bool {
+        Self::read(self.pid).is_some_and(|now| now.started == self.started && !now.zombie)
+    }
+}
+
+/// Every process below this one; empty where there is no `/proc`.
+fn descendants(ancestor: Pid) -> Vec<Process> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let all: Vec<_> = pids.filter_map(Process::read).collect();
+    let mut family = vec![ancestor.as_raw()];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        family.extend(all.iter().filter(|process| process.parent == parent).map(|process| process.pid));
+        next += 1;
+    }
+    all.into_iter()
+        .filter(|process| process.pid != ancestor.as_raw() && family.contains(&process.pid))
+        .collect()
+}
+
+/// A port that nobody else is given until the broker has it.
+pub(super) fn free_port() -> Result<u16, Error> {
+    port::reserve().map_err(Error::serve(Service::Rabbitmq, "reserve a loopback port"))
+}
+
+/// Writes a file that only we can read, replacing what was there.
+pub(super) fn write_private(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", path))
+}
