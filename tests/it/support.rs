@@ -36,7 +36,11 @@ pub(crate) struct Direct {
 
 /// Starts one server directly, without a keeper.
 pub(crate) async fn direct(service: Service) -> Direct {
-    let spec = spec();
+    direct_as(service, &spec()).await
+}
+
+/// Starts one server directly as `spec` asks for it.
+pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
     // 0711: PostgreSQL, which will not run as root, must be able to pass through.
     let folder = tempfile::Builder::new().prefix("bulkhead-it-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
@@ -55,8 +59,8 @@ pub(crate) async fn direct(service: Service) -> Direct {
         port: None,
     };
     let stand_in = services::ALL.into_iter().find(|s| s.service() == service).unwrap();
-    stand_in.find(&spec).unwrap();
-    let running = stand_in.start(&spec, &place).await.unwrap();
+    stand_in.find(spec).unwrap();
+    let running = stand_in.start(spec, &place).await.unwrap();
     Direct { running, place, _folder: folder }
 }
 

@@ -35,6 +35,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A folder on the way to a server's files is closed to the user that the server must run as.
+    #[error("{service}: user `{user}`, which the server must run as, may not pass `{}`", folder.display())]
+    Closed {
+        /// Which service.
+        service: Service,
+        /// The user.
+        user: String,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A server's process could not be started.
     #[error("{service}: could not start `{}`", program.display())]
     Spawn {
@@ -108,7 +118,13 @@ impl Error {
 
     /// What to do next, when there is something better than reading the log.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Closed { folder, .. } => Some(format!(
+                "let others pass (`chmod o+x {}`) or keep the files elsewhere",
+                folder.display()
+            )),
+            _ => None,
+        }
     }
 
     /// The error and all its causes on one line.

@@ -1,19 +1,141 @@
-//! stub
-/// stub
+//! PostgreSQL: one server for all tenants, each with a role that owns its database, or its schema in a shared one.
+//!
+//! `account` says whom the server runs as, `template` and `initdb` where its data folder comes from, `config` writes
+//! what it obeys, `server` carves it into slices in the statements that `sql` writes.
+//!
+//! Nobody has the superuser's password, because it has none: we come in over a socket in the server's own folder
+//! (mode 0700), where the kernel tells the server who we are (`peer`). Over TCP the superuser is refused.
+
+use std::{path::PathBuf, process::Stdio, time::Instant};
+
+use async_trait::async_trait;
+use bulkhead_model::{Service, report::ServerReport};
+use nix::sys::signal::Signal;
+
+use super::{Place, Running, StandIn, locate, port};
+use crate::{ChildSpec, Error, Missing, TargetSpec, clients, ready};
+
+mod account;
+mod config;
+mod initdb;
+mod server;
+mod sql;
+mod template;
+
+use account::Account;
+
+/// The programs that must lie in one folder.
+const PROGRAMS: [&str; 1] = ["postgres"];
+
+/// Where packages put them, beyond PATH. Debian keeps one folder a version, off PATH.
+const FOLDERS: [&str; 7] = [
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+];
+
+/// The stand-in for a managed PostgreSQL.
 pub struct Postgres;
-#[async_trait::async_trait]
-impl super::StandIn for Postgres {
-    fn service(&self) -> bulkhead_model::Service {
-        bulkhead_model::Service::Postgres
+
+/// An installed PostgreSQL.
+struct Installation {
+    postgres: PathBuf,
+    initdb: PathBuf,
+}
+
+#[async_trait]
+impl StandIn for Postgres {
+    fn service(&self) -> Service {
+        Service::Postgres
     }
-    fn find(&self, _spec: &crate::TargetSpec) -> Result<(), crate::Missing> {
-        todo!()
+
+    fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
+        Installation::find(spec).map(|_| ())
     }
-    async fn start(
-        &self,
-        _spec: &crate::TargetSpec,
-        _place: &super::Place,
-    ) -> Result<Box<dyn super::Running>, crate::Error> {
-        todo!()
+
+    async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
+        let installation = Installation::find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
+        let begun = Instant::now();
+        let account = Account::choose()?;
+        account.check_path_to(&installation.postgres)?;
+        account.check_path_to(&place.dir)?;
+        account.give(&place.dir)?;
+        let data = place.dir.join("data");
+        template::data_folder(&installation, &account, place, &data).await?;
+
+        let identity = place.authority.identity("postgres", &place.dir)?;
+        for file in [&identity.ca, &identity.cert, &identity.key] {
+            account.give(file)?;
+        }
+        let port = port::pick(Service::Postgres, place)?;
+        config::write(&data, &place.dir, port, &identity, &account)?;
+        let mut child = ChildSpec {
+            service: Service::Postgres,
+            run: place.run.clone(),
+            program: installation.postgres,
+            args: vec!["-D".into(), data.into()],
+            env: Vec::new(),
+            dir: place.dir.clone(),
+            log: place.dir.join("postgres.log"),
+            user: account.switch(),
+            // Immediate shutdown: unlike SIGKILL it removes the shared-memory segment and ends every backend.
+            death_signal: Signal::SIGQUIT,
+            piped: false,
+        }
+        .spawn()?;
+
+        // Only our own server listens in our folder, so a stranger on the port is never taken for it.
+        let admin = clients::postgres::admin(&place.dir, port, config::ADMIN, config::ADMIN_DATABASE);
+        let connected = ready::until(Service::Postgres, &mut child, place.deadline, || {
+            let admin = admin.clone();
+            async move { clients::postgres::open(&admin).await.map_err(|error| error.to_string()) }
+        });
+        let mut connection = connected.await?;
+        let version = clients::postgres::server_version(&mut connection).await?;
+        let report = ServerReport {
+            service: Service::Postgres,
+            product: "postgres".into(),
+            version,
+            startup_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        let server = server::Server::open(child, connection, admin, report, port, place.ca.clone()).await?;
+        Ok(Box::new(server))
+    }
+}
+
+impl Installation {
+    fn find(spec: &TargetSpec) -> Result<Self, Missing> {
+        let named = spec.places.postgres_bin.as_deref();
+        let missing =
+            || Missing { service: Service::Postgres, looked: locate::looked(&PROGRAMS, named, &FOLDERS) };
+        let postgres = locate::program(&PROGRAMS, named, &FOLDERS).ok_or_else(missing)?;
+        // PATH may hold a link to the program alone; `initdb` lies beside what the link means.
+        let real = std::fs::canonicalize(&postgres).map_err(|_| missing())?;
+        let initdb = real.with_file_name("initdb");
+        if !initdb.is_file() {
+            let looked = format!("found `{}` without `initdb` beside it", real.display());
+            return Err(Missing { service: Service::Postgres, looked });
+        }
+        Ok(Self { postgres: real, initdb })
+    }
+
+    /// What the program says it is: `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+    async fn version(&self) -> Result<String, Error> {
+        let mut command = tokio::process::Command::new(&self.postgres);
+        let output = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
+        let failed =
+            |source| Error::Spawn { service: Service::Postgres, program: self.postgres.clone(), source };
+        let late = |_| failed(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let output =
+            tokio::time::timeout(clients::COMMAND_DEADLINE, output).await.map_err(late)?.map_err(failed)?;
+        if !output.status.success() {
+            let log = String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
+            return Err(Error::Exited { service: Service::Postgres, status: output.status, log });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }

@@ -1,0 +1,228 @@
+//! A running PostgreSQL and its slices.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::PostgresUrl};
+use nix::sys::signal::Signal;
+use sqlx::{AssertSqlSafe, PgConnection, postgres::PgConnectOptions};
+
+use super::sql;
+use crate::{
+    Child, Error, clients,
+    clients::COMMAND_DEADLINE,
+    services::{Access, Running, password},
+};
+
+/// How long an immediate shutdown may take: the server itself gives its backends five seconds.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) struct Server {
+    child: Child,
+    admin: PgConnection,
+    options: PgConnectOptions,
+    report: ServerReport,
+    port: u16,
+    ca: PathBuf,
+    /// The major version.
+    version: u32,
+    /// The roles of every database that exists.
+    databases: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A tenant's slice, about to exist.
+struct Slice<'a> {
+    tenant: &'a Tenant,
+    role: String,
+    password: Secret,
+}
+
+impl Server {
+    /// Takes a server that serves, and closes its maintenance databases to everybody.
+    pub(super) async fn open(
+        child: Child,
+        admin: PgConnection,
+        options: PgConnectOptions,
+        report: ServerReport,
+        port: u16,
+        ca: PathBuf,
+    ) -> Result<Self, Error> {
+        let version = report.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+        let mut server =
+            Self { child, admin, options, report, port, ca, version, databases: BTreeMap::new() };
+        let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
+        server.run(close.into(), || "close the maintenance databases".into()).await?;
+        Ok(server)
+    }
+
+    async fn run(&mut self, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
+        run(&mut self.admin, sql, doing).await
+    }
+
+    /// Runs statements inside another database.
+    async fn run_in(&self, database: &str, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
+        let mut connection = clients::postgres::open(&self.options.clone().database(database)).await?;
+        let done = run(&mut connection, sql, doing).await;
+        // Waiting for the end matters: the backend would be in the way of whoever drops the database next.
+        let _closed = sqlx::Connection::close(connection).await;
+        done
+    }
+
+    async fn make(&mut self, slices: &[Slice<'_>]) -> Result<(), Error> {
+        let roles: Vec<_> =
+            slices.iter().map(|slice| sql::create_role(&slice.role, &slice.password)).collect();
+        self.run(roles.join("; "), || String::from("create the tenants' roles")).await?;
+        let mut databases: BTreeMap<&str, Vec<&Slice<'_>>> = BTreeMap::new();
+        for slice in slices {
+            databases.entry(&slice.tenant.slices.postgres.database).or_default().push(slice);
+        }
+        for (database, slices) in databases {
+            self.make_database(database, &slices).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_database(&mut self, database: &str, slices: &[&Slice<'_>]) -> Result<(), Error> {
+        let tenants = slices.iter().map(|slice| slice.tenant.name.as_str()).collect::<Vec<_>>().join("`, `");
+        let doing = |what: &str| format!("{what} database `{database}` for tenant `{tenants}`");
+        let roles: Vec<String> = slices.iter().map(|slice| slice.role.clone()).collect();
+        let schemas: Vec<_> = slices
+            .iter()
+            .filter_map(|slice| {
+                let schema = slice.tenant.slices.postgres.schema.as_deref()?;
+                Some(sql::create_schema(schema, &slice.role, database))
+            })
+            .collect();
+        let owner = match slices {
+            [only] if schemas.is_empty() => only.role.clone(),
+            _ if schemas.len() == slices.len() => super::config::ADMIN.to_owned(),
+            _ => {
+                let why = "several tenants share it and not every one of them names a schema";
+                return Err(Error::serve(Service::Postgres, doing("share"))(why));
+            }
+        };
+        self.run(sql::create_database(database, &owner, self.version), || doing("create")).await?;
+        self.databases.insert(database.to_owned(), roles.iter().cloned().collect());
+        self.run(sql::open_database(database, &roles), || doing("open")).await?;
+        let inside = match (schemas.is_empty(), self.version) {
+            (false, _) => format!("{}; {}", sql::EMPTY_PUBLIC, schemas.join("; ")),
+            (true, ..15) => sql::CLOSE_PUBLIC.to_owned(),
+            (true, _) => return Ok(()),
+        };
+        self.run_in(database, inside, || doing("set up")).await
+    }
+
+    /// Refuses names that the server would cut, and slices that exist.
+    fn check(&self, tenants: &[Tenant]) -> Result<(), Error> {
+        for tenant in tenants {
+            let slice = &tenant.slices.postgres;
+            let refused = |why: &str| {
+                let doing = format!("make the slice {slice} for tenant `{}`", tenant.name);
+                Err(Error::serve(Service::Postgres, doing)(why.to_owned()))
+            };
+            let names = [Some(slice.database.as_str()), slice.schema.as_deref()];
+            if names.into_iter().flatten().any(|name| name.len() > sql::LONGEST_NAME || name.contains('\0')) {
+                return refused("PostgreSQL's names have at most 63 bytes and no NUL");
+            }
+            if self.databases.contains_key(&slice.database) {
+                return refused("it exists already");
+            }
+        }
+        Ok(())
+    }
+
+    async fn unmake(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        for tenant in tenants {
+            let (database, role) = (tenant.slices.postgres.database.as_str(), sql::role(tenant));
+            let doing = || format!("remove the slice {} of tenant `{}`", tenant.slices.postgres, tenant.name);
+            if let Some(roles) = self.databases.get(database) {
+                let gone: BTreeSet<_> = tenants
+                    .iter()
+                    .filter(|other| other.slices.postgres.database == database)
+                    .map(sql::role)
+                    .collect();
+                if roles.is_subset(&gone) {
+                    self.run(sql::drop_database(database), doing).await?;
+                    self.databases.remove(database);
+                } else if roles.contains(&role) {
+                    self.run_in(database, sql::drop_owned(&role), doing).await?;
+                    if let Some(roles) = self.databases.get_mut(database) {
+                        roles.remove(&role);
+                    }
+                }
+            }
+            self.run(sql::drop_role(&role), doing).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs statements as one implicit transaction, where they allow that, under the deadline.
+async fn run(connection: &mut PgConnection, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
+    let running = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
+    match tokio::time::timeout(COMMAND_DEADLINE, running).await {
+        Ok(done) => done.map(|_| ()).map_err(Error::serve(Service::Postgres, doing())),
+        Err(late) => Err(Error::serve(Service::Postgres, doing())(late)),
+    }
+}
+
+#[async_trait]
+impl Running for Server {
+    fn report(&self) -> ServerReport {
+        self.report.clone()
+    }
+
+    /// PostgreSQL has no convention: every tenant has a role of its own either way, as on Neon.
+    async fn provision(&mut self, tenants: &[Tenant], _promised: Enforcement) -> Result<Vec<Access>, Error> {
+        self.check(tenants)?;
+        let slices: Vec<_> = tenants
+            .iter()
+            .map(|tenant| Slice { tenant, role: sql::role(tenant), password: password::random() })
+            .collect();
+        if let Err(error) = self.make(&slices).await {
+            if let Err(left) = self.unmake(tenants).await {
+                tracing::warn!("after a failed provision: {}", left.chain());
+            }
+            return Err(error);
+        }
+        let ca = self.ca.display().to_string();
+        let accesses = slices.into_iter().map(|slice| {
+            Access::Postgres(PostgresUrl {
+                host: "127.0.0.1".into(),
+                port: self.port,
+                user: slice.role,
+                password: slice.password,
+                database: slice.tenant.slices.postgres.database.clone(),
+                parameters: vec![
+                    ("sslmode".into(), "verify-full".into()),
+                    ("sslrootcert".into(), ca.clone()),
+                ],
+            })
+        });
+        Ok(accesses.collect())
+    }
+
+    async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        self.unmake(tenants).await
+    }
+
+    fn exited(&mut self) -> Option<Error> {
+        match self.child.exited() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(self.child.ended(status)),
+            Err(source) => Some(Error::serve(Service::Postgres, "watch the server")(source)),
+        }
+    }
+
+    fn log_tail(&self, lines: usize) -> Vec<String> {
+        self.child.log_tail(lines)
+    }
+
+    async fn stop(&mut self) {
+        self.child.stop(Signal::SIGQUIT, GRACE).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! The statements that make and remove slices, as text.
+//!
+//! Names come from a topology that was checked, and are quoted all the same. Passwords are hexadecimal digits that we
+//! made ourselves, sent over the private socket in sessions whose statements the server does not log.
+
+use bulkhead_model::{Secret, Tenant};
+use sha2::{Digest, Sha256};
+
+/// PostgreSQL cuts longer names off without a word, which would make two names one.
+pub(super) const LONGEST_NAME: usize = 63;
+
+/// A name as SQL.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A tenant's role: unique on a server that many topologies share, because the database's name is.
+pub(super) fn role(tenant: &Tenant) -> String {
+    let mark = Sha256::digest(format!("{}\0{}", tenant.slices.postgres.database, tenant.name));
+    format!("{}_{}", tenant.name, hex::encode(&mark[..6]))
+}
+
+/// A role that may log in and nothing else.
+pub(super) fn create_role(role: &str, password: &Secret) -> String {
+    format!(
+        "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '{}'",
+        quoted(role),
+        password.expose()
+    )
+}
+
+/// A database nobody can connect to yet. Copying files is two to three times as fast as logging every page, which is
+/// the default from version 15 on; before that there was no choice.
+pub(super) fn create_database(database: &str, owner: &str, version: u32) -> String {
+    let strategy = if version >= 15 { " STRATEGY file_copy" } else { "" };
+    format!(
+        "CREATE DATABASE {} OWNER {} TEMPLATE template0 ALLOW_CONNECTIONS false{strategy}",
+        quoted(database),
+        quoted(owner)
+    )
+}
+
+/// Opens a database to its owner and to these roles, who may connect and nothing else.
+pub(super) fn open_database(database: &str, roles: &[String]) -> String {
+    let name = quoted(database);
+    let mut text = format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC");
+    for role in roles {
+        text.push_str(&format!("; GRANT CONNECT ON DATABASE {name} TO {}", quoted(role)));
+    }
+    text.push_str(&format!("; ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    text
+}
+
+/// Inside a database of the tenant's own: what versions before 15 leave open.
+pub(super) const CLOSE_PUBLIC: &str =
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO pg_database_owner";
+
+/// Inside a shared database: nobody has anything in `public`.
+pub(super) const EMPTY_PUBLIC: &str = "REVOKE ALL ON SCHEMA public FROM PUBLIC";
+
+/// Inside a shared database: a schema of the tenant's own, which unqualified names mean.
+pub(super) fn create_schema(schema: &str, role: &str, database: &str) -> String {
+    format!(
+        "CREATE SCHEMA {schema} AUTHORIZATION {role}; ALTER ROLE {role} IN DATABASE {} SET search_path = {schema}",
+        quoted(database),
+        schema = quoted(schema),
+        role = quoted(role),
+    )
+}
+
+/// Removes a database, ending the connections to it.
+pub(super) fn drop_database(database: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(database))
+}
+
+/// Removes a role that owns nothing any more.
+pub(super) fn drop_role(role: &str) -> String {
+    format!("DROP ROLE IF EXISTS {}", quoted(role))
+}
+
+/// Inside a shared database that stays: ends the role's connections and removes what it owns.
+pub(super) fn drop_owned(role: &str) -> String {
+    format!(
+        "ALTER ROLE {role} NOLOGIN; \
+         SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{text}'; \
+         DROP OWNED BY {role} CASCADE",
+        text = role.replace('\'', "''"),
+        role = quoted(role),
+    )
+}

@@ -1,0 +1,231 @@
+//! A ready-made data folder for each version of the server, kept in the user's cache and copied for each run.
+//!
+//! `initdb` takes half a second and always gives the same; a copy takes a tenth. An entry is a folder that appears
+//! whole or not at all, under a lock, with a manifest of every file's size and time. A file that differs from the
+//! manifest makes the entry damaged: it is made again. A cache that cannot be trusted or written is not used.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bulkhead_model::Service;
+use sha2::{Digest, Sha256};
+
+use super::{Installation, account::Account, initdb};
+use crate::{Error, services::Place};
+
+/// Changes whenever entries made by an older Bulkhead must not be used.
+const FORMAT: &str = "1";
+
+/// The manifest's name inside an entry, beside the folder `data`.
+const MANIFEST: &str = "manifest";
+
+/// Pause between two looks at a lock that another process holds.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Makes `data`, from the cache when it can.
+///
+/// # Errors
+/// When neither copying nor `initdb` gives a data folder. A cache that fails is never an error.
+pub(super) async fn data_folder(
+    installation: &Installation,
+    account: &Account,
+    place: &Place,
+    data: &Path,
+) -> Result<(), Error> {
+    let Some(cache) = Cache::open(installation, &installation.version().await?) else {
+        return initdb::run(installation, account, place, data).await;
+    };
+    if cache.copy(account, data).await? {
+        return Ok(());
+    }
+    // Whoever holds the lock may be making the very entry that we want, so look again once it is ours.
+    let lock = cache.lock(place.deadline).await?;
+    if lock.is_some() && cache.copy(account, data).await? {
+        return Ok(());
+    }
+    initdb::run(installation, account, place, data).await?;
+    if lock.is_some() {
+        cache.store(data).await;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+struct Cache {
+    folder: PathBuf,
+    key: String,
+}
+
+impl Cache {
+    /// The cache, when there is one that only we can write to.
+    fn open(installation: &Installation, version: &str) -> Option<Self> {
+        let folder = folder();
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let trusted = made.and_then(|()| fs::symlink_metadata(&folder)).is_ok_and(|meta| {
+            let ours = meta.uid() == nix::unistd::Uid::effective().as_raw();
+            meta.is_dir() && ours && meta.mode() & 0o022 == 0
+        });
+        if !trusted {
+            tracing::warn!("`{}` is not a folder of ours alone: not used as cache", folder.display());
+            return None;
+        }
+        Some(Self { folder, key: key(installation, version)? })
+    }
+
+    fn entry(&self) -> PathBuf {
+        self.folder.join(format!("postgres-{}", self.key))
+    }
+
+    /// Copies the entry; `false` when there is none or it is damaged, and then nothing is left at `data`.
+    async fn copy(&self, account: &Account, data: &Path) -> Result<bool, Error> {
+        let (entry, account, data) = (self.entry(), account.clone(), data.to_path_buf());
+        let copied = tokio::task::spawn_blocking(move || {
+            let copied = copy(&entry, &account, &data);
+            if let Err(why) = &copied
+                && data.exists()
+            {
+                tracing::warn!("the template `{}` is damaged and will be made again: {why}", entry.display());
+                fs::remove_dir_all(&data).map_err(Error::disk("remove", &data))?;
+            }
+            Ok(copied.is_ok())
+        });
+        copied.await.map_err(Error::serve(Service::Postgres, "copy the template"))?
+    }
+
+    /// Waits for the right to write; `None` when the cache cannot be locked at all.
+    async fn lock(&self, deadline: Duration) -> Result<Option<File>, Error> {
+        let path = self.folder.join(format!("postgres-{}.lock", self.key));
+        let Ok(file) = File::options().write(true).create(true).truncate(false).open(&path) else {
+            return Ok(None);
+        };
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(fs::TryLockError::WouldBlock) if begun.elapsed() < deadline => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    let doing =
+                        format!("wait for the template that another process makes (`{}`)", path.display());
+                    return Err(Error::serve(Service::Postgres, doing)("it took too long"));
+                }
+                Err(fs::TryLockError::Error(_)) => return Ok(None),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Makes the entry from a fresh data folder. Only with the lock held.
+    async fn store(&self, data: &Path) {
+        let (cache, data) = (self.clone(), data.to_path_buf());
+        let stored = tokio::task::spawn_blocking(move || store(&cache, &data)).await;
+        if let Ok(Err(why)) | Err(why) = stored.map_err(std::io::Error::other) {
+            tracing::warn!("the template was not kept in `{}`: {why}", self.folder.display());
+        }
+    }
+}
+
+/// `$BULKHEAD_CACHE`, `$XDG_CACHE_HOME/bulkhead`, `~/.cache/bulkhead`, or a folder of ours among the temporary ones.
+fn folder() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("BULKHEAD_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("bulkhead")))
+        .or_else(|| variable("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache/bulkhead")))
+        .unwrap_or_else(|| {
+            std::env::temp_dir().join(format!("bulkhead-cache-{}", nix::unistd::Uid::effective()))
+        })
+}
+
+/// What the entry depends on: the server's version, its programs' path, size and time, and how `initdb` is called.
+fn key(installation: &Installation, version: &str) -> Option<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{FORMAT}\n{version}\n{}\n", initdb::OPTIONS.join(" ")));
+    for program in [&installation.postgres, &installation.initdb] {
+        let meta = program.metadata().ok()?;
+        let mark = format!("{} {} {}.{}\n", program.display(), meta.len(), meta.mtime(), meta.mtime_nsec());
+        hash.update(mark);
+    }
+    Some(hex::encode(&hash.finalize()[..8]))
+}
+
+/// Copies what the manifest lists. Any difference is an error.
+fn copy(entry: &Path, account: &Account, data: &Path) -> std::io::Result<()> {
+    let manifest = fs::read_to_string(entry.join(MANIFEST))?;
+    let mut lines: Vec<&str> = manifest.lines().collect();
+    let complete = lines.pop() == Some(format!("end {}", lines.len()).as_str());
+    if !complete {
+        fs::DirBuilder::new().mode(0o700).create(data)?;
+        return Err(std::io::Error::other("the manifest is incomplete"));
+    }
+    let source = entry.join("data");
+    for line in lines {
+        let (mark, name) =
+            line.split_once(' ').ok_or_else(|| std::io::Error::other("a line without a name"))?;
+        let (from, to) = (source.join(name), data.join(name));
+        if mark == "folder" {
+            fs::DirBuilder::new().mode(0o700).create(&to)?;
+        } else {
+            if self::mark(&from.symlink_metadata()?) != mark {
+                return Err(std::io::Error::other(format!("`{name}` was changed")));
+            }
+            fs::copy(&from, &to)?;
+        }
+        if let Some((user, group)) = account.switch() {
+            std::os::unix::fs::lchown(&to, Some(user), Some(group))?;
+        }
+    }
+    Ok(())
+}
+
+/// What tells a file from a changed one without reading it.
+fn mark(meta: &fs::Metadata) -> String {
+    format!("{}:{}.{}", meta.len(), meta.mtime(), meta.mtime_nsec())
+}
+
+fn store(cache: &Cache, data: &Path) -> std::io::Result<()> {
+    // Under the lock nobody else makes this entry, so whatever is half made was left by the killed.
+    let fresh = cache.folder.join(format!("postgres-{}.new", cache.key));
+    let old = cache.folder.join(format!("postgres-{}.old", cache.key));
+    for left in [&fresh, &old] {
+        if left.exists() {
+            fs::remove_dir_all(left)?;
+        }
+    }
+    fs::DirBuilder::new().mode(0o700).create(&fresh)?;
+    let mut manifest = String::new();
+    let mut folders = vec![String::new()];
+    let mut count = 0_usize;
+    while let Some(folder) = folders.pop() {
+        fs::DirBuilder::new().mode(0o700).create(fresh.join("data").join(&folder))?;
+        manifest.push_str(&format!("folder {folder}\n"));
+        count += 1;
+        for item in fs::read_dir(data.join(&folder))? {
+            let item = item?;
+            let name =
+                item.file_name().into_string().map_err(|_| std::io::Error::other("a name is not UTF-8"))?;
+            let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            if item.file_type()?.is_dir() {
+                folders.push(name);
+                continue;
+            }
+            let to = fresh.join("data").join(&name);
+            fs::copy(item.path(), &to)?;
+            manifest.push_str(&format!("{} {name}\n", mark(&to.symlink_metadata()?)));
+            count += 1;
+        }
+    }
+    manifest.push_str(&format!("end {count}\n"));
+    File::create(fresh.join(MANIFEST))?.write_all(manifest.as_bytes())?;
+    if cache.entry().exists() {
+        fs::rename(cache.entry(), &old)?;
+    }
+    fs::rename(&fresh, cache.entry())?;
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}
