@@ -104,7 +104,7 @@ impl<'f> Review<'f> {
         self.found.into_iter().map(|(_, problem)| problem).collect()
     }
 
-    /// Says that `word` is not one of `known`, with the nearest of them or, where none is near, all of them.
+    /// Says that `word` is not one of `known`, and what to write instead.
     pub(crate) fn unknown<'k>(
         &mut self,
         at: Place,
@@ -112,13 +112,7 @@ impl<'f> Review<'f> {
         word: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) {
-        let known: Vec<&str> = known.into_iter().collect();
-        let hint = match nearest(word, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => "there is none".to_owned(),
-            None => format!("known: {}", known.join(", ")),
-        };
-        self.add_with_hint(at, format!("unknown {kind} `{}`", Shown(word)), hint);
+        self.add_with_hint(at, format!("unknown {kind} `{}`", Shown(word)), instead(word, known));
     }
 
     /// Says so of every key that is not in `known`.
@@ -176,8 +170,26 @@ impl<'f> Review<'f> {
     }
 }
 
+/// What to write in place of an unknown word: the nearest known one or, where none is near, which there are.
+pub(crate) fn instead<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    const LISTED: usize = 16;
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(near) = nearest(word, known.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    match known.len() {
+        0 => "there is none".to_owned(),
+        1..=LISTED => format!("known: {}", known.join(", ")),
+        many => format!(
+            "known: {} and {} more",
+            known.iter().take(LISTED).copied().collect::<Vec<_>>().join(", "),
+            many - LISTED
+        ),
+    }
+}
+
 /// The known name that a reader most likely meant, when one is near enough to be worth naming.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let lower = word.to_lowercase();
     let allowed = (word.chars().count() / 3).clamp(1, 6);
     known

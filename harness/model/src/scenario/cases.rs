@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::Scenario;
-use crate::{Problem, Problems, TenantName, Topology, document::nearest};
+use crate::{Problem, Problems, TenantName, Topology, document::instead};
 
 /// One concrete run of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +84,7 @@ fn unknown(scenario: &Scenario, tenant: &TenantName, topology: &Topology) -> Opt
     if topology.tenant(tenant.as_str()).is_some() {
         return None;
     }
-    let known: Vec<&str> = topology.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-    let hint = match nearest(tenant.as_str(), known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known: {}", known.join(", ")),
-    };
-    Some(Problem::new(&*scenario.name, format!("the topology has no tenant `{tenant}`")).hint(hint))
+    let known = topology.tenants.iter().map(|tenant| tenant.name.as_str());
+    let what = format!("the topology has no tenant `{tenant}`");
+    Some(Problem::new(&*scenario.name, what).hint(instead(tenant.as_str(), known)))
 }

@@ -46,12 +46,20 @@ fn env(review: &mut Review<'_>, earlier: &Draft, later: &Draft) {
 }
 
 fn parts(review: &mut Review<'_>, shape: &Shape, (earlier, a): (&str, &Part), (later, b): (&str, &Part)) {
+    if !(a.whole && b.whole) {
+        return;
+    }
     let kind = match shape.service {
         Service::Postgres => "database",
         Service::Redis => "server",
         Service::Rabbitmq => "vhost",
         Service::S3 => "bucket",
     };
+    // An empty prefix covers everything; that it is empty has been said.
+    let empty = |part: &Part| part.part.as_ref().is_some_and(|name| name.value.is_empty());
+    if empty(a) || empty(b) {
+        return;
+    }
     let container = match (&shape.container, &a.container, &b.container) {
         (None, _, _) => None,
         (Some(_), Some(one), Some(other)) if one.value == other.value => Some((one, other)),

@@ -3,7 +3,7 @@
 
 use super::{
     Tenant, Topology, names, overlap,
-    shape::{SHAPES, Shape},
+    shape::{Field, SHAPES, Shape},
 };
 use crate::{
     Enforcement, PostgresSlice, Problems, RabbitmqSlice, RedisSlice, S3Slice, Slices, TenantName,
@@ -20,11 +20,14 @@ pub(super) struct Draft {
     tenant: Option<TenantName>,
 }
 
-/// One service's line of a tenant.
+/// One service's line of a tenant. Names that a rule refused stay in, so that what they do to other tenants is still
+/// said.
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) container: Option<Located<String>>,
     pub(super) part: Option<Located<String>>,
+    /// Whether the line has everything it means to say: nothing missing, nothing of a wrong type.
+    pub(super) whole: bool,
 }
 
 impl Topology {
@@ -88,6 +91,7 @@ fn part(review: &mut Review<'_>, shape: &Shape, node: &Node) -> Part {
     let service = shape.service.name();
     let Some(table) = review.table(node, service, shape.like) else { return Part::default() };
     review.known_keys(table, &format!("`{service}`"), &shape.keys());
+    let before = review.count();
     let required = shape.container.as_ref().unwrap_or(&shape.part).key;
     if entry(table, required).is_none() {
         review.add_with_hint(
@@ -96,20 +100,15 @@ fn part(review: &mut Review<'_>, shape: &Shape, node: &Node) -> Part {
             format!("write {}", shape.like),
         );
     }
-    let mut value = |key: &str, rule: fn(&str) -> Result<(), names::Fault>| {
-        let text = review.text(&entry(table, key)?.value, key)?;
-        match rule(&text.value) {
-            Ok(()) => Some(text),
-            Err(fault) => {
-                review.add_with_hint(text.at, fault.what, fault.hint);
-                None
-            }
+    let mut value = |field: &Field| review.text(&entry(table, field.key)?.value, field.key);
+    let (container, part) = (shape.container.as_ref().and_then(&mut value), value(&shape.part));
+    let whole = review.count() == before;
+    for (field, text) in shape.container.iter().zip(&container).chain([&shape.part].into_iter().zip(&part)) {
+        if let Err(fault) = (field.rule)(&text.value) {
+            review.add_with_hint(text.at, fault.what, fault.hint);
         }
-    };
-    Part {
-        container: shape.container.as_ref().and_then(|field| value(field.key, field.rule)),
-        part: value(shape.part.key, shape.part.rule),
     }
+    Part { container, part, whole }
 }
 
 fn enforcement(review: &mut Review<'_>, root: &[Entry]) -> [Enforcement; 4] {
@@ -137,7 +136,7 @@ fn enforcement(review: &mut Review<'_>, root: &[Entry]) -> [Enforcement; 4] {
 }
 
 impl Draft {
-    /// The tenant, when nothing that it needs was refused.
+    /// The tenant, when nothing that it needs is missing.
     fn finish(self) -> Option<Tenant> {
         let [postgres, redis, rabbitmq, s3] = self.parts.map(Part::into_names);
         let slices = Slices {

@@ -11,15 +11,15 @@ const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const BUCKET: &str = "AWS_S3_BUCKET_NAME";
 
-/// What each variable looks like.
+/// What each variable holds.
 const LIKE: [(&str, &str); 7] = [
-    (DATABASE_URL, "postgresql://role:password@host/database?sslmode=verify-full"),
-    (REDIS_URL, "rediss://default:password@host:6379"),
-    (AMQP_URL, "amqps://user:password@host/vhost"),
-    (ENDPOINT, "https://s3.us-west-004.backblazeb2.com"),
-    (KEY_ID, "the key's id"),
-    (SECRET_KEY, "the key's secret"),
-    (BUCKET, "the bucket's name"),
+    (DATABASE_URL, "it looks like `postgresql://role:password@host/database?sslmode=verify-full`"),
+    (REDIS_URL, "it looks like `rediss://default:password@host:6379`"),
+    (AMQP_URL, "it looks like `amqps://user:password@host/vhost`"),
+    (ENDPOINT, "it looks like `https://s3.us-west-004.backblazeb2.com`"),
+    (KEY_ID, "it holds the id of the tenant's application key"),
+    (SECRET_KEY, "it holds the secret of the tenant's application key"),
+    (BUCKET, "it holds the name of the tenant's bucket"),
 ];
 
 impl Connections {
@@ -95,7 +95,7 @@ impl Reader<'_> {
                 Err(why) => why,
             },
         };
-        self.problem(variable, wrong, format!("{name}={like}"));
+        self.problem(variable, wrong, like);
         None
     }
 
@@ -177,6 +177,16 @@ impl Reader<'_> {
     ) {
         if given == wanted {
             return;
+        }
+        // A value that could not be such a name, or is the secret, is a secret in the wrong variable: never show it.
+        let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        let secret = (self.lookup)(&format!("{}{SECRET_KEY}", self.tenant.env));
+        if variable == BUCKET && (!given.bytes().all(named) || secret.as_deref() == Some(given)) {
+            let what = format!(
+                "is no bucket's name; the topology gives `{}` the bucket `{wanted}`",
+                self.tenant.name
+            );
+            return self.problem(variable, what, "write the bucket's name: it holds only a-z, 0-9 and `-`");
         }
         let owner = self.topology.tenants.iter().find(|tenant| of(tenant) == given);
         let whose = owner.map_or(String::new(), |owner| format!(", which is `{}`'s", owner.name));

@@ -10,6 +10,9 @@ const LIKE: &str = "`postgresql://role:password@host:5432/database?sslmode=verif
 /// What must not stand among the parameters, since the URL says it elsewhere.
 const ELSEWHERE: [&str; 7] = ["user", "host", "hostaddr", "port", "dbname", "service", "passfile"];
 
+/// Every strength of `sslmode`.
+const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
 /// The strengths of `sslmode` that use TLS whatever the server says.
 const WITH_TLS: [&str; 3] = ["require", "verify-ca", "verify-full"];
 
@@ -104,6 +107,9 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
             return Err(
                 "names user, host, port, database, service or passfile again among its parameters".into()
             );
+        }
+        if key == "sslmode" && !MODES.contains(&value.as_str()) {
+            return Err(format!("has an unknown `sslmode`: one of {}", MODES.join(", ")));
         }
         if parameters.iter().any(|(known, _)| *known == key) {
             return Err("has a parameter twice in its query".into());
