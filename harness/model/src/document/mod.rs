@@ -144,11 +144,11 @@ impl<'f> Review<'f> {
         match &node.value {
             Value::Text(text) => Some(Located { at: node.at, value: text.clone() }),
             other => {
-                self.add_with_hint(
-                    node.at,
-                    format!("`{name}` must be text, not {}", other.kind()),
-                    "text that looks like something else needs quotation marks",
-                );
+                let hint = match other {
+                    Value::List(_) | Value::Table(_) | Value::Text(_) => "write one text",
+                    Value::Other(_) => "write text; what looks like something else needs quotation marks",
+                };
+                self.add_with_hint(node.at, format!("`{name}` must be text, not {}", other.kind()), hint);
                 None
             }
         }

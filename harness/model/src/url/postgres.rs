@@ -10,6 +10,9 @@ const LIKE: &str = "`postgresql://role:password@host:5432/database?sslmode=verif
 /// What must not stand among the parameters, since the URL says it elsewhere.
 const ELSEWHERE: [&str; 7] = ["user", "host", "hostaddr", "port", "dbname", "service", "passfile"];
 
+/// The parameters that `Display` shows.
+const SHOWN: [&str; 5] = ["sslmode", "sslrootcert", "channel_binding", "application_name", "connect_timeout"];
+
 /// Every strength of `sslmode`.
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -42,7 +45,7 @@ impl PostgresUrl {
 
     /// The URL with its password, for a client library or a child's environment.
     pub fn expose(&self) -> String {
-        self.render(&text::encode(self.password.expose()), |_, value| text::encode_value(value))
+        self.render(&text::encode(self.password.expose()), parameter)
     }
 
     /// The value of a parameter.
@@ -55,16 +58,14 @@ impl PostgresUrl {
         self.parameter("sslmode").is_some_and(|mode| WITH_TLS.contains(&mode))
     }
 
-    fn render(&self, password: &str, value: impl Fn(&str, &str) -> String) -> String {
+    fn render(&self, password: &str, parameter: impl Fn(&str, &str) -> String) -> String {
         let user = text::encode(&self.user);
         let host = text::bracketed(&self.host);
         let mut url =
             format!("postgresql://{user}:{password}@{host}:{}/{}", self.port, text::encode(&self.database));
-        for (index, (key, shown)) in self.parameters.iter().enumerate() {
+        for (index, (key, value)) in self.parameters.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
-            url.push_str(&text::encode(key));
-            url.push('=');
-            url.push_str(&value(key, shown));
+            url.push_str(&parameter(key, value));
         }
         url
     }
@@ -72,12 +73,11 @@ impl PostgresUrl {
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The fields are public, so a secret parameter may have come in past `parse`.
-        let masked = |key: &str, value: &str| match secret(key) {
-            true => Secret::MASK.to_owned(),
-            false => text::encode_value(value),
-        };
-        f.write_str(&self.render(Secret::MASK, masked))
+        // A stranger's parameter may hold a secret, or be a piece of a password with an unescaped `?`.
+        f.write_str(&self.render(Secret::MASK, |key, value| match SHOWN.contains(&key) {
+            true => parameter(key, value),
+            false => format!("{0}={0}", Secret::MASK),
+        }))
     }
 }
 
@@ -85,6 +85,10 @@ impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresUrl({self})")
     }
+}
+
+fn parameter(key: &str, value: &str) -> String {
+    format!("{}={}", text::encode(key), text::encode_value(value))
 }
 
 fn secret(key: &str) -> bool {

@@ -141,6 +141,9 @@ pub(super) fn segment(path: &str, what: &str) -> Result<String, String> {
     if segment.contains('/') {
         return Err(format!("has more than one segment in its path: write %2F for a `/` in the {what}"));
     }
+    if segment.contains(['=', '&']) {
+        return Err(format!("has `=` or `&` in its path: a `?` is missing, or the {what} needs %3D and %26"));
+    }
     decode(segment, what)
 }
 

@@ -1,6 +1,17 @@
 //! What the model promises to the other rooms, a module a subject. Unit tests of single rules are beside the code.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod connections;
+mod history;
+mod scenario;
+mod scenario_files;
+mod secrets;
 mod strings;
 mod topology;
 mod topology_scoped;

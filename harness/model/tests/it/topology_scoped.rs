@@ -12,7 +12,7 @@ fn layout(choices: &[Choice]) -> String {
     let mut text = String::new();
     for (tenant, [database, vhost, bucket]) in choices.iter().enumerate() {
         let part = |n: usize, shared: String| {
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 (format!("shared{n}"), shared)
             } else {
                 (format!("t{tenant}-own"), String::new())

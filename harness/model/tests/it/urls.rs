@@ -86,6 +86,8 @@ fn what_clients_read_in_different_ways_is_refused() {
         ("postgres://u:p@h", "no database"),
         ("postgres://u:p@h/", "no database"),
         ("postgres://u:p@h/a/b", "more than one segment"),
+        ("postgres://u:p@h/dsslmode=require", "a `?` is missing"),
+        ("postgres://u:p@h/d&sslmode", "a `?` is missing"),
         ("postgres://u:p@/d", "no host"),
         ("postgres://u:p@:5432/d", "no host"),
         ("postgres://u:p@a,b/d", "a host with other characters"),

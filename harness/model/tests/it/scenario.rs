@@ -1,0 +1,216 @@
+//! Scenario texts: what is refused, where, in which words, and which cases they expand to.
+
+use bulkhead_model::{
+    Class, Item, Problems, Service, Topology,
+    scenario::{Case, Known, Scenario, Subject, expand, schema, tags},
+};
+
+use crate::expect;
+
+pub(crate) const KNOWN: Known<'static> = Known {
+    probes: &[
+        ("postgres.select-foreign-rows", Service::Postgres, Class::Read),
+        ("postgres.connect-foreign-database", Service::Postgres, Class::Read),
+        ("postgres.list-databases", Service::Postgres, Class::Enumerate),
+        ("redis.get-foreign-key", Service::Redis, Class::Read),
+    ],
+    invariants: &["isolated", "checklist-done", "nothing-lost"],
+};
+
+const PROBES: &str = "title: No reading\nwhy: Because.\ntags: [isolation, postgres]\nprobes: [postgres.read]\nexpect: [isolated]\n";
+const ITEMS: &str = "title: There is a database\nwhy: Because.\nchecklist:\n  - database-created\nexpect:\n  - checklist-done\n";
+
+fn parse(text: &str) -> Result<Scenario, Problems> {
+    Scenario::parse("area/name", text, "s.yaml", &KNOWN)
+}
+
+fn refused(text: &str) -> Problems {
+    parse(text).expect_err("the scenario was accepted")
+}
+
+#[test]
+fn both_kinds_are_read() {
+    let scenario = parse(PROBES).unwrap();
+    assert_eq!((scenario.name.as_str(), scenario.title.as_str()), ("area/name", "No reading"));
+    assert_eq!(scenario.tags, ["isolation", "postgres"]);
+    assert_eq!((scenario.tenants.as_ref(), scenario.expect.as_slice()), (None, &["isolated".to_owned()][..]));
+    assert!(scenario.selects("postgres.select-foreign-rows", Service::Postgres, Class::Read));
+    assert!(!scenario.selects("postgres.list-databases", Service::Postgres, Class::Enumerate));
+    assert!(!scenario.selects("redis.get-foreign-key", Service::Redis, Class::Read));
+    let one = parse(&PROBES.replace("postgres.read", "redis.get-foreign-key")).unwrap();
+    assert!(one.selects("redis.get-foreign-key", Service::Redis, Class::Read));
+    assert!(!one.selects("redis.other", Service::Redis, Class::Read));
+    assert_eq!(parse(ITEMS).unwrap().checklist, [Item::DatabaseCreated]);
+}
+
+#[test]
+fn everything_wrong_in_a_file_is_said_at_once_with_its_place() {
+    let text = "title: yes
+wyh: A typo.
+tags: [isolatoin, 5]
+tenants: [Engine]
+probes:
+  - postgres.raed
+  - redis.write
+  - kafka.topics
+  - redis.read
+  - redis.read
+expect: [isolate, {recovers-within: 5s}]
+run-for: 8s
+";
+    expect(
+        &refused(text),
+        &[
+            ("s.yaml:1:1", "the scenario has no `why`"),
+            (
+                "s.yaml:1:8",
+                "`title` must be text, not a boolean\n  hint: write text; what looks like something else needs quotation marks",
+            ),
+            ("s.yaml:2:1", "unknown key in a scenario `wyh`\n  hint: did you mean `why`?"),
+            ("s.yaml:3:8", "unknown tag `isolatoin`\n  hint: did you mean `isolation`?"),
+            ("s.yaml:3:19", "`tags` must be text, not a number"),
+            ("s.yaml:4:11", "needs two tenants"),
+            ("s.yaml:4:11", "`Engine`: a tenant's name starts with a lower-case letter"),
+            ("s.yaml:6:5", "unknown probe `postgres.raed`\n  hint: did you mean `postgres.read`?"),
+            (
+                "s.yaml:7:5",
+                "no probe of redis is of the class `write`\n  hint: its classes with probes: read",
+            ),
+            ("s.yaml:8:5", "unknown probe `kafka.topics`\n  hint: known: postgres.select-foreign-rows, "),
+            ("s.yaml:10:5", "`redis.read` stands in `probes` already (s.yaml:9:5)"),
+            ("s.yaml:11:10", "unknown invariant `isolate`\n  hint: did you mean `isolated`?"),
+            ("s.yaml:11:19", "`expect` must be text, not a table"),
+            ("s.yaml:12:1", "unknown key in a scenario `run-for`"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_missing_or_empty_is_refused() {
+    expect(
+        &refused("tags: []\n"),
+        &[
+            ("s.yaml:1:1", "no `title`"),
+            ("s.yaml:1:1", "no `why`"),
+            ("s.yaml:1:1", "`tags` is empty"),
+            ("s.yaml:1:1", "no `expect`: nothing in it could fail"),
+            ("s.yaml:1:1", "does nothing: it has neither `probes` nor `checklist`"),
+        ],
+    );
+    expect(
+        &refused("title: ' '\nwhy:\nchecklist: []\nexpect: isolated\n"),
+        &[
+            ("s.yaml:1:8", "`title` is empty"),
+            ("s.yaml:2:4", "`why` must be text, not nothing"),
+            ("s.yaml:3:1", "`checklist` is empty"),
+            ("s.yaml:4:9", "`expect` must be a list of names, not text"),
+        ],
+    );
+    expect(
+        &refused(&format!("{ITEMS}probes: [redis.read]\n")),
+        &[("s.yaml:7:1", "has `checklist` (s.yaml:3:1) and `probes`")],
+    );
+    expect(
+        &refused(&ITEMS.replace("database-created", "database-creatd")),
+        &[("s.yaml:4:5", "did you mean `database-created`?")],
+    );
+    expect(
+        &refused(&PROBES.replace("No reading", "|\n  two\n  lines")),
+        &[("s.yaml:1:1", "`title` must be one line")],
+    );
+}
+
+#[test]
+fn broken_syntax_is_said_alone() {
+    expect(&refused("title: [a, b\nwhy: c\n"), &[("s.yaml:2:4", "not valid YAML")]);
+    expect(&refused(&format!("{ITEMS}title: again\n")), &[("s.yaml:7:1", "not valid YAML: duplicate")]);
+    expect(&refused("- title\n"), &[("s.yaml:1:1", "the file holds a list, not keys")]);
+    expect(&refused(""), &[("s.yaml:1:1", "the file holds nothing, not keys")]);
+    assert!(parse(&"[".repeat(100_000)).is_err(), "deep nesting must be refused, not overflow the stack");
+}
+
+fn cases(text: &str, topology: &Topology) -> Vec<Case> {
+    expand(&[parse(text).unwrap()], topology).unwrap()
+}
+
+fn ids(cases: &[Case]) -> Vec<&str> {
+    cases.iter().map(|case| case.id.as_str()).collect()
+}
+
+#[test]
+fn probes_expand_to_pairs_and_items_to_tenants() {
+    let topology = Topology::builtin();
+    let pairs = cases(PROBES, &topology);
+    assert_eq!(ids(&pairs), ["area/name (engine → plane)", "area/name (plane → engine)"]);
+    assert_eq!(pairs[0].key(), "engine:plane");
+    let [engine, plane] = [0, 1].map(|index: usize| topology.tenants[index].name.clone());
+    assert_eq!(pairs[1].subject, Subject::Pair { from: plane, to: engine.clone() });
+    let tenants = cases(ITEMS, &topology);
+    assert_eq!(ids(&tenants), ["area/name (engine)", "area/name (plane)"]);
+    assert_eq!((tenants[0].key().as_str(), &tenants[0].subject), ("engine", &Subject::Tenant(engine)));
+    assert_eq!(ids(&cases(&format!("{ITEMS}tenants: [plane]\n"), &topology)), ["area/name (plane)"]);
+    assert_eq!(ids(&cases(&format!("{PROBES}tenants: [plane, engine]\n"), &topology)).len(), 2);
+}
+
+#[test]
+fn one_tenant_has_no_neighbour_to_probe() {
+    let text = Topology::DEFAULT.split("[tenants.plane]").next().unwrap();
+    let alone = Topology::parse(text, "t").unwrap();
+    assert_eq!(cases(PROBES, &alone), []);
+    assert_eq!(ids(&cases(ITEMS, &alone)), ["area/name (engine)"]);
+}
+
+#[test]
+fn cases_are_sorted_whatever_the_order_of_files() {
+    let [b, a] = ["b", "a"].map(|name| Scenario::parse(name, ITEMS, "s", &KNOWN).unwrap());
+    let cases = expand(&[b, a], &Topology::builtin()).unwrap();
+    assert_eq!(ids(&cases), ["a (engine)", "a (plane)", "b (engine)", "b (plane)"]);
+}
+
+#[test]
+fn tenants_that_the_topology_lacks_are_refused() {
+    let scenario = parse(&format!("{ITEMS}tenants: [engin, kafka, plane]\n")).unwrap();
+    expect(
+        &expand(&[scenario], &Topology::builtin()).unwrap_err(),
+        &[
+            ("area/name", "no tenant `engin`\n  hint: did you mean `engine`?"),
+            ("area/name", "no tenant `kafka`\n  hint: known: engine, plane"),
+        ],
+    );
+}
+
+#[test]
+fn the_schema_says_what_the_parser_does() {
+    let schema = schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], serde_json::json!(["title", "why", "expect"]));
+    assert_eq!(
+        schema["oneOf"],
+        serde_json::json!([{ "required": ["probes"] }, { "required": ["checklist"] }])
+    );
+    let properties = schema["properties"].as_object().unwrap();
+    // Each key of the schema is one that the parser knows, and every other key is not.
+    for key in properties.keys() {
+        let problems = parse(&format!("{key}: {{}}\n")).unwrap_err().to_string();
+        assert!(!problems.contains("unknown key"), "{problems}");
+    }
+    let hint = parse("zzzzzzzzz: 1\n").unwrap_err().to_string();
+    let known: Vec<&str> =
+        hint.lines().find_map(|l| l.trim().strip_prefix("hint: known: ")).unwrap().split(", ").collect();
+    assert_eq!(known.len(), properties.len());
+    for (key, property) in properties {
+        assert!(known.contains(&key.as_str()), "{key}");
+        assert!(property["description"].is_string(), "{key} has no description");
+        assert!(property["type"].is_string(), "{key} may be something else too: {property}");
+    }
+    let items: Vec<&str> = Item::ALL.map(Item::name).to_vec();
+    let described: Vec<String> = schema["$defs"]["Item"]["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variant| variant["const"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(described, items);
+    assert_eq!(schema["$defs"]["Tag"]["enum"], serde_json::json!(tags().collect::<Vec<_>>()));
+}
