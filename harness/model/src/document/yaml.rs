@@ -11,17 +11,27 @@ use serde_saphyr::{Location, Spanned};
 use super::{Entry, Located, Node, Place, Value};
 use crate::Problem;
 
+/// Levels of lists and tables in one another. Scenario files have three.
+const DEEPEST: usize = 16;
+
 /// Reads a YAML document whose root is a mapping.
 ///
 /// # Errors
 /// The first place where the syntax breaks, a key given twice among them, or a root of another kind.
 pub(crate) fn from_yaml(text: &str, file: &str) -> Result<Vec<Entry>, Problem> {
-    let root: Spanned<Tree> = serde_saphyr::from_str(text).map_err(|error| {
+    // The library's own bound of 64 levels overflows a thread's 2 MiB in a debug build (35 KiB a level, measured).
+    // `yes` and `no` are words, as YAML 1.2 has it.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
+        strict_booleans: true,
+    };
+    let root: Spanned<Tree> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();
         let at = error.location().map_or(Place::START, place);
         let shown = error.to_string();
-        // The library ends its text with the place, which `Problem` shows in front.
-        let what = shown.lines().next().unwrap_or("").split(" at line ").next().unwrap_or("").trim_end();
+        // The library adds the place, which `Problem` shows in front, and advice on calling it.
+        let what = shown.lines().next().unwrap_or("").split(';').next().unwrap_or("");
+        let what = what.split(" at line ").next().unwrap_or("").trim_end();
         Problem::new(format!("{file}:{}:{}", at.line, at.column), format!("not valid YAML: {what}"))
     })?;
     match root.value.0 {

@@ -5,7 +5,9 @@ use bulkhead_model::{
     scenario::{Case, Known, Scenario, Subject, expand, schema, tags},
 };
 
-use crate::expect;
+use proptest::prelude::*;
+
+use crate::{expect, strings::nasty};
 
 pub(crate) const KNOWN: Known<'static> = Known {
     probes: &[
@@ -45,7 +47,7 @@ fn both_kinds_are_read() {
 
 #[test]
 fn everything_wrong_in_a_file_is_said_at_once_with_its_place() {
-    let text = "title: yes
+    let text = "title: true
 wyh: A typo.
 tags: [isolatoin, 5]
 tenants: [Engine]
@@ -126,7 +128,14 @@ fn broken_syntax_is_said_alone() {
     expect(&refused(&format!("{ITEMS}title: again\n")), &[("s.yaml:7:1", "not valid YAML: duplicate")]);
     expect(&refused("- title\n"), &[("s.yaml:1:1", "the file holds a list, not keys")]);
     expect(&refused(""), &[("s.yaml:1:1", "the file holds nothing, not keys")]);
-    assert!(parse(&"[".repeat(100_000)).is_err(), "deep nesting must be refused, not overflow the stack");
+    expect(&refused(&format!("{ITEMS}---\n{ITEMS}")), &[("s.yaml:8:1", "multiple YAML documents")]);
+    // Neither depth nor aliases that multiply one another may take the process down.
+    refused(&"[".repeat(100_000));
+    refused(&"- ".repeat(100_000));
+    let chain: String = (1..200).map(|n| format!("a{n}: &a{n} [*a{0}]\n", n - 1)).collect();
+    refused(&format!("a0: &a0 [x]\n{chain}"));
+    let doubling: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
+    refused(&format!("a0: &a0 [x]\n{doubling}"));
 }
 
 fn cases(text: &str, topology: &Topology) -> Vec<Case> {
@@ -213,4 +222,19 @@ fn the_schema_says_what_the_parser_does() {
         .collect();
     assert_eq!(described, items);
     assert_eq!(schema["$defs"]["Tag"]["enum"], serde_json::json!(tags().collect::<Vec<_>>()));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic(lines in prop::collection::vec((key(), nasty()), 0..6)) {
+        let yaml: String = lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+        let _ = parse(&yaml);
+        let toml: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let _ = Topology::parse(&toml, "t");
+    }
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let known = ["title", "tags", "tenants.e.s3", "[tenants.e]\nredis", "expect", "- probes", "? x"];
+    prop_oneof![prop::sample::select(known.to_vec()).prop_map(str::to_owned), nasty()]
 }

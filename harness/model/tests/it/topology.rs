@@ -125,6 +125,12 @@ fn broken_syntax_is_said_alone() {
     expect(&refused("[tenants.engine\ncolor = 1\n"), &[("t.toml:1:16", "not valid TOML: ")]);
     let twice = format!("{}[tenants.engine]\n", two(ENGINE, PLANE));
     expect(&refused(&twice), &[("t.toml:12:10", "not valid TOML: duplicate key")]);
+    // Depth may not take the process down.
+    for (start, level, end) in
+        [("a = ", "[", ""), ("a = ", "{b=", ""), ("", "a.", "a = 1"), ("[", "a.", "a]")]
+    {
+        refused(&format!("{start}{}{end}", level.repeat(100_000)));
+    }
 }
 
 #[test]
