@@ -12,6 +12,7 @@ use crate::{Error, error::Cause};
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
+pub mod s3;
 pub mod tls;
 
 /// The longest that connecting may take, name look-up, TLS and login included.

@@ -1,20 +1,44 @@
-//! stub
+//! S3: the server inside this binary, or a `minio` in its place.
+
+use async_trait::async_trait;
+use bulkhead_model::Service;
+
+use super::{Place, Running, StandIn};
+use crate::{Error, Missing, S3Kind, TargetSpec};
+
+mod control;
 pub mod embedded;
-/// stub
+mod keymaker;
+mod running;
+
+pub use control::{Options, Profile};
+pub use running::Embedded;
+
+/// The stand-in for S3.
 pub struct S3;
-#[async_trait::async_trait]
-impl super::StandIn for S3 {
-    fn service(&self) -> bulkhead_model::Service {
-        bulkhead_model::Service::S3
+
+#[async_trait]
+impl StandIn for S3 {
+    fn service(&self) -> Service {
+        Service::S3
     }
-    fn find(&self, _spec: &crate::TargetSpec) -> Result<(), crate::Missing> {
-        todo!()
+
+    fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
+        if spec.executable.is_file() {
+            return Ok(());
+        }
+        let looked =
+            format!("`{}`, the program that plays S3 here, is not a file", spec.executable.display());
+        Err(Missing { service: Service::S3, looked })
     }
-    async fn start(
-        &self,
-        _spec: &crate::TargetSpec,
-        _place: &super::Place,
-    ) -> Result<Box<dyn super::Running>, crate::Error> {
-        todo!()
+
+    async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
+        match spec.s3 {
+            S3Kind::Embedded => Ok(Box::new(Embedded::start(spec, place, Options::default()).await?)),
+            S3Kind::Minio => {
+                let reason = "`--s3 minio` is not there yet; leave it out to use the embedded server";
+                Err(Error::serve(Service::S3, "start minio")(reason))
+            }
+        }
     }
 }

@@ -1,0 +1,92 @@
+//! The keys that the server knows, kept in a file of its own that only we may read.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::store::journal::Journal;
+use crate::services::s3::control::{Key, Slice};
+
+/// All keys.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    known: HashMap<String, Arc<Key>>,
+    journal: Journal<Change>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Change {
+    Add(Vec<Key>),
+    Remove(Vec<String>),
+}
+
+impl Keys {
+    /// Opens the key file in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        let mut known = HashMap::new();
+        let journal = Journal::open(&dir.join("keys.journal"), |change| apply(&mut known, change))?;
+        Ok(Self { state: Mutex::new(State { known, journal }) })
+    }
+
+    /// The key of that id.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Key>> {
+        self.state().known.get(id).map(Arc::clone)
+    }
+
+    /// Adds keys, all or none.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn add(&self, keys: Vec<Key>) -> io::Result<()> {
+        self.state().change(Change::Add(keys))
+    }
+
+    /// Removes every key that was made for one of these slices.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn remove(&self, slices: &[Slice]) -> io::Result<()> {
+        let mut state = self.state();
+        let made_for = |key: &&Arc<Key>| slices.contains(&key.slice);
+        let ids: Vec<_> = state.known.values().filter(made_for).map(|key| key.id.clone()).collect();
+        if ids.is_empty() { Ok(()) } else { state.change(Change::Remove(ids)) }
+    }
+
+    /// Whether some key was made for a slice in this bucket.
+    pub(crate) fn reach(&self, bucket: &str) -> bool {
+        self.state().known.values().any(|key| key.slice.bucket == bucket)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn change(&mut self, change: Change) -> io::Result<()> {
+        self.journal.append(&change)?;
+        apply(&mut self.known, change);
+        Ok(())
+    }
+}
+
+fn apply(known: &mut HashMap<String, Arc<Key>>, change: Change) {
+    match change {
+        Change::Add(keys) => known.extend(keys.into_iter().map(|key| (key.id.clone(), Arc::new(key)))),
+        Change::Remove(ids) => known.retain(|id, _| !ids.contains(id)),
+    }
+}
