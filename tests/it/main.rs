@@ -7,4 +7,5 @@
 mod rabbitmq;
 mod postgres;
 mod redis;
+mod s3;
 mod support;

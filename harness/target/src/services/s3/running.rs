@@ -94,6 +94,11 @@ impl Embedded {
         Ok(access)
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process id.
     pub fn pid(&self) -> nix::unistd::Pid {
         self.child.pid()

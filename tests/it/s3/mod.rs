@@ -1,0 +1,8 @@
+//! S3 as a stand-in: it serves over TLS on loopback, fences tenants as B2 does, keeps what it acknowledged, and streams.
+//!
+//! `common` starts servers and makes clients. Every test owns its server.
+
+mod common;
+mod fence;
+mod serves;
+mod survives;
