@@ -5,7 +5,7 @@ use std::fmt;
 /// One thing wrong in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, as `file:line:column`; for an environment variable its name; empty when there is no place.
+    /// Where, as `file:line:column`; for an environment variable or a scenario its name; empty when there is no place.
     pub place: String,
     /// What is wrong, a lower-case fragment without a final stop.
     pub what: String,
