@@ -4,8 +4,10 @@
 //! `BULKHEAD_INSTALL=1` and says in one message how to install it otherwise.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod rabbitmq;
+mod endings;
+mod first_byte;
 mod postgres;
+mod rabbitmq;
 mod redis;
 mod s3;
 mod support;
