@@ -3,9 +3,9 @@
 //! Everything here runs on real servers. A test gets them from [`support`], which installs what is missing when
 //! `BULKHEAD_INSTALL=1` and says in one message how to install it otherwise.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
-mod endings;
-mod first_byte;
+mod keeper;
 mod postgres;
 mod rabbitmq;
 mod redis;

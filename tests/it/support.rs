@@ -1,29 +1,55 @@
 //! Servers for tests: one started directly and owned by the test, or a session on the shared set.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bulkhead_model::{
-    PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Secret, Service, Slices, Tenant, TenantName,
+    PostgresSlice, RabbitmqSlice, RedisSlice, RunEvent, S3Slice, Secret, Service, Slices, Tenant, TenantName,
     url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
 use bulkhead_target::{
-    Authority, TargetSpec, TenantAccess,
-    services::{self, Access, Place, Running, StandIn},
+    Authority, Error, Session, TargetSpec, TenantAccess,
+    backends::native,
+    services::{self, Access, Place, Running},
 };
 
 /// The request that every test starts from; it reads the same variables as the command does.
+///
+/// Unless `BULKHEAD_LINGER` says otherwise, servers stay a few seconds, so that test binaries that run one after
+/// another share one set.
 pub(crate) fn spec() -> TargetSpec {
-    TargetSpec {
-        s3: bulkhead_target::S3Kind::Embedded,
-        places: bulkhead_target::spec::Places::default(),
-        name: None,
-        linger: Duration::from_secs(5),
-        start_deadline: Duration::from_secs(60),
-        executable: PathBuf::from(env!("CARGO_BIN_EXE_bulkhead")),
+    let mut spec =
+        TargetSpec::from_env(env!("CARGO_BIN_EXE_bulkhead")).unwrap_or_else(|problems| panic!("{problems}"));
+    if std::env::var_os(bulkhead_target::spec::LINGER.name).is_none() {
+        spec.linger = Duration::from_secs(5);
+    }
+    spec
+}
+
+/// A lease on the common set, which every test process shares.
+pub(crate) async fn session() -> Session {
+    open(&spec()).await
+}
+
+/// A lease on the set that `spec` asks for. Without it a test cannot go on, and says why in one message.
+pub(crate) async fn open(spec: &TargetSpec) -> Session {
+    Session::open(spec, &show).await.unwrap_or_else(|error| give_up(&error))
+}
+
+/// Sees that the servers are on this machine, or says in one message how they get there.
+async fn ensure(spec: &TargetSpec) {
+    native::ensure(spec, &show).await.unwrap_or_else(|error| give_up(&error));
+}
+
+fn show(event: RunEvent) {
+    if let RunEvent::Note(text) = event {
+        eprintln!("{text}");
+    }
+}
+
+fn give_up(error: &Error) -> ! {
+    match error.hint() {
+        Some(hint) => panic!("{}\nhint: {hint}", error.chain()),
+        None => panic!("{}", error.chain()),
     }
 }
 
@@ -41,20 +67,6 @@ pub(crate) async fn direct(service: Service) -> Direct {
 
 /// Starts one server directly as `spec` asks for it.
 pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
-    let (folder, place) = place(service, spec);
-    let stand_in = stand_in(service);
-    stand_in.find(spec).unwrap();
-    let running = stand_in.start(spec, &place).await.unwrap();
-    Direct { running, place, _folder: folder }
-}
-
-/// The stand-in that plays this service.
-pub(crate) fn stand_in(service: Service) -> &'static dyn StandIn {
-    services::ALL.into_iter().find(|s| s.service() == service).unwrap()
-}
-
-/// A folder for one server, removed when the first value is dropped.
-pub(crate) fn place(service: Service, spec: &TargetSpec) -> (tempfile::TempDir, Place) {
     // 0711: PostgreSQL, which will not run as root, must be able to pass through.
     let folder = tempfile::Builder::new().prefix("bulkhead-it-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
@@ -64,9 +76,20 @@ pub(crate) fn place(service: Service, spec: &TargetSpec) -> (tempfile::TempDir, 
     let authority = Arc::new(Authority::new().unwrap());
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
-    let run = folder.path().file_name().unwrap().to_string_lossy().into_owned();
-    let place = Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None };
-    (folder, place)
+    let place = Place {
+        run: folder.path().file_name().unwrap().to_string_lossy().into_owned(),
+        dir,
+        authority,
+        ca,
+        deadline: spec.start_deadline,
+        port: None,
+    };
+    let stand_in = services::ALL.into_iter().find(|s| s.service() == service).unwrap();
+    if stand_in.find(spec).is_err() {
+        ensure(spec).await;
+    }
+    let running = stand_in.start(spec, &place).await.unwrap();
+    Direct { running, place, _folder: folder }
 }
 
 /// A tenant with slices of its own on every service; `mark` keeps one test's names apart from another's.

@@ -25,6 +25,14 @@ pub enum Error {
     /// Servers are missing. Nothing was started.
     #[error("{}", missing_text(.0))]
     Missing(Vec<Missing>),
+    /// Missing servers could not be installed.
+    #[error("could not install the missing servers: {why}{}", log_text(.log))]
+    Install {
+        /// What stopped it.
+        why: String,
+        /// The last lines that the package manager printed.
+        log: Vec<String>,
+    },
     /// Something on disk could not be made, read or removed.
     #[error("could not {doing} `{}`", path.display())]
     Disk {
@@ -123,6 +131,13 @@ impl Error {
                 "let others pass (`chmod o+x {}`) or keep the files elsewhere",
                 folder.display()
             )),
+            Self::Missing(missing) => Some(crate::backends::native::advice(missing)),
+            Self::Install { .. } => {
+                Some(String::from("run the printed script by hand, as root where it needs that"))
+            }
+            Self::NotReady { .. } => {
+                Some(format!("on a slow machine, give it longer with {}", crate::spec::START_DEADLINE.name))
+            }
             _ => None,
         }
     }

@@ -20,8 +20,8 @@ pub mod spec;
 mod tls;
 
 pub use access::TenantAccess;
-pub use error::{Error, Missing};
-pub use process::{Child, ChildSpec};
+pub use error::{Cause, Error, Missing};
+pub use process::{Child, ChildSpec, RUN_VARIABLE};
 pub use session::Session;
 pub use spec::{S3Kind, TargetSpec};
 pub use tls::{Authority, Identity};

@@ -170,7 +170,7 @@ impl Child {
 }
 
 /// The last `lines` lines of a file; nothing when it cannot be read.
-pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+pub(crate) fn tail(path: &Path, lines: usize) -> Vec<String> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();

@@ -1,73 +1,149 @@
 //! One process's hold on a target: it lives as long as the value does.
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
 use bulkhead_model::{
-    RunEvent, Topology,
+    RunEvent, Scope, Service, Topology,
     report::{LogTail, ServerReport},
 };
 
-use crate::{Error, TargetSpec, TenantAccess};
+use crate::{
+    Error, TargetSpec, TenantAccess,
+    keeper::{
+        self,
+        join::join,
+        link::Link,
+        wire::{Answer, Granted, Request, Wanted, WireAccess, WireTenant},
+    },
+};
 
-/// A lease on running servers.
+/// How long [`Session::close`] waits. The keeper needs at most a part of it: see its own deadlines.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A lease on running servers. Many tasks may use one at the same time.
 ///
 /// Dropping it (or dying, by SIGKILL too) gives the lease back; when it was the last one the servers stop and their
 /// folders vanish. [`Session::close`] does the same and waits until it is done.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    link: Link,
+    granted: Granted,
+    scopes: AtomicU64,
+}
 
 impl Session {
     /// Joins the running servers that `spec` asks for, or starts them. `progress` is told of each server.
     ///
     /// # Errors
     /// [`Error::Missing`] before anything is started; else which server failed and how, after all were stopped again.
-    pub async fn open(
-        _spec: &TargetSpec,
-        _progress: &(dyn Fn(RunEvent) + Send + Sync),
-    ) -> Result<Self, Error> {
-        todo!()
+    pub async fn open(spec: &TargetSpec, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> Result<Self, Error> {
+        let (link, granted) = join(spec, progress).await?;
+        Ok(Self { link, granted, scopes: AtomicU64::new(0) })
     }
 
     /// What answers, with versions.
     pub fn servers(&self) -> &[ServerReport] {
-        todo!()
+        &self.granted.servers
+    }
+
+    /// The run's id, which marks every process and path of these servers.
+    pub fn run(&self) -> &str {
+        &self.granted.run
+    }
+
+    /// The keeper's process.
+    pub fn keeper(&self) -> u32 {
+        self.granted.pid
     }
 
     /// Makes the topology's slices under names of their own (a fresh [`bulkhead_model::Scope`]).
     ///
     /// # Errors
     /// What the server refused.
-    pub async fn slices(&self, _topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        todo!()
+    pub async fn slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
+        let count = self.scopes.fetch_add(1, Ordering::Relaxed);
+        // The lease's number is unique in its keeper, the count in the lease.
+        let scope = format!("k{}s{count}", self.granted.lease);
+        let scope = Scope::new(&scope)
+            .ok_or_else(|| Error::Reported(format!("`{scope}` is too long for a scope")))?;
+        self.provision(&topology.scoped(&scope), false).await
     }
 
     /// Makes the topology's slices under exactly the names it gives: for `bulkhead up`.
     ///
     /// # Errors
     /// What the server refused, or that another process holds these names.
-    pub async fn exact_slices(&self, _topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        todo!()
+    pub async fn exact_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
+        self.provision(topology, true).await
     }
 
-    /// Removes slices that [`Session::slices`] made.
+    async fn provision(&self, topology: &Topology, exact: bool) -> Result<Vec<TenantAccess>, Error> {
+        let tenants = topology.tenants.iter().cloned().map(WireTenant).collect();
+        let enforcement = Service::ALL.map(|service| topology.enforcement(service));
+        let wanted = Wanted { tenants, enforcement, exact };
+        match self.link.ask("make slices", Request::Provision(wanted)).await? {
+            Answer::Slices(access) => Ok(access.into_iter().map(|WireAccess(access)| access).collect()),
+            _ => Err(odd("make slices")),
+        }
+    }
+
+    /// Removes slices that one call of [`Session::slices`] or [`Session::exact_slices`] made, as a whole.
     ///
     /// # Errors
     /// What could not be removed.
-    pub async fn release(&self, _slices: Vec<TenantAccess>) -> Result<(), Error> {
-        todo!()
+    pub async fn release(&self, slices: Vec<TenantAccess>) -> Result<(), Error> {
+        let tenants = slices.into_iter().map(|access| WireTenant(access.tenant)).collect();
+        self.link.ask("remove slices", Request::Release(tenants)).await.map(drop)
     }
 
     /// The ends of all servers' logs.
     ///
     /// # Errors
     /// When the keeper does not answer.
-    pub async fn logs(&self, _lines: usize) -> Result<Vec<LogTail>, Error> {
-        todo!()
+    pub async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error> {
+        match self.link.ask("read the logs", Request::Logs(lines)).await? {
+            Answer::Logs(logs) => Ok(logs),
+            _ => Err(odd("read the logs")),
+        }
     }
 
-    /// Gives the lease back and waits until servers that nobody else holds are gone.
+    /// Leaves the servers and this session's slices behind, held by nobody, until [`Session::stop_set`].
     ///
     /// # Errors
-    /// When the keeper broke off before it said so.
-    pub async fn close(self) -> Result<(), Error> {
-        todo!()
+    /// When the keeper does not answer.
+    pub async fn detach(self) -> Result<(), Error> {
+        self.link.ask("leave the servers running", Request::Detach).await.map(drop)
     }
+
+    /// Stops the set that `spec` asks for, whoever holds it, and waits until it is gone; false when there was none.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    pub async fn stop_set(spec: &TargetSpec) -> Result<bool, Error> {
+        keeper::stop(spec).await
+    }
+
+    /// Gives the lease back and waits until servers that nobody else holds are gone. With a linger they are not to go
+    /// yet, and it returns at once.
+    ///
+    /// # Errors
+    /// When the keeper broke off before it said so, or something is left.
+    pub async fn close(self) -> Result<(), Error> {
+        let doing = "stop the servers";
+        match tokio::time::timeout(CLOSE_DEADLINE, self.link.ask(doing, Request::Leave)).await {
+            Ok(Err(_)) if self.link.told_to_end() => Ok(()),
+            Ok(answer) => answer.map(drop),
+            Err(_) => {
+                let source = format!("they still run after {CLOSE_DEADLINE:?}").into();
+                Err(Error::Keeper { doing: doing.into(), source })
+            }
+        }
+    }
+}
+
+fn odd(doing: &str) -> Error {
+    Error::Keeper { doing: doing.into(), source: "it answered something else".into() }
 }

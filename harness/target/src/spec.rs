@@ -1,6 +1,53 @@
-//! What to bring up.
+//! What to bring up, and the environment variables that say so.
+//!
+//! Every variable that this room reads is declared once, in [`VARIABLES`], with the text that help and docs print.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use bulkhead_model::{Problem, Problems, Service};
+
+/// An environment variable and what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence, for help and docs.
+    pub text: &'static str,
+}
+
+/// Where PostgreSQL is.
+pub const POSTGRES_BIN: Variable =
+    Variable { name: "BULKHEAD_POSTGRES_BIN", text: "Folder that holds `postgres` and `initdb`." };
+/// Where Redis is.
+pub const REDIS_BIN: Variable =
+    Variable { name: "BULKHEAD_REDIS_BIN", text: "Folder that holds `redis-server` or `valkey-server`." };
+/// Where RabbitMQ is.
+pub const RABBITMQ_HOME: Variable = Variable {
+    name: "BULKHEAD_RABBITMQ_HOME",
+    text: "RabbitMQ's home: the folder with `sbin` and `plugins`.",
+};
+/// Whether to install what is missing.
+pub const INSTALL: Variable = Variable {
+    name: "BULKHEAD_INSTALL",
+    text: "`1` lets Bulkhead install missing servers with apt-get, dnf or brew, after printing the command.",
+};
+/// How long servers stay.
+pub const LINGER: Variable = Variable {
+    name: "BULKHEAD_LINGER",
+    text: "How long servers stay after the last process has let go of them: `0`, `500ms`, `5s` or `2m`.",
+};
+/// How long a server may take.
+pub const START_DEADLINE: Variable = Variable {
+    name: "BULKHEAD_START_DEADLINE",
+    text: "How long one server may take from start to ready (60s), written as for BULKHEAD_LINGER.",
+};
+
+/// Every variable that this room reads, in the order in which help lists them.
+pub const VARIABLES: [Variable; 6] =
+    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, INSTALL, LINGER, START_DEADLINE];
+
+/// The longest span that a variable may ask for: a day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which program plays S3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -28,6 +75,12 @@ pub struct TargetSpec {
     pub start_deadline: Duration,
     /// The executable that can act as keeper, janitor and embedded S3: `bulkhead` itself.
     pub executable: PathBuf,
+    /// Whether missing servers may be installed.
+    pub install: bool,
+    /// The folder below which the run's folder is made.
+    pub temp: PathBuf,
+    /// Ports to use instead of those that the kernel picks. Tests use it to take a port first.
+    pub ports: Vec<(Service, u16)>,
 }
 
 /// Folders that people name themselves.
@@ -39,4 +92,123 @@ pub struct Places {
     pub redis_bin: Option<PathBuf>,
     /// RabbitMQ's home: the folder with `sbin/` and `plugins/`.
     pub rabbitmq_home: Option<PathBuf>,
+}
+
+impl TargetSpec {
+    /// The common set as this process's environment asks for it, without linger unless the environment sets one.
+    ///
+    /// # Errors
+    /// Every variable whose value cannot be understood.
+    pub fn from_env(executable: impl Into<PathBuf>) -> Result<Self, Problems> {
+        Self::from_variables(executable.into(), |variable| std::env::var_os(variable.name))
+    }
+
+    fn from_variables(
+        executable: PathBuf,
+        read: impl Fn(Variable) -> Option<OsString>,
+    ) -> Result<Self, Problems> {
+        let read = |variable| read(variable).filter(|value| !value.is_empty());
+        let mut problems = Vec::new();
+        let mut span =
+            |variable: Variable, otherwise| match read(variable).map(|v| span(&v.to_string_lossy())) {
+                None => otherwise,
+                Some(Ok(span)) => span,
+                Some(Err(what)) => {
+                    problems.push(Problem::new(variable.name, what).hint("write `0`, `500ms`, `5s` or `2m`"));
+                    otherwise
+                }
+            };
+        let linger = span(LINGER, Duration::ZERO);
+        let start_deadline = span(START_DEADLINE, Duration::from_secs(60));
+        let install = match read(INSTALL).map(|value| value.to_string_lossy().into_owned()).as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(other) => {
+                let what = format!("`{other}` is neither `0` nor `1`");
+                problems.push(Problem::new(INSTALL.name, what));
+                false
+            }
+        };
+        let places = Places {
+            postgres_bin: read(POSTGRES_BIN).map(PathBuf::from),
+            redis_bin: read(REDIS_BIN).map(PathBuf::from),
+            rabbitmq_home: read(RABBITMQ_HOME).map(PathBuf::from),
+        };
+        let spec = Self {
+            s3: S3Kind::default(),
+            places,
+            name: None,
+            linger,
+            start_deadline,
+            executable,
+            install,
+            temp: std::env::temp_dir(),
+            ports: Vec::new(),
+        };
+        Problems::unless(problems, spec)
+    }
+}
+
+/// Reads `0`, `500ms`, `5s`, `2m`, or a bare number of seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let not_understood = || format!("`{text}` is not a span of time");
+    let number: u64 = number.parse().map_err(|_| not_understood())?;
+    let span = match unit {
+        "ms" => Duration::from_millis(number),
+        "" | "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.saturating_mul(60)),
+        _ => return Err(not_understood()),
+    };
+    if span > LONGEST { Err(format!("`{text}` is longer than a day")) } else { Ok(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(Variable, &str)]) -> Result<TargetSpec, Problems> {
+        TargetSpec::from_variables(PathBuf::from("/bin/bulkhead"), |wanted| {
+            pairs.iter().find(|(variable, _)| *variable == wanted).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_asks_for_the_defaults() {
+        let spec = read(&[]).unwrap();
+        assert_eq!(
+            (spec.linger, spec.start_deadline, spec.install),
+            (Duration::ZERO, Duration::from_secs(60), false)
+        );
+        assert_eq!(spec.places, Places::default());
+    }
+
+    #[test]
+    fn every_variable_is_read() {
+        let spec = read(&[
+            (POSTGRES_BIN, "/pg"),
+            (REDIS_BIN, "/redis"),
+            (RABBITMQ_HOME, "/rabbit"),
+            (INSTALL, "1"),
+            (LINGER, "500ms"),
+            (START_DEADLINE, "2m"),
+        ]);
+        let spec = spec.unwrap();
+        assert_eq!(
+            (spec.linger, spec.start_deadline),
+            (Duration::from_millis(500), Duration::from_secs(120))
+        );
+        assert!(spec.install);
+        assert_eq!(spec.places.postgres_bin, Some(PathBuf::from("/pg")));
+        assert_eq!(spec.places.redis_bin, Some(PathBuf::from("/redis")));
+        assert_eq!(spec.places.rabbitmq_home, Some(PathBuf::from("/rabbit")));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused_all_at_once() {
+        let problems = read(&[(LINGER, "soon"), (START_DEADLINE, "99999m"), (INSTALL, "yes")]).unwrap_err();
+        let places: Vec<_> = problems.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(places, ["BULKHEAD_LINGER", "BULKHEAD_START_DEADLINE", "BULKHEAD_INSTALL"]);
+    }
 }

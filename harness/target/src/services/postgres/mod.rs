@@ -19,7 +19,6 @@ mod account;
 mod config;
 mod initdb;
 mod server;
-mod spares;
 mod sql;
 mod template;
 

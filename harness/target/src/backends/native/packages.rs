@@ -1,0 +1,80 @@
+//! The package managers: which packages bring which server, and the commands that install them.
+
+use bulkhead_model::Service;
+
+/// A package manager.
+pub(super) struct Manager {
+    /// The program that shows that it is here.
+    pub(super) program: &'static str,
+    /// The command that a person would type before the packages' names.
+    pub(super) by_hand: &'static str,
+    /// Whether it must run as root.
+    pub(super) root: bool,
+    /// The packages for PostgreSQL, Redis and RabbitMQ.
+    packages: [&'static str; 3],
+    /// The shell script that installs `$PACKAGES`, without questions and without starting a system service.
+    script: &'static str,
+}
+
+/// The managers that are looked for, in this order.
+pub(super) const MANAGERS: [Manager; 3] = [
+    Manager {
+        program: "apt-get",
+        by_hand: "sudo apt-get install",
+        root: true,
+        packages: ["postgresql", "redis-server", "rabbitmq-server"],
+        script: APT,
+    },
+    Manager {
+        program: "dnf",
+        by_hand: "sudo dnf install",
+        root: true,
+        // Where Redis has left the distribution, the same script takes Valkey.
+        packages: ["postgresql-server", "redis", "rabbitmq-server"],
+        script: DNF,
+    },
+    Manager {
+        program: "brew",
+        by_hand: "brew install",
+        root: false,
+        packages: ["postgresql", "redis", "rabbitmq"],
+        script: "brew install $PACKAGES\n",
+    },
+];
+
+/// Debian's packages start their services as they are installed unless `policy-rc.d` forbids it (exit 101), which
+/// both `invoke-rc.d` and `deb-systemd-invoke` ask. Ours forbids only while this very script runs, so that one left
+/// behind by a kill forbids nothing; somebody else's is left alone.
+const APT: &str = "\
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e \"$policy\" ] || grep -q 'bulkhead install' \"$policy\"; then
+  trap 'rm -f \"$policy\"' EXIT
+  printf '#!/bin/sh\\n# bulkhead install: start no service while process %s lives\\nkill -0 %s 2>/dev/null && exit 101\\nexit 0\\n' $$ $$ > \"$policy\"
+  chmod 755 \"$policy\"
+fi
+apt-get -o DPkg::Lock::Timeout=300 update
+apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $PACKAGES
+";
+
+/// Fedora and its kin start nothing at installation.
+const DNF: &str = "\
+dnf install --assumeyes $PACKAGES || dnf install --assumeyes $(echo $PACKAGES | sed 's/\\bredis\\b/valkey/')
+";
+
+impl Manager {
+    /// The package that brings a service's server, when one does.
+    pub(super) fn package(&self, service: Service) -> Option<&'static str> {
+        match service {
+            Service::Postgres => Some(self.packages[0]),
+            Service::Redis => Some(self.packages[1]),
+            Service::Rabbitmq => Some(self.packages[2]),
+            Service::S3 => None,
+        }
+    }
+
+    /// The whole script, as it is printed and as it is run.
+    pub(super) fn script(&self, packages: &[&str]) -> String {
+        format!("set -e\nPACKAGES='{}'\n{}", packages.join(" "), self.script)
+    }
+}

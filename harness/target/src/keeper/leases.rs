@@ -1,0 +1,233 @@
+//! Who holds the servers and which slices exist: plain bookkeeping, no I/O.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bulkhead_model::Tenant;
+
+use super::wire::{WireAccess, WireTenant};
+
+/// A lease's number: the number of its connection.
+pub(super) type LeaseId = u64;
+
+/// The slices that one request made.
+pub(super) struct Holding {
+    lease: LeaseId,
+    tenants: Vec<WireTenant>,
+    exact: bool,
+    state: State,
+}
+
+enum State {
+    /// Being made; their names are taken already.
+    Making,
+    /// There.
+    Made(Vec<WireAccess>),
+    /// Being removed; their names are taken still.
+    Going,
+}
+
+/// A holding's number.
+pub(super) type HoldingId = u64;
+
+#[derive(Default)]
+struct Lease {
+    linger: Duration,
+    detached: bool,
+}
+
+/// All leases and holdings of one keeper.
+#[derive(Default)]
+pub(super) struct Leases {
+    leases: BTreeMap<LeaseId, Lease>,
+    holdings: BTreeMap<HoldingId, Holding>,
+    names: BTreeMap<String, (LeaseId, HoldingId)>,
+    next: HoldingId,
+    /// The linger of the lease that ended last.
+    linger: Duration,
+}
+
+impl Leases {
+    /// Begins a lease.
+    pub(super) fn begin(&mut self, lease: LeaseId, linger: Duration) {
+        self.leases.insert(lease, Lease { linger, detached: false });
+    }
+
+    /// Ends a lease whose connection is gone, unless it was detached; its made holdings are to be removed.
+    pub(super) fn end(&mut self, lease: LeaseId) -> Vec<HoldingId> {
+        match self.leases.get(&lease) {
+            Some(Lease { detached: false, linger }) => self.linger = *linger,
+            _ => return Vec::new(),
+        }
+        self.leases.remove(&lease);
+        let its = self.holdings.iter().filter(|(_, h)| h.lease == lease && matches!(h.state, State::Made(_)));
+        its.map(|(id, _)| *id).collect()
+    }
+
+    /// Lets a lease outlive its connection.
+    pub(super) fn detach(&mut self, lease: LeaseId) {
+        if let Some(lease) = self.leases.get_mut(&lease) {
+            lease.detached = true;
+        }
+    }
+
+    /// How many leases there are.
+    pub(super) fn count(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Whether the lease has not ended.
+    pub(super) fn lives(&self, lease: LeaseId) -> bool {
+        self.leases.contains_key(&lease)
+    }
+
+    /// How long the servers stay after the lease that ended last.
+    pub(super) fn linger(&self) -> Duration {
+        self.linger
+    }
+
+    /// Takes the names of slices that are about to be made.
+    ///
+    /// # Errors
+    /// The first name that is taken, and by whom.
+    pub(super) fn reserve(
+        &mut self,
+        lease: LeaseId,
+        tenants: Vec<WireTenant>,
+        exact: bool,
+    ) -> Result<HoldingId, String> {
+        let names: BTreeSet<_> = tenants.iter().flat_map(|tenant| names(&tenant.0)).collect();
+        if let Some((name, (holder, _))) = names.iter().find_map(|name| self.names.get_key_value(name)) {
+            let who =
+                if *holder == lease { String::from("this lease itself") } else { format!("lease {holder}") };
+            return Err(format!(
+                "{name} is held already, by {who}: release it first, or use a set of another name"
+            ));
+        }
+        self.next += 1;
+        let id = self.next;
+        self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
+        self.holdings.insert(id, Holding { lease, tenants, exact, state: State::Making });
+        Ok(id)
+    }
+
+    /// The slices are there. False when nobody holds the lease any more, so that they are to be removed.
+    pub(super) fn made(&mut self, id: HoldingId, access: Vec<WireAccess>) -> bool {
+        let Some(holding) = self.holdings.get_mut(&id) else { return false };
+        holding.state = State::Made(access);
+        let lease = holding.lease;
+        self.lives(lease)
+    }
+
+    /// Marks slices as being removed and says whose they are.
+    pub(super) fn going(&mut self, id: HoldingId) -> Option<Vec<Tenant>> {
+        let holding = self.holdings.get_mut(&id)?;
+        holding.state = State::Going;
+        Some(holding.tenants.iter().map(|tenant| tenant.0.clone()).collect())
+    }
+
+    /// The slices are gone, or were never made: their names are free.
+    pub(super) fn gone(&mut self, id: HoldingId) {
+        self.holdings.remove(&id);
+        self.names.retain(|_, (_, holder)| *holder != id);
+    }
+
+    /// The holding of a lease that consists of exactly these tenants.
+    pub(super) fn find(&self, lease: LeaseId, tenants: &[WireTenant]) -> Option<HoldingId> {
+        let mut its =
+            self.holdings.iter().filter(|(_, h)| h.lease == lease && matches!(h.state, State::Made(_)));
+        its.find(|(_, holding)| holding.tenants == tenants).map(|(id, _)| *id)
+    }
+
+    /// All slices that were made under exact names.
+    pub(super) fn exact(&self) -> Vec<WireAccess> {
+        let made =
+            self.holdings.values().filter(|holding| holding.exact).filter_map(|holding| {
+                match &holding.state {
+                    State::Made(access) => Some(access.iter().cloned()),
+                    State::Making | State::Going => None,
+                }
+            });
+        made.flatten().collect()
+    }
+}
+
+/// What a tenant's slices occupy. Containers are named whole: a second holder's tenant in the same container would find
+/// it made, and see it go with the first.
+fn names(tenant: &Tenant) -> [String; 4] {
+    let slices = &tenant.slices;
+    [
+        format!("database `{}`", slices.postgres.database),
+        format!("key prefix `{}`", slices.redis.prefix),
+        format!("vhost `{}`", slices.rabbitmq.vhost),
+        format!("bucket `{}`", slices.s3.bucket),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Slices, TenantName};
+
+    use super::*;
+
+    fn tenant(name: &str, bucket: &str) -> WireTenant {
+        let slices = Slices {
+            postgres: PostgresSlice { database: format!("{name}db"), schema: None },
+            redis: RedisSlice { prefix: format!("{name}:") },
+            rabbitmq: RabbitmqSlice { vhost: name.into(), queues: None },
+            s3: S3Slice { bucket: bucket.into(), prefix: None },
+        };
+        WireTenant(Tenant { name: TenantName::new(name).unwrap(), env: String::new(), slices })
+    }
+
+    #[test]
+    fn names_are_taken_from_reservation_to_removal() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::ZERO);
+        leases.begin(2, Duration::ZERO);
+        let engine = vec![tenant("engine", "tl-engine")];
+        let first = leases.reserve(1, engine.clone(), true).unwrap();
+        let refused = leases.reserve(2, engine.clone(), true).unwrap_err();
+        assert!(refused.contains("bucket `tl-engine` is held already, by lease 1"), "{refused}");
+        // Another tenant in a bucket that is held.
+        assert!(leases.reserve(2, vec![tenant("plane", "tl-engine")], true).is_err());
+        assert!(leases.made(first, Vec::new()));
+        assert_eq!(leases.find(1, &engine), Some(first));
+        assert_eq!(leases.find(2, &engine), None);
+        assert_eq!(leases.end(1), [first]);
+        assert!(leases.reserve(2, engine.clone(), true).is_err());
+        assert_eq!(leases.going(first).unwrap().len(), 1);
+        leases.gone(first);
+        assert!(leases.reserve(2, engine, true).is_ok());
+    }
+
+    #[test]
+    fn tenants_of_one_request_may_share_a_container() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::ZERO);
+        assert!(leases.reserve(1, vec![tenant("a", "shared"), tenant("b", "shared")], false).is_ok());
+    }
+
+    #[test]
+    fn slices_that_are_made_after_their_lease_has_ended_are_nobodys() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::from_secs(3));
+        let id = leases.reserve(1, vec![tenant("a", "a")], false).unwrap();
+        assert!(leases.end(1).is_empty(), "what is being made cannot be removed yet");
+        assert!(!leases.made(id, Vec::new()));
+        assert_eq!((leases.count(), leases.linger()), (0, Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_detached_lease_outlives_its_connection() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::ZERO);
+        let id = leases.reserve(1, vec![tenant("a", "a")], true).unwrap();
+        leases.made(id, Vec::new());
+        leases.detach(1);
+        assert!(leases.end(1).is_empty());
+        assert_eq!(leases.count(), 1);
+    }
+}

@@ -1,0 +1,256 @@
+//! The four servers of one keeper: started together, carved up together, stopped together.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bulkhead_model::{
+    Enforcement, Service, Tenant,
+    report::{LogTail, ServerReport},
+    url::Connections,
+};
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use tokio::sync::Mutex;
+
+use crate::{
+    Authority, Error, TargetSpec, TenantAccess,
+    services::{self, Access, Place, Running},
+};
+
+use super::folder::RunFolder;
+
+/// How long one server may take to make or remove slices.
+const SLICES_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long one server may take to stop in good order; then the janitor ends it.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// All four, serving.
+pub(super) struct Servers {
+    slots: Vec<Slot>,
+    ca: std::path::PathBuf,
+}
+
+struct Slot {
+    service: Service,
+    report: ServerReport,
+    running: Mutex<Box<dyn Running>>,
+    /// Why it is gone, once it is.
+    dead: OnceLock<String>,
+}
+
+/// A step of the start, told as it happens.
+pub(super) enum Step {
+    /// A server is being started.
+    Starting(Service),
+    /// A server serves.
+    Ready(ServerReport),
+}
+
+impl Servers {
+    /// Starts all four at once. Must run on the main thread: the children die with the thread that started them.
+    ///
+    /// # Errors
+    /// The first server that fails, after those that run were stopped. Those still starting are dropped; what they
+    /// leave is the janitor's.
+    pub(super) async fn start(
+        spec: &TargetSpec,
+        run: &str,
+        folder: &RunFolder,
+        tell: impl Fn(Step),
+    ) -> Result<Self, Error> {
+        let authority = Arc::new(Authority::new()?);
+        let ca = folder.path.join("ca.pem");
+        std::fs::write(&ca, authority.pem()).map_err(Error::disk("write", &ca))?;
+        let mut starting = FuturesUnordered::new();
+        for stand_in in services::ALL {
+            let service = stand_in.service();
+            let place = Place {
+                run: run.to_owned(),
+                dir: folder.sub(service.name())?,
+                authority: Arc::clone(&authority),
+                ca: ca.clone(),
+                deadline: spec.start_deadline,
+                port: spec.ports.iter().find(|(other, _)| *other == service).map(|(_, port)| *port),
+            };
+            tell(Step::Starting(service));
+            starting.push(async move { (service, start_one(stand_in, spec, &place).await) });
+        }
+        let mut slots = Vec::new();
+        while let Some((service, started)) = starting.next().await {
+            match started {
+                Ok(running) => {
+                    let report = running.report();
+                    tell(Step::Ready(report.clone()));
+                    slots.push(Slot { service, report, running: Mutex::new(running), dead: OnceLock::new() });
+                }
+                Err(error) => {
+                    drop(starting);
+                    Self { slots, ca }.stop().await;
+                    return Err(error);
+                }
+            }
+        }
+        slots.sort_by_key(|slot| slot.service);
+        Ok(Self { slots, ca })
+    }
+
+    /// What answers.
+    pub(super) fn reports(&self) -> Vec<ServerReport> {
+        self.slots.iter().map(|slot| slot.report.clone()).collect()
+    }
+
+    /// Looks which servers have ended by themselves. Called when the system says that a child has.
+    pub(super) async fn look(&self) {
+        join_all(self.slots.iter().map(Slot::look)).await;
+    }
+
+    /// The servers that have ended by themselves, each as its error.
+    pub(super) fn dead(&self) -> Vec<String> {
+        self.slots.iter().filter_map(|slot| slot.dead.get().cloned()).collect()
+    }
+
+    /// Makes the slices on all four at once, all or none.
+    ///
+    /// # Errors
+    /// What was refused, as text; the end of its log when the server is gone.
+    pub(super) async fn provision(
+        &self,
+        tenants: &[Tenant],
+        enforcement: [Enforcement; 4],
+    ) -> Result<Vec<TenantAccess>, String> {
+        let made =
+            join_all(self.slots.iter().zip(enforcement).map(|(slot, e)| slot.provision(tenants, e))).await;
+        let (mut access, mut errors, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for (slot, made) in self.slots.iter().zip(made) {
+            match made {
+                Ok(made) => {
+                    access.push(made);
+                    done.push(slot);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        let assembled =
+            if errors.is_empty() { assemble(tenants, access, &self.ca) } else { Err(errors.join("\n")) };
+        if assembled.is_err() {
+            join_all(done.into_iter().map(|slot| slot.remove(tenants))).await;
+        }
+        assembled
+    }
+
+    /// Removes slices from all four at once.
+    ///
+    /// # Errors
+    /// What could not be removed, as text.
+    pub(super) async fn remove(&self, tenants: &[Tenant]) -> Result<(), String> {
+        let removed = join_all(self.slots.iter().map(|slot| slot.remove(tenants))).await;
+        let errors: Vec<_> = removed.into_iter().filter_map(Result::err).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
+    }
+
+    /// The ends of the logs.
+    pub(super) async fn logs(&self, lines: usize) -> Vec<LogTail> {
+        let tails = self.slots.iter().map(|slot| async move {
+            LogTail { service: slot.service, lines: slot.running.lock().await.log_tail(lines) }
+        });
+        join_all(tails).await
+    }
+
+    /// Stops all four at once. Those that do not stop in time are left to the janitor.
+    pub(super) async fn stop(&self) {
+        let stopping = self.slots.iter().map(|slot| {
+            let stop = async { slot.running.lock().await.stop().await };
+            tokio::time::timeout(STOP_DEADLINE, stop)
+        });
+        let _late_ones_are_the_janitors = join_all(stopping).await;
+    }
+}
+
+async fn start_one(
+    stand_in: &dyn services::StandIn,
+    spec: &TargetSpec,
+    place: &Place,
+) -> Result<Box<dyn Running>, Error> {
+    let service = stand_in.service();
+    // A stand-in keeps the deadline itself and gives its log with the error; this is for one that does not.
+    let generous = place.deadline.saturating_mul(2).saturating_add(Duration::from_secs(10));
+    let late = |_| Error::NotReady {
+        service,
+        waited: generous,
+        last: String::from("the stand-in itself did not keep its deadline"),
+        log: Vec::new(),
+    };
+    tokio::time::timeout(generous, stand_in.start(spec, place)).await.map_err(late)?
+}
+
+impl Slot {
+    async fn look(&self) {
+        if self.dead.get().is_none()
+            && let Some(error) = self.running.lock().await.exited()
+        {
+            let _first = self.dead.set(error.chain());
+        }
+    }
+
+    async fn provision(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Vec<Access>, String> {
+        self.check()?;
+        let mut running = self.running.lock().await;
+        let made = tokio::time::timeout(SLICES_DEADLINE, running.provision(tenants, enforcement)).await;
+        drop(running);
+        self.explain("make slices", made).await
+    }
+
+    async fn remove(&self, tenants: &[Tenant]) -> Result<(), String> {
+        self.check()?;
+        let mut running = self.running.lock().await;
+        let removed = tokio::time::timeout(SLICES_DEADLINE, running.remove(tenants)).await;
+        drop(running);
+        self.explain("remove slices", removed).await
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.dead.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// The error in words: that the server is gone, when it is, or else its own.
+    async fn explain<T>(
+        &self,
+        doing: &str,
+        result: Result<Result<T, Error>, tokio::time::error::Elapsed>,
+    ) -> Result<T, String> {
+        let error = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.chain(),
+            Err(_) => format!("{}: could not {doing}: no answer after {SLICES_DEADLINE:?}", self.service),
+        };
+        self.look().await;
+        self.check()?;
+        Err(error)
+    }
+}
+
+/// Sorts what the four services gave by tenant.
+fn assemble(
+    tenants: &[Tenant],
+    access: Vec<Vec<Access>>,
+    ca: &std::path::Path,
+) -> Result<Vec<TenantAccess>, String> {
+    let mut columns: Vec<_> = access.into_iter().map(Vec::into_iter).collect();
+    let mut next = |index: usize| columns.get_mut(index).and_then(Iterator::next);
+    let each = tenants.iter().map(|tenant| match (next(0), next(1), next(2), next(3)) {
+        (
+            Some(Access::Postgres(postgres)),
+            Some(Access::Redis(redis)),
+            Some(Access::Rabbitmq(rabbitmq)),
+            Some(Access::S3(s3)),
+        ) => Ok(TenantAccess {
+            tenant: tenant.clone(),
+            connections: Connections { postgres, redis, rabbitmq, s3 },
+            ca: Some(ca.to_owned()),
+        }),
+        _ => Err(format!("a stand-in gave no connection for `{}`", tenant.name)),
+    });
+    each.collect()
+}
