@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
+mod endings;
+mod first_byte;
 mod keeper;
 mod postgres;
 mod rabbitmq;

@@ -64,6 +64,10 @@ async fn serves_over_verified_tls_alone_and_reports_its_version() {
         let mut connection = clients::postgres::connect(&access).await.unwrap();
         let encryption = clients::postgres::encryption(&mut connection).await.unwrap();
         assert!(encryption.version.starts_with("TLSv1.") && !encryption.cipher.is_empty(), "{encryption:?}");
+        // A handshake of our own sees what the server sees.
+        let facts = clients::tls::facts(&access, Service::Postgres).await.unwrap();
+        assert_eq!(facts.version, encryption.version);
+        assert_eq!(facts.peer_names, ["localhost", "127.0.0.1", "::1"]);
         let mut by_name = access.clone();
         by_name.connections.postgres.host = "localhost".into();
         clients::postgres::connect(&by_name).await.expect("the certificate names localhost");
@@ -156,7 +160,8 @@ async fn removal_leaves_no_database_and_no_role() {
         let mut server = start(&spec).await;
         let staying = provisioned(&mut server, &[tenant("stays", "r")]).await.remove(0);
         let mut witness = clients::postgres::connect(&staying).await.unwrap();
-        let count = "SELECT (SELECT count(*) FROM pg_database) + (SELECT count(*) FROM pg_roles)";
+        let count = "SELECT (SELECT count(*) FROM pg_database WHERE datname NOT LIKE 'bulkhead_spare_%') \
+                     + (SELECT count(*) FROM pg_roles)";
         let before: i64 = witness.fetch_one(count).await.unwrap().get(0);
         let mut tenants = vec![tenant("engine", "r"), tenant("plane", "r")];
         tenants.extend(sharing("r"));

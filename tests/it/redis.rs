@@ -221,12 +221,17 @@ async fn a_foreign_authority_a_wrong_password_and_plaintext_are_refused() {
     let mut by_name = access.clone();
     by_name.connections.redis.host = "localhost".into();
     clients::redis::connect(&by_name).await.expect("the certificate names localhost");
+    let facts = clients::tls::facts(&by_name, Service::Redis).await.unwrap();
+    assert!(facts.version.starts_with("TLSv1.") && facts.cipher.contains("AES"), "{facts:?}");
+    assert_eq!(facts.peer_names, ["localhost", "127.0.0.1", "::1"]);
 
     let mut stranger = access.clone();
     let other = server.place.dir.join("other-ca.pem");
     std::fs::write(&other, bulkhead_target::Authority::new().unwrap().pem()).unwrap();
     stranger.ca = Some(other);
     let error = clients::redis::connect(&stranger).await.map(|_| ()).unwrap_err().chain();
+    assert!(error.contains("certificate"), "{error}");
+    let error = clients::tls::facts(&stranger, Service::Redis).await.unwrap_err().chain();
     assert!(error.contains("certificate"), "{error}");
 
     let mut guess = access.clone();

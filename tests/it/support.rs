@@ -9,7 +9,7 @@ use bulkhead_model::{
 use bulkhead_target::{
     Authority, Error, Session, TargetSpec, TenantAccess,
     backends::native,
-    services::{self, Access, Place, Running},
+    services::{self, Access, Place, Running, StandIn},
 };
 
 /// The request that every test starts from; it reads the same variables as the command does.
@@ -67,6 +67,22 @@ pub(crate) async fn direct(service: Service) -> Direct {
 
 /// Starts one server directly as `spec` asks for it.
 pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
+    let (folder, place) = place(service, spec);
+    let stand_in = stand_in(service);
+    if stand_in.find(spec).is_err() {
+        ensure(spec).await;
+    }
+    let running = stand_in.start(spec, &place).await.unwrap();
+    Direct { running, place, _folder: folder }
+}
+
+/// The stand-in that plays this service.
+pub(crate) fn stand_in(service: Service) -> &'static dyn StandIn {
+    services::ALL.into_iter().find(|s| s.service() == service).unwrap()
+}
+
+/// A folder for one server, removed when the first value is dropped.
+pub(crate) fn place(service: Service, spec: &TargetSpec) -> (tempfile::TempDir, Place) {
     // 0711: PostgreSQL, which will not run as root, must be able to pass through.
     let folder = tempfile::Builder::new().prefix("bulkhead-it-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
@@ -76,20 +92,9 @@ pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
     let authority = Arc::new(Authority::new().unwrap());
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
-    let place = Place {
-        run: folder.path().file_name().unwrap().to_string_lossy().into_owned(),
-        dir,
-        authority,
-        ca,
-        deadline: spec.start_deadline,
-        port: None,
-    };
-    let stand_in = services::ALL.into_iter().find(|s| s.service() == service).unwrap();
-    if stand_in.find(spec).is_err() {
-        ensure(spec).await;
-    }
-    let running = stand_in.start(spec, &place).await.unwrap();
-    Direct { running, place, _folder: folder }
+    let run = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+    let place = Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None };
+    (folder, place)
 }
 
 /// A tenant with slices of its own on every service; `mark` keeps one test's names apart from another's.

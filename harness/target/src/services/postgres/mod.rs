@@ -19,6 +19,7 @@ mod account;
 mod config;
 mod initdb;
 mod server;
+mod spares;
 mod sql;
 mod template;
 

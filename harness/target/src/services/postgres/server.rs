@@ -11,7 +11,7 @@ use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport,
 use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, PgConnection, postgres::PgConnectOptions};
 
-use super::sql;
+use super::{spares::Spares, sql};
 use crate::{
     Child, Error, clients,
     clients::COMMAND_DEADLINE,
@@ -30,6 +30,7 @@ pub(super) struct Server {
     ca: PathBuf,
     /// The major version.
     version: u32,
+    spares: Spares,
     /// The roles of every database that exists.
     databases: BTreeMap<String, BTreeSet<String>>,
 }
@@ -52,8 +53,9 @@ impl Server {
         ca: PathBuf,
     ) -> Result<Self, Error> {
         let version = report.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        let mut server =
-            Self { child, admin, options, report, port, ca, version, databases: BTreeMap::new() };
+        let spares = Spares::start(options.clone(), version);
+        let databases = BTreeMap::new();
+        let mut server = Self { child, admin, options, report, port, ca, version, spares, databases };
         let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
         server.run(close.into(), || "close the maintenance databases".into()).await?;
         Ok(server)
@@ -72,48 +74,31 @@ impl Server {
         done
     }
 
+    /// Makes roles and databases in one transaction, then what can only be said inside each database.
     async fn make(&mut self, slices: &[Slice<'_>]) -> Result<(), Error> {
-        let roles: Vec<_> =
-            slices.iter().map(|slice| sql::create_role(&slice.role, &slice.password)).collect();
-        self.run(roles.join("; "), || String::from("create the tenants' roles")).await?;
-        let mut databases: BTreeMap<&str, Vec<&Slice<'_>>> = BTreeMap::new();
-        for slice in slices {
-            databases.entry(&slice.tenant.slices.postgres.database).or_default().push(slice);
+        let plans = plans(slices)?;
+        let mut spares = Vec::with_capacity(plans.len());
+        for _ in &plans {
+            spares.push(self.spares.take(&mut self.admin).await?);
         }
-        for (database, slices) in databases {
-            self.make_database(database, &slices).await?;
+        let mut statements: Vec<_> =
+            slices.iter().map(|slice| sql::create_role(&slice.role, &slice.password)).collect();
+        statements.extend(plans.iter().zip(&spares).map(|(plan, spare)| plan.take_over(spare)));
+        let tenants = plans.iter().map(Plan::tenants).collect::<Vec<_>>().join(" and ");
+        if let Err(error) = self.run(statements.join("; "), || format!("make {tenants}")).await {
+            // Rolled back: the spare databases are what they were.
+            spares.into_iter().for_each(|spare| self.spares.give_back(spare));
+            return Err(error);
+        }
+        for plan in &plans {
+            self.databases.insert(plan.database.to_owned(), plan.roles.iter().cloned().collect());
+        }
+        for plan in &plans {
+            if let Some(inside) = plan.inside(self.version) {
+                self.run_in(plan.database, inside, || format!("set up {}", plan.tenants())).await?;
+            }
         }
         Ok(())
-    }
-
-    async fn make_database(&mut self, database: &str, slices: &[&Slice<'_>]) -> Result<(), Error> {
-        let tenants = slices.iter().map(|slice| slice.tenant.name.as_str()).collect::<Vec<_>>().join("`, `");
-        let doing = |what: &str| format!("{what} database `{database}` for tenant `{tenants}`");
-        let roles: Vec<String> = slices.iter().map(|slice| slice.role.clone()).collect();
-        let schemas: Vec<_> = slices
-            .iter()
-            .filter_map(|slice| {
-                let schema = slice.tenant.slices.postgres.schema.as_deref()?;
-                Some(sql::create_schema(schema, &slice.role, database))
-            })
-            .collect();
-        let owner = match slices {
-            [only] if schemas.is_empty() => only.role.clone(),
-            _ if schemas.len() == slices.len() => super::config::ADMIN.to_owned(),
-            _ => {
-                let why = "several tenants share it and not every one of them names a schema";
-                return Err(Error::serve(Service::Postgres, doing("share"))(why));
-            }
-        };
-        self.run(sql::create_database(database, &owner, self.version), || doing("create")).await?;
-        self.databases.insert(database.to_owned(), roles.iter().cloned().collect());
-        self.run(sql::open_database(database, &roles), || doing("open")).await?;
-        let inside = match (schemas.is_empty(), self.version) {
-            (false, _) => format!("{}; {}", sql::EMPTY_PUBLIC, schemas.join("; ")),
-            (true, ..15) => sql::CLOSE_PUBLIC.to_owned(),
-            (true, _) => return Ok(()),
-        };
-        self.run_in(database, inside, || doing("set up")).await
     }
 
     /// Refuses names that the server would cut, and slices that exist.
@@ -161,8 +146,72 @@ impl Server {
     }
 }
 
+/// One database that is about to exist.
+struct Plan<'a> {
+    database: &'a str,
+    slices: Vec<&'a Slice<'a>>,
+    roles: Vec<String>,
+}
+
+/// One plan for each database that the slices name.
+fn plans<'a>(slices: &'a [Slice<'a>]) -> Result<Vec<Plan<'a>>, Error> {
+    let mut plans: BTreeMap<&str, Plan<'_>> = BTreeMap::new();
+    for slice in slices {
+        let database = slice.tenant.slices.postgres.database.as_str();
+        let plan = plans.entry(database).or_insert(Plan { database, slices: Vec::new(), roles: Vec::new() });
+        plan.slices.push(slice);
+        plan.roles.push(slice.role.clone());
+    }
+    for plan in plans.values() {
+        if plan.slices.len() > 1 && plan.schemas().count() < plan.slices.len() {
+            let why = "several tenants share it and not every one of them names a schema";
+            return Err(Error::serve(Service::Postgres, format!("make {}", plan.tenants()))(why));
+        }
+    }
+    Ok(plans.into_values().collect())
+}
+
+impl Plan<'_> {
+    /// "database `enginedb` for tenant `engine`"
+    fn tenants(&self) -> String {
+        let names =
+            self.slices.iter().map(|slice| slice.tenant.name.as_str()).collect::<Vec<_>>().join("`, `");
+        format!("database `{}` for tenant `{names}`", self.database)
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.slices.iter().filter_map(|slice| {
+            let schema = slice.tenant.slices.postgres.schema.as_deref()?;
+            Some((schema, slice.role.as_str()))
+        })
+    }
+
+    fn take_over(&self, spare: &str) -> String {
+        let holders = match self.roles.as_slice() {
+            [only] if self.schemas().next().is_none() => sql::Holders::Owner(only),
+            roles => sql::Holders::Guests(roles),
+        };
+        sql::take_over(spare, self.database, &holders)
+    }
+
+    /// What remains to be said inside the database, if anything.
+    fn inside(&self, version: u32) -> Option<String> {
+        let schemas: Vec<_> =
+            self.schemas().map(|(schema, role)| sql::create_schema(schema, role, self.database)).collect();
+        match schemas.as_slice() {
+            [] if version >= 15 => None,
+            [] => Some(sql::CLOSE_PUBLIC.to_owned()),
+            schemas => Some(format!("{}; {}", sql::EMPTY_PUBLIC, schemas.join("; "))),
+        }
+    }
+}
+
 /// Runs statements as one implicit transaction, where they allow that, under the deadline.
-async fn run(connection: &mut PgConnection, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
+pub(super) async fn run(
+    connection: &mut PgConnection,
+    sql: String,
+    doing: impl Fn() -> String,
+) -> Result<(), Error> {
     let running = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
     match tokio::time::timeout(COMMAND_DEADLINE, running).await {
         Ok(done) => done.map(|_| ()).map_err(Error::serve(Service::Postgres, doing())),

@@ -29,26 +29,42 @@ pub(super) fn create_role(role: &str, password: &Secret) -> String {
     )
 }
 
-/// A database nobody can connect to yet. Copying files is two to three times as fast as logging every page, which is
-/// the default from version 15 on; before that there was no choice.
-pub(super) fn create_database(database: &str, owner: &str, version: u32) -> String {
+/// A database of ours that nobody can connect to yet. Copying files is two to three times as fast as logging every
+/// page, which is the default from version 15 on; before that there was no choice.
+pub(super) fn create_database(database: &str, version: u32) -> String {
     let strategy = if version >= 15 { " STRATEGY file_copy" } else { "" };
-    format!(
-        "CREATE DATABASE {} OWNER {} TEMPLATE template0 ALLOW_CONNECTIONS false{strategy}",
-        quoted(database),
-        quoted(owner)
-    )
+    format!("CREATE DATABASE {} TEMPLATE template0 ALLOW_CONNECTIONS false{strategy}", quoted(database))
 }
 
-/// Opens a database to its owner and to these roles, who may connect and nothing else.
-pub(super) fn open_database(database: &str, roles: &[String]) -> String {
+/// Takes away what every role has on a new database: CONNECT and TEMP.
+pub(super) fn close_database(database: &str) -> String {
+    format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quoted(database))
+}
+
+/// Makes a spare database the one that is wanted.
+///
+/// With a single role of its own that role owns it; else it stays ours and the roles may connect and nothing more.
+pub(super) fn take_over(spare: &str, database: &str, holders: &Holders<'_>) -> String {
     let name = quoted(database);
-    let mut text = format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC");
-    for role in roles {
-        text.push_str(&format!("; GRANT CONNECT ON DATABASE {name} TO {}", quoted(role)));
+    let mut text = format!("ALTER DATABASE {} RENAME TO {name}", quoted(spare));
+    match holders {
+        Holders::Owner(role) => text.push_str(&format!("; ALTER DATABASE {name} OWNER TO {}", quoted(role))),
+        Holders::Guests(roles) => {
+            for role in *roles {
+                text.push_str(&format!("; GRANT CONNECT ON DATABASE {name} TO {}", quoted(role)));
+            }
+        }
     }
     text.push_str(&format!("; ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
     text
+}
+
+/// Who uses a database.
+pub(super) enum Holders<'a> {
+    /// One tenant alone.
+    Owner(&'a str),
+    /// Tenants with a schema each.
+    Guests(&'a [String]),
 }
 
 /// Inside a database of the tenant's own: what versions before 15 leave open.
