@@ -1,22 +1,51 @@
-//! RabbitMQ as a stand-in: it serves over TLS on loopback, fences tenants, and leaves no process behind.
+//! RabbitMQ as a stand-in: `serving` is about its processes and sockets, `fences` about what a tenant may do, `parity`
+//! about the fast boot giving the same broker as the plain one.
 
-use std::collections::BTreeSet;
+use std::{path::PathBuf, process::Stdio};
 
-use bulkhead_model::{Enforcement, Service, Tenant};
-use bulkhead_target::{TenantAccess, clients};
+use bulkhead_model::{Enforcement, Service, Tenant, TenantName};
+use bulkhead_target::{TenantAccess, clients, services::Place};
+use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Connection,
-    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
-    types::FieldTable,
+    BasicProperties, Channel, Connection, Consumer, Queue,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
+        ConfirmSelectOptions, QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable},
 };
 
-use crate::support::{Direct, alone, command_lines, direct, tenant};
+use crate::support::{Direct, alone, direct, tenant};
+
+mod fences;
+mod parity;
+mod serving;
+
+async fn broker() -> Direct {
+    let server = direct(Service::Rabbitmq).await;
+    assert_eq!(
+        server.running.notes(),
+        Vec::<String>::new(),
+        "the fast boot must fit the tested installation"
+    );
+    server
+}
 
 async fn provisioned(server: &mut Direct, tenants: &[Tenant], enforcement: Enforcement) -> Vec<TenantAccess> {
     let made = server.running.provision(tenants, enforcement).await.unwrap();
     tenants.iter().zip(made).map(|(tenant, access)| alone(tenant, access, &server.place.ca)).collect()
 }
 
+/// A tenant that shares a vhost with others by queue prefix.
+fn sharing(name: &str, vhost: &str, queues: &str) -> Tenant {
+    let mut tenant = tenant("x", "x");
+    tenant.name = TenantName::new(name).unwrap();
+    tenant.slices.rabbitmq.vhost = vhost.into();
+    tenant.slices.rabbitmq.queues = Some(queues.into());
+    tenant
+}
+
+/// A connection and a channel with confirms.
 async fn channel(access: &TenantAccess) -> (Connection, Channel) {
     let connection = clients::rabbitmq::connect(access).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -24,37 +53,100 @@ async fn channel(access: &TenantAccess) -> (Connection, Channel) {
     (connection, channel)
 }
 
-/// Declares a queue, publishes to it through the default exchange and takes the message out again.
-async fn round_trip(channel: &Channel, queue: &str, body: &str) {
-    channel.queue_declare(queue.into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
-    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    let published = channel
-        .basic_publish("".into(), queue.into(), options, body.as_bytes(), BasicProperties::default())
-        .await;
-    let confirmed = published.unwrap().await.unwrap();
-    assert!(confirmed.is_ack(), "{confirmed:?}");
-    let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.unwrap();
-    assert_eq!(got.unwrap().delivery.data, body.as_bytes());
+fn arguments(pairs: &[(&str, &str)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in pairs {
+        table.insert((*key).into(), AMQPValue::LongString((*value).into()));
+    }
+    table
 }
 
-#[tokio::test]
-async fn serves_over_tls_and_reports_its_version() {
-    let mut server = direct(Service::Rabbitmq).await;
-    let report = server.running.report();
-    assert_eq!(report.product, "rabbitmq");
-    assert!(report.version.starts_with(|c: char| c.is_ascii_digit()), "{report:?}");
-    let tenants = [tenant("engine", "a"), tenant("plane", "a")];
-    let enforced = provisioned(&mut server, &tenants, Enforcement::Enforced).await;
-    for access in &enforced {
-        let (_connection, channel) = channel(access).await;
-        round_trip(&channel, "tasks", access.tenant.name.as_str()).await;
-    }
-    let lines = command_lines(&server.place);
-    assert!(lines.len() >= 2, "{lines:?}");
-    let secrets: BTreeSet<_> = enforced.iter().map(|a| a.connections.rabbitmq.password.expose()).collect();
-    assert!(!lines.iter().any(|line| secrets.iter().any(|secret| line.contains(secret))));
-    server.running.remove(&tenants).await.unwrap();
-    assert!(clients::rabbitmq::connect(&enforced[0]).await.is_err());
-    server.running.stop().await;
-    assert_eq!(command_lines(&server.place), Vec::<String>::new());
+async fn declare(channel: &Channel, queue: &str, pairs: &[(&str, &str)]) -> lapin::Result<Queue> {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare(queue.into(), options, arguments(pairs)).await
+}
+
+/// Publishes a persistent message; whether the broker confirmed it and had somewhere to put it.
+async fn publish(channel: &Channel, exchange: &str, key: &str, body: &str) -> lapin::Result<bool> {
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let properties = BasicProperties::default().with_delivery_mode(2);
+    let sent =
+        channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties).await?;
+    let confirmation = sent.await?;
+    Ok(confirmation.is_ack() && confirmation.take_message().is_none())
+}
+
+async fn get(channel: &Channel, queue: &str) -> lapin::Result<Option<String>> {
+    let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?;
+    Ok(got.map(|message| String::from_utf8(message.delivery.data.clone()).unwrap()))
+}
+
+async fn consume(channel: &Channel, queue: &str, table: FieldTable) -> Consumer {
+    channel.basic_qos(100, BasicQosOptions::default()).await.unwrap();
+    channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), table).await.unwrap()
+}
+
+/// Process ids and programs that carry the run's mark.
+fn processes(place: &Place) -> Vec<(i32, String)> {
+    let mark = format!("BULKHEAD_RUN={}", place.run);
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let marked = pids.filter(|pid| environment(*pid).contains(&mark));
+    marked
+        .map(|pid| (pid, std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()))
+        .collect()
+}
+
+fn environment(pid: i32) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    bytes.split(|b| *b == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+/// The node's own process.
+fn beam(place: &Place) -> i32 {
+    let beams = processes(place).into_iter().filter(|(_, program)| program.starts_with("beam"));
+    let pids: Vec<_> = beams.map(|(pid, _)| pid).collect();
+    assert_eq!(pids.len(), 1, "{:?}", processes(place));
+    pids[0]
+}
+
+/// Evaluates an expression on the node, as an administrator of the machine could.
+async fn eval(place: &Place, expression: &str) -> String {
+    use tokio::io::AsyncWriteExt;
+    let node = std::fs::read_to_string(place.dir.join("node")).unwrap();
+    let variables = environment(beam(place));
+    let variables = variables.iter().filter_map(|variable| variable.split_once('='));
+    let mut call = tokio::process::Command::new("erl_call");
+    call.args(["-n", &node, "-e"]).env_clear().envs(variables).env_remove("BULKHEAD_RUN");
+    let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    call.stdin.take().unwrap().write_all(format!("{expression}.\n").as_bytes()).await.unwrap();
+    let output = call.wait_with_output().await.unwrap();
+    let answer = String::from_utf8(output.stdout).unwrap();
+    let value = answer.strip_prefix("{ok, ").and_then(|rest| rest.strip_suffix('}'));
+    value.unwrap_or_else(|| panic!("{expression}: {answer}")).to_owned()
+}
+
+/// An expression's value in Erlang's own notation, for comparing.
+async fn shown(place: &Place, expression: &str) -> String {
+    eval(place, &format!("lists:flatten(io_lib:format(\"~0tp\", [begin {expression} end]))")).await
+}
+
+/// The installed broker's home.
+fn installed() -> PathBuf {
+    let homes = std::fs::read_dir("/usr/lib/rabbitmq/lib").unwrap().flatten().map(|entry| entry.path());
+    homes.filter(|home| home.join("sbin/rabbitmq-server").is_file()).max().unwrap()
+}
+
+/// The next delivery's stream offset, where it has one, and its body; acknowledged.
+async fn next(consumer: &mut Consumer) -> (Option<i64>, String) {
+    let waiting = tokio::time::timeout(std::time::Duration::from_secs(20), consumer.next());
+    let delivery = waiting.await.expect("a delivery in time").expect("an open consumer").unwrap();
+    delivery.ack(BasicAckOptions::default()).await.unwrap();
+    let headers = delivery.properties.headers().clone().unwrap_or_default();
+    let offset = headers.inner().iter().find(|(key, _)| key.as_str() == "x-stream-offset");
+    let offset = offset.and_then(|(_, value)| match value {
+        AMQPValue::LongLongInt(offset) => Some(*offset),
+        _ => None,
+    });
+    (offset, String::from_utf8(delivery.data.clone()).unwrap())
 }

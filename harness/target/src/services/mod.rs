@@ -59,6 +59,15 @@ pub trait Running: Send {
     /// What could not be removed.
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error>;
 
+    /// The address of the server's management API, for a server that has one. It may be started by this call and has
+    /// answered when it returns.
+    ///
+    /// # Errors
+    /// When it does not start.
+    async fn management(&mut self) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
     /// Remarks for the reader that change nothing, such as a slower way of starting that had to be taken.
     fn notes(&self) -> Vec<String> {
         Vec::new()

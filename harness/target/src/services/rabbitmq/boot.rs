@@ -1,6 +1,11 @@
 //! From an empty folder to a broker that serves, by RabbitMQ's own script or on a prepared code path.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use bulkhead_model::{Service, url::AmqpUrl};
 use tokio::net::TcpStream;
@@ -9,10 +14,16 @@ use super::{
     config::Config,
     definitions::{Definitions, Login},
     install::Install,
-    node::{Home, Launch, Node, free_port, write_private},
+    node::{Home, LOG, Launch, Node, write_private},
     server::Server,
 };
-use crate::{Error, clients, ready, services::Place};
+use crate::{Error, Identity, clients, process::tail, ready, services::Place};
+
+/// How the log calls a port that another process has.
+pub(super) const TAKEN: &str = "eaddrinuse";
+
+/// Pause between two looks at the log.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The harness's own user and vhost on every broker.
 const ADMIN: &str = "bulkhead-admin";
@@ -39,7 +50,7 @@ pub(super) async fn boot(
     let begun = Instant::now();
     let home = Home::prepare(&place.dir)?;
     let admin = Login::new(ADMIN);
-    let (port, ca) = configure(place, &admin)?;
+    let (port, identity) = configure(place, &admin)?;
     let mut node = Node::spawn(install, place, &home, launch(&home))?;
     let url = AmqpUrl {
         host: Ipv4Addr::LOCALHOST.to_string(),
@@ -49,7 +60,7 @@ pub(super) async fn boot(
         vhost: ADMIN.into(),
         tls: true,
     };
-    let version = match serving(&mut node, place, &url, &ca).await {
+    let version = match serving(&mut node, place, &url, &identity.ca).await {
         Ok(version) => version,
         Err(error) => {
             node.stop().await;
@@ -60,6 +71,9 @@ pub(super) async fn boot(
         node,
         version,
         port,
+        dir: home.dir,
+        identity,
+        management: None,
         startup: begun.elapsed(),
         notes: Vec::new(),
         vhosts: BTreeMap::new(),
@@ -67,8 +81,8 @@ pub(super) async fn boot(
     })
 }
 
-/// Writes what the broker reads at boot; its AMQP port and the file of its authority's certificate.
-fn configure(place: &Place, admin: &Login) -> Result<(u16, PathBuf), Error> {
+/// Writes what the broker reads at boot; returns its AMQP port and its certificate.
+fn configure(place: &Place, admin: &Login) -> Result<(u16, Identity), Error> {
     let port = crate::services::port::pick(Service::Rabbitmq, place)?;
     let identity = place.authority.identity("rabbitmq", &place.dir)?;
     let definitions = place.dir.join("definitions.json");
@@ -76,23 +90,19 @@ fn configure(place: &Place, admin: &Login) -> Result<(u16, PathBuf), Error> {
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
     write_private(&definitions, &document, 0o600)?;
     write_private(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
-    let config =
-        Config { amqps: port, management: free_port()?, identity: &identity, definitions: &definitions };
+    let config = Config { port, identity: &identity, definitions: &definitions };
     write_private(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)?;
-    Ok((port, identity.ca))
+    Ok((port, identity))
 }
 
 /// Waits until our own user is let in over TLS, then asks the node itself who it is: a stranger's broker on the same
 /// port has neither our password nor our pid.
-async fn serving(
-    node: &mut Node,
-    place: &Place,
-    admin: &AmqpUrl,
-    ca: &std::path::Path,
-) -> Result<String, Error> {
+async fn serving(node: &mut Node, place: &Place, admin: &AmqpUrl, ca: &Path) -> Result<String, Error> {
+    let begun = Instant::now();
     let caller = node.caller.clone();
     let pid = node.beam.pid().to_string();
-    ready::until(Service::Rabbitmq, &mut node.beam, place.deadline, || async {
+    let log = place.dir.join(LOG);
+    let ready = ready::until(Service::Rabbitmq, &mut node.beam, place.deadline, || async {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         // Cheaper than a client that reads certificates on every attempt while nobody listens yet.
         TcpStream::connect((admin.host.as_str(), admin.port)).await.map_err(|e| text(&e))?;
@@ -104,6 +114,21 @@ async fn serving(
             Some((answering, version)) if answering == pid => Ok(version.to_owned()),
             _ => Err(format!("the node that answers is not process {pid}: {answer}")),
         }
-    })
-    .await
+    });
+    tokio::select! {
+        ready = ready => ready,
+        () = port_taken(&log) => Err(Error::NotReady {
+            service: Service::Rabbitmq,
+            waited: begun.elapsed(),
+            last: format!("another process has port {} ({TAKEN})", admin.port),
+            log: tail(&log, 20),
+        }),
+    }
+}
+
+/// Returns when the broker has said that it could not listen: it only logs that and stays up without a listener.
+async fn port_taken(log: &Path) {
+    while !tail(log, 200).iter().any(|line| line.contains(TAKEN)) {
+        tokio::time::sleep(LOOK).await;
+    }
 }

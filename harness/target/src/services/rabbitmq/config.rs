@@ -11,9 +11,7 @@ use crate::Identity;
 /// What the configuration depends on.
 pub(super) struct Config<'a> {
     /// The AMQP port.
-    pub(super) amqps: u16,
-    /// The management API's port, for the time when the plugin is started.
-    pub(super) management: u16,
+    pub(super) port: u16,
     /// The server's certificate.
     pub(super) identity: &'a Identity,
     /// The definitions that are loaded at boot.
@@ -21,29 +19,40 @@ pub(super) struct Config<'a> {
 }
 
 impl Config<'_> {
-    /// The file's text.
+    /// The file's text. Plugins that may be turned on later are kept on loopback from the start.
     pub(super) fn text(&self) -> String {
-        let Self { amqps, management, identity, definitions } = self;
-        let tls = format!(
-            "[{{cacertfile,{}}},{{certfile,{}}},{{keyfile,{}}},{{verify,verify_none}},{{fail_if_no_peer_cert,false}},\
-             {{versions,['tlsv1.3','tlsv1.2']}}]",
-            string(&identity.ca.to_string_lossy()),
-            string(&identity.cert.to_string_lossy()),
-            string(&identity.key.to_string_lossy()),
-        );
+        let Self { port, identity, definitions } = self;
+        let (tls, management) = (tls(identity), listener(0, identity));
         let definitions = string(&definitions.to_string_lossy());
         format!(
-            "[{{rabbit,[\n  \
-               {{tcp_listeners,[]}},\n  \
-               {{ssl_listeners,[{{\"127.0.0.1\",{amqps}}}]}},\n  \
-               {{ssl_options,{tls}}},\n  \
-               {{loopback_users,[]}},\n  \
-               {{load_definitions,{definitions}}},\n  \
-               {{log,[{{console,[{{enabled,true}}]}},{{file,[{{file,false}}]}}]}}]}},\n \
-             {{rabbitmq_management,[\n  \
-               {{listener,[{{ip,\"127.0.0.1\"}},{{port,{management}}},{{ssl,true}},{{ssl_opts,{tls}}}]}}]}}].\n"
+            r#"[{{rabbit, [
+    {{tcp_listeners, []}},
+    {{ssl_listeners, [{{"127.0.0.1", {port}}}]}},
+    {{ssl_options, {tls}}},
+    {{loopback_users, []}},
+    {{load_definitions, {definitions}}},
+    {{log, [{{console, [{{enabled, true}}]}}, {{file, [{{file, false}}]}}]}}]}},
+ {{rabbitmq_management, [{{listener, {management}}}]}},
+ {{rabbitmq_prometheus, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, 0}}]}}]}}].
+"#
         )
     }
+}
+
+/// The management API's listener.
+pub(super) fn listener(port: u16, identity: &Identity) -> String {
+    format!(r#"[{{ip, "127.0.0.1"}}, {{port, {port}}}, {{ssl, true}}, {{ssl_opts, {}}}]"#, tls(identity))
+}
+
+fn tls(identity: &Identity) -> String {
+    let path = |path: &Path| string(&path.to_string_lossy());
+    format!(
+        "[{{cacertfile, {}}}, {{certfile, {}}}, {{keyfile, {}}}, {{verify, verify_none}}, \
+         {{fail_if_no_peer_cert, false}}, {{versions, ['tlsv1.3', 'tlsv1.2']}}]",
+        path(&identity.ca),
+        path(&identity.cert),
+        path(&identity.key),
+    )
 }
 
 /// The text as an Erlang string literal.

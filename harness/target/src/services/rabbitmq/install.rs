@@ -138,7 +138,7 @@ fn version(home: &Path) -> Option<String> {
 }
 
 /// The runs of digits in a text, so that 3.13 comes after 3.9.
-fn numbers(text: &str) -> Vec<u32> {
+pub(super) fn numbers(text: &str) -> Vec<u32> {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|run| run.parse().ok()).collect()
 }
 

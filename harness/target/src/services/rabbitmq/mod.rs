@@ -1,10 +1,12 @@
 //! RabbitMQ: one broker, AMQP over TLS only, carved into vhosts or into queue prefixes of a shared vhost.
 //!
 //! `install` finds the broker and its Erlang, `config` and `definitions` write what it reads, `node` starts and ends
-//! its processes, `boot` brings it up, `call` evaluates expressions on it and `server` carves it into slices. What a
+//! its processes, `boot` brings it up (on the code path that `fast` prepares), `call` evaluates expressions on it and `server` carves it into slices. What a
 //! tenant may do, and why the default exchange is closed in a shared vhost, stands in `definitions`.
 //!
 //! Tenants have no user tags: `management` shows totals of the whole broker and `monitoring` shows every vhost.
+
+use std::{process::ExitStatus, time::Instant};
 
 use async_trait::async_trait;
 use bulkhead_model::Service;
@@ -12,13 +14,19 @@ use bulkhead_model::Service;
 use super::{Place, Running, StandIn};
 use crate::{Error, Missing, TargetSpec};
 
+mod application;
 mod boot;
 mod call;
 mod config;
 mod definitions;
+mod fast;
 mod install;
+mod management;
 mod node;
 mod server;
+
+use install::Install;
+use server::Server;
 
 /// The stand-in for a managed RabbitMQ.
 pub struct Rabbitmq;
@@ -26,6 +34,8 @@ pub struct Rabbitmq;
 /// How the broker is brought up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boot {
+    /// On a code path prepared for it; where that does not work, plainly, which the server's notes then say.
+    Fast,
     /// By RabbitMQ's own script.
     Plain,
 }
@@ -37,22 +47,57 @@ impl StandIn for Rabbitmq {
     }
 
     fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
-        install::Install::find(spec).map(|_| ())
+        Install::find(spec).map(|_| ())
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-        start_as(Boot::Plain, spec, place).await
+        start_as(Boot::Fast, spec, place).await
     }
 }
 
-/// Starts the broker in one certain way.
+/// Starts the broker in one certain way. A folder in which a broker ran before is taken up again, messages and all.
 ///
 /// # Errors
 /// As [`StandIn::start`].
 pub async fn start_as(boot: Boot, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-    let install = install::Install::find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
+    let install = Install::find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
     let server = match boot {
-        Boot::Plain => boot::boot(&install, place, |home| boot::plain(&install, home)).await?,
+        Boot::Fast => fast_or_plain(&install, place).await?,
+        Boot::Plain => plain(&install, place).await?,
     };
     Ok(Box::new(server))
+}
+
+async fn fast_or_plain(install: &Install, place: &Place) -> Result<Server, Error> {
+    let begun = Instant::now();
+    let code = place.dir.join("code");
+    let fresh = !place.dir.join(node::NAME).exists();
+    let why = match fast::prepare(install, &code) {
+        Err(why) => why,
+        Ok(()) => match boot::boot(install, place, |home| fast::launch(install, &code, home)).await {
+            Err(Error::Exited { status, log, .. }) if fresh && gave_up(status, &log) => {
+                // Whatever it had begun to write is of no use to anybody.
+                let data = place.dir.join(node::DATA);
+                if data.exists() {
+                    std::fs::remove_dir_all(&data).map_err(Error::disk("remove", data))?;
+                }
+                format!("it ended by itself ({status})")
+            }
+            Err(error) => return Err(error),
+            Ok(server) => return Ok(Server { startup: begun.elapsed(), ..server }),
+        },
+    };
+    let server = plain(install, place).await?;
+    let note = format!("rabbitmq {} is started the plain way, which takes longer: {why}", server.version);
+    Ok(Server { notes: vec![note], startup: begun.elapsed(), ..server })
+}
+
+async fn plain(install: &Install, place: &Place) -> Result<Server, Error> {
+    boot::boot(install, place, |home| boot::plain(install, home)).await
+}
+
+/// Whether the broker could not cope with how it was started. A kill from outside and a port that somebody else has
+/// would meet a plain start too.
+fn gave_up(status: ExitStatus, log: &[String]) -> bool {
+    status.code().is_some() && !log.iter().any(|line| line.contains(boot::TAKEN))
 }

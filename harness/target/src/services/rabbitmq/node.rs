@@ -22,6 +22,15 @@ use crate::{
 /// How long the node's helpers have to see that it is gone before they are killed.
 const HELPERS: Duration = Duration::from_secs(2);
 
+/// The file that keeps the node's name: its data belong to that name.
+pub(super) const NAME: &str = "node";
+
+/// The folder of the broker's data.
+pub(super) const DATA: &str = "data";
+
+/// The file of the node's log.
+pub(super) const LOG: &str = "rabbitmq.log";
+
 /// The broker's processes.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -51,7 +60,7 @@ pub(super) struct Launch {
 impl Home {
     /// Prepares the folder: a name and a cookie of the run's own, kept when a broker ran here before.
     pub(super) fn prepare(dir: &Path) -> Result<Self, Error> {
-        let file = dir.join("node");
+        let file = dir.join(NAME);
         let name = match fs::read_to_string(&file) {
             Ok(name) => name,
             Err(_) => {
@@ -91,7 +100,7 @@ impl Home {
         let at = |name: &str| self.dir.join(name).into_os_string();
         vec![
             ("RABBITMQ_NODENAME".into(), self.name.clone().into()),
-            ("RABBITMQ_MNESIA_BASE".into(), at("data")),
+            ("RABBITMQ_MNESIA_BASE".into(), at(DATA)),
             ("RABBITMQ_LOG_BASE".into(), at("logs")),
             ("RABBITMQ_CONFIG_FILE".into(), at("rabbitmq.config")),
             ("RABBITMQ_ENABLED_PLUGINS_FILE".into(), at("enabled_plugins")),
@@ -128,7 +137,7 @@ impl Node {
         let args = ["-address", "127.0.0.1", "-port", &port].map(OsString::from).to_vec();
         let epmd = spec(install.erlang.epmd.clone(), args, Vec::new(), "epmd.log").spawn()?;
         let env = home.rabbitmq_env().into_iter().chain(launch.env).collect();
-        let beam = spec(launch.program, launch.args, env, "rabbitmq.log").spawn()?;
+        let beam = spec(launch.program, launch.args, env, LOG).spawn()?;
         Ok(Self { beam, epmd, caller: caller(install, place, home) })
     }
 

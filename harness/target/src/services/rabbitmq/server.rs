@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -11,10 +12,11 @@ use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport, url::Am
 
 use super::{
     definitions::{self, Definitions},
+    management,
     node::Node,
 };
 use crate::{
-    Error,
+    Error, Identity,
     services::{Access, Running},
 };
 
@@ -48,6 +50,11 @@ pub(super) struct Server {
     pub(super) node: Node,
     pub(super) version: String,
     pub(super) port: u16,
+    /// The folder of its files.
+    pub(super) dir: PathBuf,
+    pub(super) identity: Identity,
+    /// The management API's address, once it runs.
+    pub(super) management: Option<String>,
     pub(super) startup: Duration,
     pub(super) notes: Vec<String>,
     /// The tenants in each vhost that was made.
@@ -135,6 +142,13 @@ impl Running for Server {
         Ok(())
     }
 
+    async fn management(&mut self) -> Result<Option<String>, Error> {
+        if self.management.is_none() {
+            self.management = Some(management::enable(self).await?);
+        }
+        Ok(self.management.clone())
+    }
+
     fn exited(&mut self) -> Option<Error> {
         match self.node.beam.exited() {
             Ok(None) => None,
@@ -159,7 +173,7 @@ impl Server {
     }
 
     /// Evaluates an expression whose value must be `ok`.
-    async fn evaluate(&self, expression: &str) -> Result<(), String> {
+    pub(super) async fn evaluate(&self, expression: &str) -> Result<(), String> {
         match self.node.caller.eval(expression).await {
             Ok(value) if value == "ok" => Ok(()),
             Ok(value) => Err(value),

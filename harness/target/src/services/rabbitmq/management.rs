@@ -1,0 +1,37 @@
+//! The management API: a plugin that is started when somebody first asks for it, because it costs a boot a third more.
+//!
+//! It listens on loopback over TLS with the server's certificate. Tenants have no user tag and are refused; a probe
+//! that is about the API gives its user the tag that its scenario names.
+
+use bulkhead_model::Service;
+
+use super::{
+    config::{self, string},
+    node::{free_port, write_private},
+    server::Server,
+};
+use crate::Error;
+
+/// Turns the plugin on as `rabbitmq-plugins enable` does, and returns when it listens.
+const ENABLE: &str = r#"
+rabbit:await_startup(),
+application:set_env(rabbitmq_management, listener, $LISTENER, [{persistent, true}]),
+case rabbit_plugins:ensure($FILE) of
+    {ok, _, _} -> ok;
+    Other -> lists:flatten(io_lib:format("~tp", [Other]))
+end"#;
+
+/// Starts the API.
+pub(super) async fn enable(server: &Server) -> Result<String, Error> {
+    let port = free_port()?;
+    let file = server.dir.join("enabled_plugins");
+    write_private(&file, "[rabbitmq_management].\n", 0o600)?;
+    let listener = config::listener(port, &server.identity);
+    let expression =
+        ENABLE.replace("$LISTENER", &listener).replace("$FILE", &string(&file.to_string_lossy()));
+    server
+        .evaluate(&expression)
+        .await
+        .map_err(Error::serve(Service::Rabbitmq, "start the management API"))?;
+    Ok(format!("https://127.0.0.1:{port}"))
+}
