@@ -73,6 +73,18 @@ pub trait Running: Send {
         Vec::new()
     }
 
+    /// Has the administrator run one statement in the service's own language, and gives its answer: a Redis command,
+    /// an Erlang expression on RabbitMQ's node. Whatever this changes ends with the server.
+    ///
+    /// It is how a server is set up wrong on purpose; provisioning never goes through it.
+    ///
+    /// # Errors
+    /// What the server refused, or that this stand-in takes no statements.
+    async fn administer(&mut self, _statement: &str) -> Result<String, Error> {
+        let service = self.report().service;
+        Err(Error::serve(service, "run a statement as administrator")("this stand-in takes none"))
+    }
+
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;
 

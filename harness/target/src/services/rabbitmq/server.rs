@@ -149,6 +149,11 @@ impl Running for Server {
         Ok(self.management.clone())
     }
 
+    async fn administer(&mut self, statement: &str) -> Result<String, Error> {
+        let failed = Error::serve(Service::Rabbitmq, "evaluate an expression on the node");
+        self.node.caller.eval(statement).await.map_err(failed)
+    }
+
     fn exited(&mut self) -> Option<Error> {
         match self.node.beam.exited() {
             Ok(None) => None,

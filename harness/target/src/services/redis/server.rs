@@ -177,6 +177,14 @@ impl Running for Server {
         Ok(())
     }
 
+    async fn administer(&mut self, statement: &str) -> Result<String, Error> {
+        let mut command = Cmd::new();
+        command.arg(statement.split_whitespace().collect::<Vec<_>>());
+        let answer = command.query_async::<redis::Value>(&mut self.admin).await;
+        let answer = answer.map_err(Error::serve(Service::Redis, "run a command as administrator"))?;
+        Ok(format!("{answer:?}"))
+    }
+
     fn exited(&mut self) -> Option<Error> {
         match self.child.exited() {
             Ok(None) => None,
