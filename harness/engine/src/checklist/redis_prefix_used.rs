@@ -1,0 +1,66 @@
+//! "Redis URL configured and prefix used": a key under the tenant's prefix can be written and read back.
+
+use async_trait::async_trait;
+use bulkhead_model::{Enforcement, Item, Service};
+use bulkhead_target::{Error, clients};
+use redis::{AsyncCommands, aio::MultiplexedConnection};
+use tokio::time::Instant;
+
+use super::{ChecklistItem, Examination, NotDone, RoundTrips};
+
+/// How long the key may outlive an examination that broke off, in seconds.
+const EXPIRES: u64 = 60;
+
+pub(super) struct RedisPrefixUsed;
+
+#[async_trait]
+impl ChecklistItem for RedisPrefixUsed {
+    fn item(&self) -> Item {
+        Item::RedisPrefixUsed
+    }
+
+    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
+        let slice = &examination.access.tenant.slices.redis;
+        let user = &examination.access.connections.redis.user;
+        let not_done = |error: Error| {
+            let text = error.chain();
+            let fix = if text.contains("NOPERM") {
+                format!(
+                    "use the prefix that the login is limited to, or: ACL SETUSER {user} resetkeys ~{}*",
+                    slice.prefix
+                )
+            } else {
+                String::from(
+                    "look at host, port, user and password in the Redis URL; it must begin with `rediss://`",
+                )
+            };
+            NotDone::new(text, fix)
+        };
+        let mut connection = clients::redis::connect(examination.access).await.map_err(not_done)?;
+        let work = work(&mut connection, &slice.key("bulkhead:checklist")).await;
+        let trips =
+            work.map_err(Error::serve(Service::Redis, format!("work with {slice}"))).map_err(not_done)?;
+        let server = examination.server(Service::Redis).await?;
+        let refuses = match examination.topology.enforcement(Service::Redis) {
+            Enforcement::Enforced => "the server refuses other keys",
+            Enforcement::Convention => "the prefix is a convention: the server refuses nothing",
+        };
+        Ok(format!("{server}, {slice}, key written and read back as `{user}`, {refuses}, {}", trips.text()))
+    }
+}
+
+async fn work(connection: &mut MultiplexedConnection, key: &str) -> redis::RedisResult<RoundTrips> {
+    let _: () = connection.set_ex(key, "written", EXPIRES).await?;
+    let read: Option<String> = connection.get(key).await?;
+    let _: () = connection.del(key).await?;
+    if read.as_deref() != Some("written") {
+        return Err(std::io::Error::other(format!("read {read:?} instead of what was written")).into());
+    }
+    let mut trips = RoundTrips::new();
+    while trips.wanted() {
+        let begun = Instant::now();
+        let _: () = redis::cmd("PING").query_async(connection).await?;
+        trips.took(begun);
+    }
+    Ok(trips)
+}

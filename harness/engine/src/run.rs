@@ -1,0 +1,294 @@
+//! Cases one by one or side by side: each in fresh slices, each bounded, each with its journal.
+//!
+//! A case that breaks is recorded with the whole chain of causes and never takes the others with it. What a case came
+//! to is for the checks to say.
+
+use std::{panic::AssertUnwindSafe, path::PathBuf, time::Duration};
+
+use bulkhead_model::{
+    Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
+    history::{Event, EventKind},
+    report::LogTail,
+    scenario::{Case, Subject},
+};
+use bulkhead_target::{Error, Session, TenantAccess};
+use futures::{FutureExt, Stream, StreamExt};
+
+use crate::{
+    audit,
+    checklist::{self, Examination},
+    probes::{self, Pair, Probe},
+    recorder::{Clock, Recorder},
+    seed::Seed,
+};
+
+/// The longest that a case may take once its slices exist.
+const CASE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The longest that making or removing a case's slices may take.
+const SLICES_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How much of a server's log goes with a case that did not go well.
+const LOG_LINES: usize = 30;
+
+/// Runs cases on one session.
+///
+/// Dropping the stream ends everything at once; slices that were not given back go with the session.
+pub struct Runner<'a> {
+    /// Where the services are.
+    pub session: &'a Session,
+    /// Who shares what.
+    pub topology: &'a Topology,
+    /// The seed of everything that is made up.
+    pub seed: u64,
+    /// How many cases run side by side; 0 counts as 1.
+    pub jobs: usize,
+    /// The run's own folder: histories go to `cases/` below it.
+    pub out: PathBuf,
+}
+
+/// A case that was run.
+#[derive(Debug)]
+pub struct CaseRun {
+    /// Which.
+    pub case: Case,
+    /// What happened.
+    pub history: Vec<Event>,
+    /// How long it took, slices included.
+    pub duration: Duration,
+    /// The ends of the logs of the servers concerned, when anything but what was hoped for happened.
+    pub logs: Vec<LogTail>,
+    /// Where the history lies.
+    pub journal: PathBuf,
+}
+
+/// Why a case could not go on.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the topology has no tenant `{0}`")]
+    Tenant(TenantName),
+    #[error(transparent)]
+    Probe(#[from] probes::UnknownProbe),
+    #[error("{}", .0.chain())]
+    Target(#[from] Error),
+    #[error("could not {0} within {1:?}")]
+    Late(&'static str, Duration),
+    #[error("the harness itself crashed: {0}")]
+    Crashed(String),
+}
+
+impl Runner<'_> {
+    /// Runs the cases, `jobs` of them side by side, and yields each as it ends. `progress` is told as each begins.
+    pub fn run<'r>(
+        &'r self,
+        cases: Vec<Case>,
+        progress: &'r (dyn Fn(RunEvent) + Send + Sync),
+    ) -> impl Stream<Item = CaseRun> + 'r {
+        let clock = Clock::start();
+        let runs = cases.into_iter().map(move |case| self.case(case, clock, progress));
+        futures::stream::iter(runs).buffer_unordered(self.jobs.max(1))
+    }
+
+    async fn case(&self, case: Case, clock: Clock, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> CaseRun {
+        progress(RunEvent::CaseStarted { id: case.id.clone() });
+        let begun = clock.elapsed();
+        let mut recorder = Recorder::begin(self.out.join("cases").join(file_name(&case.id)), clock);
+        recorder.record(EventKind::CaseStarted { case: case.id.clone() });
+        match self.in_slices(&case, &mut recorder).await {
+            Ok(()) => recorder.record(EventKind::CaseEnded),
+            Err(broken) => recorder.record(EventKind::Broken { error: broken.to_string() }),
+        }
+        let logs = if went_well(recorder.history()) { Vec::new() } else { self.logs(&case).await };
+        let (history, journal) = recorder.finish();
+        CaseRun { case, history, duration: clock.elapsed().saturating_sub(begun), logs, journal }
+    }
+
+    /// Makes the slices, works in them, and removes them whatever happened.
+    async fn in_slices(&self, case: &Case, recorder: &mut Recorder) -> Result<(), Broken> {
+        let layout = self.layout(&case.subject)?;
+        let making = tokio::time::timeout(SLICES_DEADLINE, self.session.slices(&layout));
+        let slices = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
+        // A crash in one case is a fault of ours; it must not take the other cases with it.
+        let work = AssertUnwindSafe(self.work(case, &layout, &slices, recorder)).catch_unwind();
+        let done = match tokio::time::timeout(CASE_DEADLINE, work).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => Err(Broken::Crashed(panic_text(&*panic))),
+            Err(_) => Err(Broken::Late("finish the case", CASE_DEADLINE)),
+        };
+        let removing = tokio::time::timeout(SLICES_DEADLINE, self.session.release(slices));
+        let removed = removing.await.map_err(|_| Broken::Late("remove slices", SLICES_DEADLINE));
+        done.and(removed?.map_err(Broken::from))
+    }
+
+    /// The topology with the case's tenants only.
+    fn layout(&self, subject: &Subject) -> Result<Topology, Broken> {
+        let wanted = match subject {
+            Subject::Tenant(tenant) => vec![tenant],
+            Subject::Pair { from, to } => vec![from, to],
+        };
+        let mut layout = self.topology.clone();
+        layout.tenants.retain(|tenant| wanted.contains(&&tenant.name));
+        match wanted.into_iter().find(|name| layout.tenant(name.as_str()).is_none()) {
+            None => Ok(layout),
+            Some(missing) => Err(Broken::Tenant(missing.clone())),
+        }
+    }
+
+    async fn work(
+        &self,
+        case: &Case,
+        layout: &Topology,
+        slices: &[TenantAccess],
+        recorder: &mut Recorder,
+    ) -> Result<(), Broken> {
+        let seed = Seed::new(self.seed).child(&case.id);
+        match &case.subject {
+            Subject::Tenant(name) => self.checklist(case, layout, of(slices, name)?, recorder).await,
+            Subject::Pair { from, to } => {
+                let (from, to) = (of(slices, from)?, of(slices, to)?);
+                let probes = probes::select(&case.scenario.probes)?;
+                for probe in &probes {
+                    let pair = Pair::new(from, to, &seed.child(probe.name()));
+                    self.probe(*probe, &pair, recorder).await?;
+                }
+                let by_convention = self.topology.enforcement(Service::Redis) == Enforcement::Convention;
+                if by_convention && probes.iter().any(|probe| probe.service() == Service::Redis) {
+                    let audited = audit::redis(slices, layout).await?;
+                    audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn probe(&self, probe: &dyn Probe, pair: &Pair<'_>, recorder: &mut Recorder) -> Result<(), Broken> {
+        let record = |control, outcome, canary_seen, evidence, fix| {
+            EventKind::Probe(ProbeRecord {
+                from: pair.from.tenant.name.clone(),
+                to: pair.to.tenant.name.clone(),
+                service: probe.service(),
+                probe: probe.name().to_owned(),
+                class: probe.class(),
+                control,
+                outcome,
+                canary_seen,
+                policy: self.topology.enforcement(probe.service()),
+                evidence,
+                fix,
+                server: self.server(probe.service()),
+            })
+        };
+        match probe.run(pair).await {
+            Ok(found) => {
+                let leaked = found.canary_seen || found.outcome == Outcome::Allowed;
+                let fix = if leaked { probe.fix(pair) } else { String::new() };
+                recorder.record(record(found.control, found.outcome, found.canary_seen, found.evidence, fix));
+                Ok(())
+            }
+            // The row stays in the matrix, as one that says nothing.
+            Err(error) => {
+                let detail = pair.scrub(&error.chain());
+                let evidence = format!("not attempted: {detail}");
+                let control = Control { held: false, detail };
+                recorder.record(record(control, Outcome::Unknown, false, evidence, String::new()));
+                Err(Broken::Target(error))
+            }
+        }
+    }
+
+    async fn checklist(
+        &self,
+        case: &Case,
+        layout: &Topology,
+        access: &TenantAccess,
+        recorder: &mut Recorder,
+    ) -> Result<(), Broken> {
+        let mut real = layout.clone();
+        real.tenants = vec![access.tenant.clone()];
+        let examination = Examination::new(access, &real, self.session.servers());
+        for item in &case.scenario.checklist {
+            let found = checklist::examine(*item, &examination).await;
+            recorder.record(EventKind::Item(ItemRecord {
+                tenant: access.tenant.name.clone(),
+                item: *item,
+                done: found.done,
+                evidence: found.evidence,
+                fix: found.fix,
+            }));
+        }
+        Ok(())
+    }
+
+    /// The server and its version, as it reports it itself.
+    fn server(&self, service: Service) -> String {
+        let report = self.session.servers().iter().find(|report| report.service == service);
+        report.map_or_else(|| service.to_string(), |report| format!("{} {}", report.product, report.version))
+    }
+
+    /// The ends of the logs of the servers that the case is about; nothing when they cannot be had.
+    async fn logs(&self, case: &Case) -> Vec<LogTail> {
+        let probed = probes::select(&case.scenario.probes).unwrap_or_default();
+        let mut services: Vec<_> = probed.iter().map(|probe| probe.service()).collect();
+        for item in &case.scenario.checklist {
+            services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
+        }
+        let asked = tokio::time::timeout(SLICES_DEADLINE, self.session.logs(LOG_LINES)).await;
+        let logs = asked.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
+        logs.into_iter().filter(|log| services.contains(&log.service)).collect()
+    }
+}
+
+fn of<'a>(slices: &'a [TenantAccess], name: &TenantName) -> Result<&'a TenantAccess, Broken> {
+    slices.iter().find(|access| access.tenant.name == *name).ok_or_else(|| Broken::Tenant(name.clone()))
+}
+
+/// Whether everything was refused, or done, as one hopes: then nobody will ask for a log.
+fn went_well(history: &[Event]) -> bool {
+    history.iter().all(|event| match &event.kind {
+        EventKind::Broken { .. } => false,
+        EventKind::Item(item) => item.done,
+        EventKind::Audit(audit) => audit.outside.is_empty(),
+        EventKind::Probe(probe) => {
+            let leaked = probe.outcome == Outcome::Allowed || probe.canary_seen;
+            let by_convention = probe.policy == Enforcement::Convention;
+            probe.control.held && probe.outcome != Outcome::Unknown && (!leaked || by_convention)
+        }
+        EventKind::CaseStarted { .. } | EventKind::CaseEnded => true,
+    })
+}
+
+/// A file name that says which case it is: letters, digits, `-` and `_` stay, a run of anything else is a dot.
+fn file_name(id: &str) -> String {
+    let parts: Vec<_> = id
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .filter(|part| !part.is_empty())
+        .collect();
+    format!("{}.jsonl", parts.join("."))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no reason given").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_named_by_its_case() {
+        assert_eq!(
+            file_name("isolation/postgres/read (engine → plane)"),
+            "isolation.postgres.read.engine.plane.jsonl"
+        );
+        assert_eq!(file_name("checklist/env-configured (a_b)"), "checklist.env-configured.a_b.jsonl");
+        assert_eq!(file_name("../../etc/x"), "etc.x.jsonl");
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_own_words() {
+        let panic = std::panic::catch_unwind(|| panic!("index {}", 3)).unwrap_err();
+        assert_eq!(panic_text(&*panic), "index 3");
+    }
+}
