@@ -7,9 +7,11 @@
 
 mod endings;
 mod first_byte;
+mod isolation;
 mod keeper;
 mod postgres;
 mod rabbitmq;
 mod redis;
 mod s3;
+mod scenarios;
 mod support;
