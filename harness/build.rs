@@ -1,6 +1,7 @@
-//! Turns every scenario file into a test of its own name, which `tests/it/scenarios.rs` includes.
+//! Turns every scenario file into a test of its own name, which `tests/it/scenarios.rs` includes, and builds all of them
+//! into the binary, so that `bulkhead verify` works outside its repository too.
 //!
-//! A file added to or taken from `scenarios/` changes the tests at the next build; what a test does is written there.
+//! A file added to or taken from `scenarios/` changes both at the next build; what a test does is written there.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +12,11 @@ use std::{
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("scenarios");
     println!("cargo::rerun-if-changed=harness/build.rs");
-    let tests = Folder::read(&root)?.tests("", 0);
+    let scenarios = Folder::read(&root)?;
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("scenario_tests.rs"), tests)
+    fs::write(out.join("scenario_tests.rs"), scenarios.tests("", 0))?;
+    let files = scenarios.files("", &root);
+    fs::write(out.join("scenarios.rs"), format!("pub(super) const FILES: &[(&str, &str)] = &[\n{files}];\n"))
 }
 
 /// A folder of scenarios.
@@ -52,6 +55,18 @@ impl Folder {
             let inner = folder.tests(&format!("{above}{name}/"), depth + 1);
             format!("mod {} {{\n{inner}}}\n", identifier(name))
         });
+        files.chain(folders).collect()
+    }
+
+    /// A line `(path below scenarios/, text)` for each file.
+    fn files(&self, above: &str, root: &Path) -> String {
+        let files = self.files.iter().map(|file| {
+            let below = format!("{above}{file}.yaml");
+            let path = root.join(&below).display().to_string();
+            format!("    ({below:?}, include_str!({path:?})),\n")
+        });
+        let folders =
+            self.folders.iter().map(|(name, folder)| folder.files(&format!("{above}{name}/"), root));
         files.chain(folders).collect()
     }
 }

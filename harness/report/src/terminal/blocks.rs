@@ -2,14 +2,23 @@
 
 use bulkhead_model::{
     Verdict,
-    report::{CaseReport, ServerReport},
+    report::{CaseReport, LogTail, ServerReport},
 };
 
-use super::style::Style;
+use super::{Look, Verbosity, style::Style};
 use crate::{explain, text};
 
 /// Columns before what a labelled line says.
 pub(super) const LABEL: usize = 12;
+
+/// What an explanation's parts are set off by.
+const INDENT: &str = "      ";
+
+/// Columns of a part's label.
+const HEAD: usize = 11;
+
+/// Lines of a log that an explanation shows; the report's file holds more.
+const LOG_LINES: usize = 12;
 
 /// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`
 pub(super) fn header(target: &str, seed: u64, tenants: &[String], width: usize, style: Style) -> Vec<String> {
@@ -86,32 +95,42 @@ pub(super) fn case_line(case: &CaseReport, style: Style) -> String {
 }
 
 /// `FAIL  <case>` and below it why, invariant, fault, likely, again and the end of the logs.
-pub(super) fn explanation(case: &CaseReport, width: usize, style: Style) -> Vec<String> {
-    const INDENT: &str = "      ";
+pub(super) fn explanation(case: &CaseReport, look: Look, style: Style) -> Vec<String> {
     let word = explain::word(case.verdict);
-    let mut lines =
-        vec![String::new(), format!("{}  {}", style.verdict(case.verdict, word), text::one_line(&case.id))];
+    let title = format!("{}  {}", style.verdict(case.verdict, word), text::one_line(&case.id));
+    let mut lines = vec![String::new(), title];
     for part in explain::parts(case) {
-        let head = text::pad(part.label, 11);
+        let head = text::pad(part.label, HEAD);
         if part.label == "again" {
             // Never wrapped: it is there to be copied.
             lines.push(format!("{INDENT}{head}{}", style.bold(&part.text)));
             continue;
         }
-        for (index, line) in text::wrap(&part.text, width - INDENT.len() - 11).into_iter().enumerate() {
-            let head = if index == 0 { head.clone() } else { " ".repeat(11) };
+        for (index, line) in text::wrap(&part.text, look.width - INDENT.len() - HEAD).into_iter().enumerate()
+        {
+            let head = if index == 0 { head.clone() } else { " ".repeat(HEAD) };
             lines.push(format!("{INDENT}{head}{line}"));
         }
     }
-    for log in &case.logs {
-        let title = format!("{}, last {}", log.service, text::count(log.lines.len(), "line"));
-        lines.push(format!("{INDENT}{}{title}", text::pad("log", 11)));
-        for line in &log.lines {
-            let line = text::shorten(&text::plain(line), width - INDENT.len() - 2);
-            lines.push(format!("{INDENT}{}", style.dim(&format!("| {line}"))));
+    case.logs.iter().for_each(|log| lines.extend(tail(log, look, style)));
+    lines
+}
+
+/// The end of a log; the whole of what the report holds for those who ask for more.
+fn tail(log: &LogTail, look: Look, style: Style) -> Vec<String> {
+    let shown = if look.verbosity < Verbosity::Verbose { LOG_LINES } else { usize::MAX };
+    let skipped = log.lines.len().saturating_sub(shown);
+    let title = match log.lines.len() - skipped {
+        0 => format!("{}: empty", log.service),
+        shown => format!("{}, last {}", log.service, text::count(shown, "line")),
+    };
+    let mut lines = vec![format!("{INDENT}{}{title}", text::pad("log", HEAD))];
+    for line in log.lines.iter().skip(skipped) {
+        for (index, line) in text::wrap(line, look.width - INDENT.len() - 2).into_iter().enumerate() {
+            let mark = if index == 0 { "|" } else { " " };
+            lines.push(format!("{INDENT}{}", style.dim(&format!("{mark} {line}"))));
         }
     }
-    lines.push(String::new());
     lines
 }
 

@@ -115,7 +115,7 @@ impl Terminal {
             RunEvent::CaseStarted { id } => {
                 state.settle();
                 state.running.push(id.clone());
-                state.progress();
+                state.redraw();
             }
             RunEvent::CaseEnded(case) => state.ended(&redact::case(case)),
         }
@@ -218,7 +218,8 @@ impl State {
             let line = blocks::case_line(case, self.style);
             self.say(Verbosity::Verbose, &[line]);
         }
-        self.progress();
+        self.pass_quarter();
+        self.redraw();
     }
 
     fn explain(&mut self, case: &CaseReport) {
@@ -226,18 +227,21 @@ impl State {
             return;
         }
         self.explained.push(case.id.clone());
-        self.write(&blocks::explanation(case, self.look.width, self.style));
+        self.write(&blocks::explanation(case, self.look, self.style));
     }
 
-    fn progress(&self) {
-        let done = self.counts.total();
+    fn redraw(&self) {
         if let Some(live) = &self.live {
-            live.cases(done, self.cases, self.running.first().map(String::as_str), self.counts);
-            return;
+            let running = self.running.first().map(String::as_str);
+            live.cases(self.counts.total(), self.cases, running, self.counts);
         }
-        // Elsewhere a line at each quarter of the way, so that a log shows life without drowning the failures.
+    }
+
+    /// Where nothing can be redrawn, a line at each quarter of the way: a log shows life and the failures stay in view.
+    fn pass_quarter(&self) {
+        let done = self.counts.total();
         let quarters = |cases: usize| cases * 4 / self.cases.max(1);
-        if done > 0 && quarters(done) > quarters(done - 1) {
+        if self.live.is_none() && quarters(done) > quarters(done - 1) {
             let line = format!("{}{done}/{} · {}", blocks::label("cases"), self.cases, self.counts.line());
             self.say(Verbosity::Normal, &[line]);
         }

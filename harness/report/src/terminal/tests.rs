@@ -59,7 +59,7 @@ fn a_good_run_reads_from_the_header_to_the_exit_code() {
         "bulkhead 0.1.0 · target native · seed 7 · 2 tenants: engine, plane\n",
         "stand-ins   postgres 15.18 ✓ ready 0.2 s\n",
         "stand-ins   s3 embedded 0.1.0 ✓ joined\n",
-        "cases       3/3 · 3 pass · 0 fail · 0 unknown · 0 skipped\n",
+        "cases       3/3 · 3 pass · 0 fail · 0 unknown · 0 skipped\n\n",
         "verdicts    scenarios",
         "            checklist        1        0        0        0\n",
         "            isolation        2        0        0        0\n",
@@ -72,6 +72,7 @@ fn a_good_run_reads_from_the_header_to_the_exit_code() {
         rest = rest.split_once(part).unwrap_or_else(|| panic!("`{part}` is not next in:\n{text}")).1;
     }
     assert!(!text.contains("FAIL") && !text.contains('\x1b'), "{text}");
+    assert_eq!(text.matches("cases       3/3").count(), 1, "a quarter is told once: {text}");
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_failure_is_explained_in_order_with_its_repro_and_log() {
         "      fault      kill postgres at 2.0 s for 1.0 s\n",
         "      likely     PUBLIC has CONNECT; password=***\n",
         "      again      bulkhead verify scenarios/isolation/postgres/write.yaml --seed 7 --case engine\n",
-        "      log        postgres, last 2 lines\n      | LOG:  ready\u{fffd}[2J\n      | FATAL:  server said",
+        "      log        postgres, last 2 lines\n      | LOG: ready\u{fffd}[2J\n      | FATAL: server said",
         "UNKNOWN  isolation/redis/read (engine → plane)\n",
         "again      bulkhead verify scenarios/isolation/redis/read.yaml --seed 7 --case engine\n",
         "allowed ▲1",

@@ -1,0 +1,158 @@
+//! The command line: what may be said, what it means by default, and the help.
+//!
+//! Only what works is offered. A command's own options live with the command, in `commands/`.
+
+use std::path::PathBuf;
+
+use bulkhead_target::S3Kind;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::{commands, exit};
+
+/// Proves that apps which share managed services stay isolated and lose nothing.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, about, after_help = exit::HELP, after_long_help = LONG, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How much to say.
+    #[command(flatten)]
+    pub(crate) volume: Volume,
+}
+
+const LONG: &str = concat!(
+    "Examples:\n",
+    "  bulkhead verify                                  start stand-ins, run every scenario, judge\n",
+    "  bulkhead verify scenarios/isolation --seed 7     some of them, with a seed of your own\n",
+    "  bulkhead up --detach && eval \"$(bulkhead env --tenant engine)\"\n",
+    "                                                   stand-ins for development\n",
+    "\n",
+    "Exit codes: 0 pass, 1 fail, 2 unknown or interrupted, 3 could not start, 64 usage"
+);
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start stand-ins, run the scenarios, judge them and report.
+    Verify(commands::verify::Verify),
+    /// Go through the integration checklist and print it as Markdown with ticks.
+    Checklist(commands::checklist::Checklist),
+    /// Start stand-ins for local development.
+    Up(commands::up::Up),
+    /// Stop the stand-ins that `up` started in this folder.
+    Down(commands::down::Down),
+    /// Say what `up` started in this folder.
+    Status(commands::status::Status),
+    /// Print a tenant's environment variables.
+    Env(commands::env::Env),
+    /// List, check or describe scenario files.
+    Scenario(commands::scenario::Scenario),
+    /// Judge a saved history again. Needs no services.
+    Check(commands::check::Check),
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Volume {
+    /// Only failures and the summary
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Every case, probe and item too; twice: log lines on stderr as well
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Where the services are and who shares them.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Place {
+    /// Where the services are: `native` starts real servers as child processes
+    #[arg(long, value_name = "TARGET", default_value = "native")]
+    pub(crate) target: TargetArg,
+    /// Who shares what [default: bulkhead.toml, or the built-in layout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) topology: Option<PathBuf>,
+    /// Which program plays S3
+    #[arg(long, value_name = "PROGRAM", default_value = "embedded")]
+    pub(crate) s3: S3Arg,
+    /// Install missing servers with the system's package manager, after printing the command
+    #[arg(long)]
+    pub(crate) install: bool,
+}
+
+/// Where results go.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Output {
+    /// What to print on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    /// Folder for reports and histories; each run makes one inside it
+    #[arg(long, value_name = "DIR", default_value = "target/bulkhead")]
+    pub(crate) out: PathBuf,
+    /// Also write JUnit XML there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Also append a Markdown summary there, such as "$GITHUB_STEP_SUMMARY"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+}
+
+/// The targets that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetArg {
+    /// Real servers, started here as child processes
+    Native,
+}
+
+impl TargetArg {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+        }
+    }
+}
+
+/// [`S3Kind`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum S3Arg {
+    /// The server inside this binary
+    Embedded,
+    /// A `minio` binary from PATH
+    Minio,
+}
+
+impl From<S3Arg> for S3Kind {
+    fn from(arg: S3Arg) -> Self {
+        match arg {
+            S3Arg::Embedded => Self::Embedded,
+            S3Arg::Minio => Self::Minio,
+        }
+    }
+}
+
+/// What stdout gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_has_examples() {
+        let mut cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  bulkhead "), "{}: {help}", command.get_name());
+        }
+    }
+}

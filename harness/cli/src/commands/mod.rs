@@ -1,0 +1,10 @@
+//! The commands, a file each: its options, its help with examples, and what it does.
+
+pub(crate) mod check;
+pub(crate) mod checklist;
+pub(crate) mod down;
+pub(crate) mod env;
+pub(crate) mod scenario;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod verify;

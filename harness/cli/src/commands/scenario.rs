@@ -1,0 +1,87 @@
+//! `bulkhead scenario`: the scenario files, listed, checked, described.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Result;
+use bulkhead_model::{Topology, scenario};
+use bulkhead_report::text;
+use clap::{Args, Subcommand};
+
+use crate::{exit, scenarios};
+
+const EXAMPLES: &str = "\
+Examples:
+  bulkhead scenario list                       what there is, and what each expands to
+  bulkhead scenario check my/scenarios         every problem with its place
+  bulkhead scenario schema > scenario.json     a JSON Schema for editors";
+
+/// `bulkhead scenario`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Scenario {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List scenarios with their titles and numbers of cases
+    #[command(after_help = "Examples:\n  bulkhead scenario list scenarios/isolation")]
+    List(Chosen),
+    /// Read scenario files and name every problem in them
+    #[command(after_help = "Examples:\n  bulkhead scenario check scenarios")]
+    Check(Chosen),
+    /// Print the JSON Schema of scenario files
+    #[command(after_help = "Examples:\n  bulkhead scenario schema > scenario.schema.json")]
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct Chosen {
+    /// Files and folders [default: scenarios/, or the built-in ones]
+    paths: Vec<PathBuf>,
+    /// Who shares what [default: bulkhead.toml, or the built-in layout]
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
+}
+
+impl Scenario {
+    /// Does it. Touches no server.
+    pub(crate) fn run(self) -> Result<u8> {
+        let mut out = io::stdout().lock();
+        match self.what {
+            What::Schema => {
+                serde_json::to_writer_pretty(&mut out, &scenario::schema())?;
+                writeln!(out)?;
+            }
+            What::List(chosen) => {
+                let topology = Topology::load(chosen.topology.as_deref())?;
+                let sources = scenarios::load(&chosen.paths)?;
+                for source in &sources {
+                    let cases = scenario::expand(std::slice::from_ref(&source.scenario), &topology)?;
+                    let cases = text::count(cases.len(), "case");
+                    writeln!(out, "{:<40} {cases:>9}  {}", source.path, source.scenario.title)?;
+                }
+                writeln!(
+                    out,
+                    "{} {}",
+                    text::count(sources.len(), "scenario"),
+                    scenarios::place(&chosen.paths)
+                )?;
+            }
+            What::Check(chosen) => {
+                let topology = Topology::load(chosen.topology.as_deref())?;
+                let sources = scenarios::load(&chosen.paths)?;
+                let scenarios: Vec<_> = sources.into_iter().map(|source| source.scenario).collect();
+                let cases = scenario::expand(&scenarios, &topology)?;
+                let (scenarios, cases) =
+                    (text::count(scenarios.len(), "scenario"), text::count(cases.len(), "case"));
+                writeln!(out, "{scenarios}, {cases}: nothing wrong")?;
+            }
+        }
+        Ok(exit::PASS)
+    }
+}

@@ -1,0 +1,92 @@
+//! `bulkhead up`: stand-ins for local development, until Ctrl-C or, detached, until `bulkhead down`.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use bulkhead_model::Topology;
+use bulkhead_target::{Session, keeper};
+use clap::Args;
+
+use crate::{
+    args::{Format, Place, Volume},
+    exit,
+    interrupt::Interrupt,
+    look, places, stand_ins,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  bulkhead up             stay in the foreground; Ctrl-C stops the servers
+  bulkhead up --detach    leave them running; `bulkhead down` stops them
+  eval \"$(bulkhead env --tenant engine)\"    point a shell at them";
+
+/// `bulkhead up`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    place: Place,
+    /// Leave the servers running and return
+    #[arg(long)]
+    detach: bool,
+}
+
+impl Up {
+    /// Starts the servers, makes the topology's slices under its own names, says where they are.
+    pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
+        let topology = Topology::load(self.place.topology.as_deref())?;
+        let mut spec = stand_ins::of_this_project()?;
+        spec.s3 = self.place.s3.into();
+        spec.install |= self.place.install;
+        spec.linger = Duration::ZERO;
+
+        if let Some(status) = keeper::status(&spec).await?
+            && !status.exact.is_empty()
+        {
+            let mut out = io::stdout().lock();
+            writeln!(out, "already up; `bulkhead down` stops them")?;
+            places::print(&status.exact, &mut out)?;
+            places::usage(&status.exact, &mut out)?;
+            return Ok(exit::PASS);
+        }
+
+        let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        let terminal = look::terminal(Format::Human, volume);
+        let progress = |event| terminal.event(&event);
+        let opened = async {
+            let session = Session::open(&spec, &progress).await?;
+            match session.exact_slices(&topology).await {
+                Ok(tenants) => Ok((session, tenants)),
+                Err(error) => {
+                    // The first error is the one to show; a stop that also fails would hide it.
+                    let _ = session.close().await;
+                    Err(error)
+                }
+            }
+        };
+        let (session, tenants) = tokio::select! {
+            opened = opened => opened?,
+            () = interrupt.asked() => return Ok(exit::UNKNOWN),
+        };
+        terminal.settle();
+        {
+            let mut out = io::stdout().lock();
+            places::print(&tenants, &mut out)?;
+            places::usage(&tenants, &mut out)?;
+            if !self.detach {
+                writeln!(out, "\nCtrl-C stops the servers and removes their folders")?;
+            }
+            out.flush()?;
+        }
+        if self.detach {
+            session.detach().await?;
+            return Ok(exit::PASS);
+        }
+        interrupt.asked().await;
+        session.close().await?;
+        Ok(exit::PASS)
+    }
+}

@@ -1,0 +1,174 @@
+//! A run from the plan to the result: servers up, cases run and judged as they end, servers down. Reports are told on
+//! the way; an interrupt ends it early and whole.
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use bulkhead_engine::run::{CaseRun, Runner};
+use bulkhead_model::{
+    RunEvent, RunReport, Verdict,
+    report::{ChecklistRow, IsolationRow, ServerReport},
+};
+use bulkhead_report::Terminal;
+use bulkhead_target::{Session, TargetSpec};
+use futures::StreamExt;
+
+use crate::{
+    interrupt::Interrupt,
+    judged::{self, Judged},
+    output::Folder,
+    plan::Plan,
+};
+
+/// How long an interrupted run waits for its servers to stop; they also stop without it.
+const HASTE: Duration = Duration::from_secs(4);
+
+/// How long any other run waits for that.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lines of a server's log that go with a failure.
+const LOG_LINES: usize = 20;
+
+/// Why a case was not run to its end.
+const INTERRUPTED: &str = "interrupted";
+
+/// What a run needs.
+pub(crate) struct Drive<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) spec: &'a TargetSpec,
+    pub(crate) target: &'static str,
+    pub(crate) jobs: usize,
+    pub(crate) folder: &'a Folder,
+    pub(crate) terminal: &'a Terminal,
+}
+
+/// What a run came to.
+pub(crate) struct Driven {
+    pub(crate) report: RunReport,
+    /// Why the servers may not all be gone.
+    pub(crate) left: Option<anyhow::Error>,
+}
+
+#[derive(Default)]
+struct Found {
+    cases: Vec<bulkhead_model::report::CaseReport>,
+    isolation: Vec<IsolationRow>,
+    checklist: Vec<ChecklistRow>,
+    interrupted: bool,
+}
+
+impl Drive<'_> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the servers could not be brought up.
+    pub(crate) async fn run(&self, mut interrupt: Interrupt) -> Result<Driven> {
+        let begun = Instant::now();
+        self.terminal.event(&RunEvent::Planned {
+            run: self.folder.run.clone(),
+            target: self.target.to_owned(),
+            seed: self.plan.seed,
+            tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect(),
+            cases: self.plan.cases.len(),
+        });
+        let progress = |event| self.terminal.event(&event);
+        let session = tokio::select! {
+            opened = Session::open(self.spec, &progress) => opened?,
+            () = interrupt.asked() => {
+                let found = Found { interrupted: true, ..Found::default() };
+                return Ok(Driven { report: self.report(found, Vec::new(), begun), left: None });
+            }
+        };
+        let found = self.cases(&session, &mut interrupt).await;
+        let servers = session.servers().to_vec();
+        let patience = if found.interrupted { HASTE } else { PATIENCE };
+        let left = match tokio::time::timeout(patience, session.close()).await {
+            Ok(closed) => closed.err().map(anyhow::Error::from),
+            Err(_) => Some(anyhow::anyhow!("the servers were still stopping after {} s", patience.as_secs())),
+        };
+        Ok(Driven { report: self.report(found, servers, begun), left })
+    }
+
+    async fn cases(&self, session: &Session, interrupt: &mut Interrupt) -> Found {
+        let runner = Runner {
+            session,
+            topology: &self.plan.topology,
+            seed: self.plan.seed,
+            jobs: self.jobs,
+            out: self.folder.path.clone(),
+        };
+        let progress = |event| self.terminal.event(&event);
+        let cases = self.plan.cases.iter().map(|planned| planned.case.clone()).collect();
+        let mut runs = pin!(runner.run(cases, &progress));
+        let mut found = Found::default();
+        loop {
+            let run = tokio::select! {
+                run = runs.next() => run,
+                () = interrupt.asked() => {
+                    found.interrupted = true;
+                    return found;
+                }
+            };
+            let Some(run) = run else { return found };
+            if let Some(judged) = self.judge(session, run).await {
+                self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
+                found.cases.push(judged.report);
+                found.isolation.extend(judged.isolation);
+                found.checklist.extend(judged.checklist);
+            }
+        }
+    }
+
+    async fn judge(&self, session: &Session, run: CaseRun) -> Option<Judged> {
+        let planned = self.plan.cases.iter().find(|planned| planned.case.id == run.case.id)?;
+        let duration = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
+        let mut judged = judged::judge(planned, &run.history, duration);
+        if judged.report.verdict != Verdict::Pass {
+            judged.report.logs = run.logs;
+            // A verdict may be worse than anything that the engine saw happen.
+            if judged.report.logs.is_empty()
+                && let Ok(Ok(logs)) = tokio::time::timeout(HASTE, session.logs(LOG_LINES)).await
+            {
+                judged.report.logs = judged::concerned(&run.case.scenario, logs);
+            }
+        }
+        Some(judged)
+    }
+
+    fn report(&self, found: Found, servers: Vec<ServerReport>, begun: Instant) -> RunReport {
+        let Found { mut cases, isolation, checklist, interrupted } = found;
+        let mut verdict = Verdict::worst(cases.iter().map(|case| case.verdict));
+        if interrupted {
+            verdict = verdict.max(Verdict::Unknown);
+        }
+        for planned in &self.plan.cases {
+            if !cases.iter().any(|case| case.id == planned.case.id) {
+                cases.push(judged::skipped(planned, INTERRUPTED));
+            }
+        }
+        cases.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut report = RunReport {
+            version: 1,
+            run: self.folder.run.clone(),
+            seed: self.plan.seed,
+            target: self.target.to_owned(),
+            verdict,
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
+            servers,
+            cases,
+            isolation,
+            checklist,
+        };
+        // Cases end in any order; a report reads the same whatever it was.
+        report.isolation.sort_by(|a, b| {
+            (&a.from, &a.to, a.service, a.class, &a.probe)
+                .cmp(&(&b.from, &b.to, b.service, b.class, &b.probe))
+        });
+        report.checklist.sort_by(|a, b| (&a.tenant, a.item).cmp(&(&b.tenant, b.item)));
+        report
+    }
+}

@@ -1,0 +1,157 @@
+//! A case and its history into what reports show. The checks judge; this puts the pieces together.
+
+use bulkhead_model::{
+    Item, Service, Verdict,
+    history::Event,
+    report::{CaseReport, ChecklistRow, IsolationRow, LogTail},
+    scenario::Scenario,
+};
+
+use crate::plan::Planned;
+
+/// A judged case with its rows.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) report: CaseReport,
+    pub(crate) isolation: Vec<IsolationRow>,
+    pub(crate) checklist: Vec<ChecklistRow>,
+}
+
+/// Judges the history by what the scenario expects.
+pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> Judged {
+    let scenario = &planned.case.scenario;
+    let invariants = bulkhead_checks::judge(history, &scenario.expect);
+    let isolation = bulkhead_checks::isolation_rows(history);
+    let checklist = bulkhead_checks::checklist_rows(history);
+    let verdict = Verdict::worst(invariants.iter().map(|invariant| invariant.verdict));
+    let likely = if verdict == Verdict::Pass { None } else { likely(&isolation, &checklist) };
+    let report = CaseReport {
+        id: planned.case.id.clone(),
+        title: scenario.title.clone(),
+        why: scenario.why.clone(),
+        verdict,
+        skipped: None,
+        duration_ms,
+        faults: Vec::new(),
+        invariants,
+        likely,
+        repro: planned.repro.clone(),
+        logs: Vec::new(),
+    };
+    Judged { report, isolation, checklist }
+}
+
+/// A case that was planned and not run, with the reason.
+pub(crate) fn skipped(planned: &Planned, reason: &str) -> CaseReport {
+    let scenario = &planned.case.scenario;
+    CaseReport {
+        id: planned.case.id.clone(),
+        title: scenario.title.clone(),
+        why: scenario.why.clone(),
+        verdict: Verdict::Unknown,
+        skipped: Some(reason.to_owned()),
+        duration_ms: 0,
+        faults: Vec::new(),
+        invariants: Vec::new(),
+        likely: None,
+        repro: planned.repro.clone(),
+        logs: Vec::new(),
+    }
+}
+
+/// The fix that the first row names that did not pass.
+fn likely(isolation: &[IsolationRow], checklist: &[ChecklistRow]) -> Option<String> {
+    let leak = isolation.iter().find(|row| row.verdict != Verdict::Pass && !row.fix.is_empty());
+    let leak = leak.map(|row| {
+        format!("{} is not closed for {} on {}; fix: {}", row.probe, row.from, row.server, row.fix)
+    });
+    let open = || checklist.iter().find(|row| !row.done && !row.fix.is_empty());
+    leak.or_else(|| open().map(|row| format!("{} does not hold; fix: {}", row.item.title(), row.fix)))
+}
+
+/// The logs of the services that a scenario is about.
+pub(crate) fn concerned(scenario: &Scenario, logs: Vec<LogTail>) -> Vec<LogTail> {
+    let services = services(scenario);
+    logs.into_iter().filter(|log| services.contains(&log.service)).collect()
+}
+
+/// The services that a scenario is about: those of its probes and items. An item about no one service is about all.
+fn services(scenario: &Scenario) -> Vec<Service> {
+    let of_probe = |probe: &String| probe.split_once('.').and_then(|(service, _)| service.parse().ok());
+    let mut services: Vec<Service> = scenario.probes.iter().filter_map(of_probe).collect();
+    for item in &scenario.checklist {
+        match Item::service(*item) {
+            Some(service) => services.push(service),
+            None => services.extend(Service::ALL),
+        }
+    }
+    services
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{
+        Class, Control, Enforcement, Outcome, ProbeRecord, TenantName, Topology, history::EventKind, scenario,
+    };
+
+    use super::*;
+    use crate::scenarios;
+
+    fn planned(name: &str) -> Planned {
+        let text = format!("title: T\nwhy: W\nprobes: [{name}]\nexpect: [isolated]\n");
+        let scenario =
+            scenarios::with_known(|known| Scenario::parse("x/y", &text, "x/y.yaml", known)).unwrap();
+        let case = scenario::expand(&[scenario], &Topology::builtin()).unwrap().remove(0);
+        Planned { case, repro: String::from("bulkhead verify x/y.yaml --seed 7 --case engine:plane") }
+    }
+
+    fn history(outcome: Outcome) -> Vec<Event> {
+        let name = |text| TenantName::new(text).unwrap();
+        let probe = ProbeRecord {
+            from: name("engine"),
+            to: name("plane"),
+            service: Service::Postgres,
+            probe: String::from("postgres.select-foreign-rows"),
+            class: Class::Read,
+            control: Control { held: true, detail: String::from("1 row") },
+            outcome,
+            canary_seen: false,
+            policy: Enforcement::Enforced,
+            evidence: String::from("42501"),
+            fix: String::from("REVOKE CONNECT"),
+            server: String::from("postgres 15.18"),
+        };
+        let kinds = [
+            EventKind::CaseStarted { case: String::from("x") },
+            EventKind::Probe(probe),
+            EventKind::CaseEnded,
+        ];
+        kinds.into_iter().map(|kind| Event { at: 0, kind }).collect()
+    }
+
+    #[test]
+    fn a_refused_probe_passes_and_a_leak_fails_with_its_fix() {
+        let planned = planned("postgres.read");
+        let good = judge(&planned, &history(Outcome::Denied), 3);
+        assert_eq!((good.report.verdict, good.report.likely), (Verdict::Pass, None));
+        let bad = judge(&planned, &history(Outcome::Allowed), 3);
+        assert_eq!(bad.report.verdict, Verdict::Fail);
+        assert!(bad.report.likely.unwrap().contains("REVOKE CONNECT"));
+        assert_eq!(bad.isolation.len(), 1);
+        let empty = judge(&planned, &[], 3);
+        assert_eq!(empty.report.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_scenario_gets_the_logs_of_its_own_services() {
+        let all = || Service::ALL.map(|service| LogTail { service, lines: Vec::new() }).to_vec();
+        let of = |text: &str| {
+            let scenario =
+                scenarios::with_known(|known| Scenario::parse("x", text, "x.yaml", known)).unwrap();
+            concerned(&scenario, all()).iter().map(|log| log.service).collect::<Vec<_>>()
+        };
+        assert_eq!(of("title: T\nwhy: W\nprobes: [s3.read]\nexpect: [isolated]\n"), [Service::S3]);
+        let items = "title: T\nwhy: W\nchecklist: [connections-tested]\nexpect: [checklist-done]\n";
+        assert_eq!(of(items), Service::ALL);
+    }
+}

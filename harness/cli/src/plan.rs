@@ -1,0 +1,184 @@
+//! What a run will do: the topology, the cases, the line that runs each of them again. All problems of all inputs come
+//! out at once, before anything is started.
+
+use std::{hash::BuildHasher, path::PathBuf};
+
+use anyhow::Result;
+use bulkhead_model::{
+    Problem, Problems, Topology,
+    scenario::{self, Case},
+};
+
+use crate::{
+    args::{Place, S3Arg},
+    failure::Hinted,
+    scenarios::{self, Source},
+};
+
+/// Seeds that nobody chose are at most this long, so that people can say them.
+const SEEDS: u64 = 10_000_000;
+
+/// A run, planned.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) topology: Topology,
+    pub(crate) cases: Vec<Planned>,
+    pub(crate) seed: u64,
+}
+
+/// A case and how to run it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) case: Case,
+    pub(crate) repro: String,
+}
+
+/// What the command line chooses.
+#[derive(Debug)]
+pub(crate) struct Choice<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) paths: &'a [PathBuf],
+    pub(crate) keys: &'a [String],
+    pub(crate) seed: Option<u64>,
+}
+
+impl Plan {
+    /// Reads topology and scenarios.
+    ///
+    /// # Errors
+    /// Every problem in all of them, or that nothing was chosen.
+    pub(crate) fn make(choice: &Choice<'_>) -> Result<Self> {
+        let topology = Topology::load(choice.place.topology.as_deref());
+        let sources = scenarios::load(choice.paths);
+        let (topology, sources) = match (topology, sources) {
+            (Ok(topology), Ok(sources)) => (topology, sources),
+            (topology, sources) => {
+                let problems =
+                    [topology.err(), sources.err()].into_iter().flatten().flat_map(Problems::into_vec);
+                return Err(Problems::from(problems.collect::<Vec<Problem>>()).into());
+            }
+        };
+        let seed = choice.seed.unwrap_or_else(fresh_seed);
+        Self::of(topology, sources, choice, seed)
+    }
+
+    fn of(topology: Topology, sources: Vec<Source>, choice: &Choice<'_>, seed: u64) -> Result<Self> {
+        let options = options(choice.place);
+        let mut problems = Vec::new();
+        let mut cases = Vec::new();
+        for Source { scenario, path } in sources {
+            match scenario::expand(&[scenario], &topology) {
+                Err(found) => problems.extend(found.into_vec()),
+                Ok(expanded) => cases.extend(expanded.into_iter().map(|case| {
+                    let key = case.key();
+                    Planned {
+                        repro: format!(
+                            "bulkhead verify {}{options} --seed {seed} --case {key}",
+                            quoted(&path)
+                        ),
+                        case,
+                    }
+                })),
+            }
+        }
+        Problems::unless(problems, ())?;
+        let all: Vec<_> = cases.iter().map(|planned| planned.case.key()).collect();
+        cases.retain(|planned| {
+            choice.keys.is_empty() || choice.keys.iter().any(|key| is_chosen(planned, key))
+        });
+        cases.sort_by(|a, b| a.case.id.cmp(&b.case.id));
+        if cases.is_empty() {
+            return Err(nothing(choice.keys, all));
+        }
+        Ok(Self { topology, cases, seed })
+    }
+}
+
+/// A case is chosen by its key (`engine`, `engine:plane`), by the tenant that acts in it, or by its whole id.
+fn is_chosen(planned: &Planned, key: &str) -> bool {
+    let own = planned.case.key();
+    own == key || own.split_once(':').is_some_and(|(from, _)| from == key) || planned.case.id == key
+}
+
+fn nothing(keys: &[String], mut all: Vec<String>) -> anyhow::Error {
+    all.sort();
+    all.dedup();
+    let hint = match all.as_slice() {
+        [] => String::from("probes need two tenants at least; checklist items need one"),
+        all => format!("there are {}", all.join(", ")),
+    };
+    match keys {
+        [] => Hinted::error("no case to run", hint),
+        keys => Hinted::error(format!("no case matches --case {}", keys.join(" --case ")), hint),
+    }
+}
+
+/// What of the command line changes what a case does.
+fn options(place: &Place) -> String {
+    let mut options = String::new();
+    if let Some(topology) = &place.topology {
+        options.push_str(&format!(" --topology {}", quoted(&topology.display().to_string())));
+    }
+    if place.s3 == S3Arg::Minio {
+        options.push_str(" --s3 minio");
+    }
+    options
+}
+
+/// The text as one word of a shell's command line.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn fresh_seed() -> u64 {
+    // The only number that nobody chose; everything else in a run derives from it.
+    std::hash::RandomState::new().hash_one("seed") % SEEDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::TargetArg;
+
+    fn place() -> Place {
+        Place { target: TargetArg::Native, topology: None, s3: S3Arg::Embedded, install: false }
+    }
+
+    fn plan(keys: &[&str]) -> Result<Plan> {
+        let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let choice = Choice { place: &place(), paths: &[], keys: &keys, seed: Some(7) };
+        let sources = scenarios::load(&[]).unwrap();
+        Plan::of(Topology::builtin(), sources, &choice, 7)
+    }
+
+    #[test]
+    fn a_key_chooses_a_pair_or_all_cases_in_which_a_tenant_acts() {
+        let all = plan(&[]).unwrap().cases.len();
+        let pair = plan(&["engine:plane"]).unwrap();
+        assert!(pair.cases.iter().all(|planned| planned.case.id.ends_with("(engine → plane)")));
+        let engine = plan(&["engine"]).unwrap().cases.len();
+        assert!(pair.cases.len() < engine && engine < all);
+        let both = plan(&["engine", "plane"]).unwrap().cases.len();
+        assert_eq!(both, all);
+    }
+
+    #[test]
+    fn a_key_that_chooses_nothing_is_refused_with_those_that_do() {
+        let error = plan(&["engin"]).unwrap_err();
+        assert!(error.to_string().contains("--case engin"), "{error}");
+    }
+
+    #[test]
+    fn what_runs_a_case_again_names_its_file_seed_and_key() {
+        let plan = plan(&["engine"]).unwrap();
+        let planned = &plan.cases[0];
+        assert!(planned.repro.starts_with("bulkhead verify scenarios/"), "{}", planned.repro);
+        assert!(planned.repro.contains(".yaml --seed 7 --case engine"), "{}", planned.repro);
+        let odd = options(&Place { topology: Some("my file.toml".into()), s3: S3Arg::Minio, ..place() });
+        assert_eq!(odd, " --topology 'my file.toml' --s3 minio");
+    }
+}

@@ -1,0 +1,8 @@
+//! The command as people and CI run it: real binary, real servers, exit codes, files, what is left behind.
+
+mod command;
+mod input;
+mod interrupted;
+mod secrets;
+mod up;
+mod verify;

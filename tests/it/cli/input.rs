@@ -1,0 +1,121 @@
+//! What people type and write wrongly: every problem at once, the right code, nothing started.
+
+use super::command::Desk;
+
+#[test]
+fn usage_errors_are_64_and_help_is_0() {
+    let desk = Desk::new();
+    for args in [
+        &["--bogus"][..],
+        &["verify", "--bogus"],
+        &["verify", "--jobs", "0"],
+        &["verify", "--target", "docker"],
+        &["env"],
+        &["no-such-command"],
+        &[],
+    ] {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(64), "{args:?}: {}", ran.all());
+    }
+    for args in [&["--help"][..], &["--version"], &["verify", "--help"], &["up", "-h"]] {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.all());
+    }
+}
+
+#[test]
+fn every_problem_of_every_input_is_named_and_nothing_is_started() {
+    let desk = Desk::alone();
+    desk.write(
+        "bulkhead.toml",
+        "[tenants.engine]\n\
+         postgres = { database = \"enginedb\" }\n\
+         redis    = { prefix = \"engine:\" }\n\
+         rabbitmq = { vhost = \"/engine\" }\n\
+         s3       = { bucket = \"No_Bucket\" }\n\
+         \n\
+         [tenants.plane]\n\
+         env      = \"PLANE_\"\n\
+         postgres = { databse = \"neondb\" }\n\
+         redis    = { prefix = \"engine:x:\" }\n\
+         rabbitmq = { vhost = \"wmohtwtk\" }\n\
+         s3       = { bucket = \"tl-plane\" }\n",
+    );
+    desk.write(
+        "scenarios/isolation/bad.yaml",
+        "title: Bad\nwhy: W\nprobs: [postgres.read]\nexpect: [isolatd]\n",
+    );
+    let ran = desk.run(&["verify"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    for place in ["bulkhead.toml:5:", "bulkhead.toml:9:", "bad.yaml:3:", "bad.yaml:4:"] {
+        assert!(ran.stderr.contains(place), "{place} is missing in:\n{}", ran.stderr);
+    }
+    for name in ["`database`", "probes", "isolated"] {
+        assert!(ran.stderr.contains(name), "the nearest name {name} is missing in:\n{}", ran.stderr);
+    }
+    assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    assert!(!desk.path("target").exists(), "no folder is made for a run that cannot begin");
+    assert!(desk.left().is_empty(), "{:?}", desk.left());
+}
+
+#[test]
+fn missing_servers_are_one_message_with_every_package_and_nothing_is_started() {
+    let mut desk = Desk::alone();
+    for place in ["BULKHEAD_POSTGRES_BIN", "BULKHEAD_REDIS_BIN", "BULKHEAD_RABBITMQ_HOME"] {
+        desk.set(place, "/nonexistent");
+    }
+    desk.set("PATH", "");
+    desk.set("BULKHEAD_INSTALL", "0");
+    for command in ["verify", "up", "checklist"] {
+        let ran = desk.run(&[command]);
+        assert_eq!(ran.code, Some(3), "{}", ran.all());
+        assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
+        for word in
+            ["postgres", "redis", "rabbitmq", "hint: ", "apt-get install", "dnf install", "brew install"]
+        {
+            assert!(ran.stderr.contains(word), "{word} is missing in:\n{}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("backtrace"), "{}", ran.stderr);
+        assert!(desk.left().is_empty(), "{:?}", desk.left());
+    }
+}
+
+#[test]
+fn a_case_key_that_matches_nothing_names_those_that_do() {
+    let ran = Desk::new().run(&["verify", "--case", "engin"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    assert!(ran.stderr.contains("hint: there are engine, engine:plane"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_stand_ins_the_commands_that_need_them_say_how_to_start_them() {
+    let desk = Desk::new();
+    for args in [&["status"][..], &["down"], &["env", "--tenant", "engine"]] {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(3), "{args:?}: {}", ran.all());
+        assert!(ran.stderr.contains("hint: start them with `bulkhead up --detach`"), "{}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn scenarios_are_listed_checked_and_described() {
+    let desk = Desk::new();
+    let list = desk.run(&["scenario", "list"]);
+    assert_eq!(list.code, Some(0), "{}", list.all());
+    assert!(
+        list.stdout.contains("scenarios/isolation/") && list.stdout.contains("built in"),
+        "{}",
+        list.stdout
+    );
+    let check = desk.run(&["scenario", "check"]);
+    assert_eq!(check.code, Some(0), "{}", check.all());
+    assert!(check.stdout.contains("nothing wrong"), "{}", check.stdout);
+    desk.write("mine/bad.yaml", "title: Bad\nwhy: W\nprobes: [postgres.raed]\nexpect: [isolated]\n");
+    let bad = desk.run(&["scenario", "check", "mine"]);
+    assert_eq!(bad.code, Some(3), "{}", bad.all());
+    assert!(bad.stderr.contains("mine/bad.yaml:3:"), "{}", bad.stderr);
+    let schema = desk.run(&["scenario", "schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();
+    assert_eq!(schema["title"], "Bulkhead scenario");
+}

@@ -1,0 +1,124 @@
+//! `verify`, `checklist` and `check` on real servers.
+
+use std::fs;
+
+use bulkhead::model::{RunReport, Verdict};
+use serde_json::Value;
+
+use super::command::Desk;
+
+#[test]
+fn the_defaults_pass_and_every_report_says_so() {
+    let desk = Desk::new();
+    let args =
+        ["verify", "--format", "json", "--seed", "7", "--junit", "r/junit.xml", "--markdown", "summary.md"];
+    let ran = desk.run(&args);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&json["version"], &json["seed"], &json["target"]), (&1.into(), &7.into(), &"native".into()));
+    assert_eq!(json["verdict"], "pass");
+    let report: RunReport = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(report.cases.iter().all(|case| case.verdict == Verdict::Pass && case.skipped.is_none()));
+    assert_eq!(report.servers.len(), 4);
+    // Two tenants: two ordered pairs, four services, four classes; six items each.
+    let mut cells: Vec<_> =
+        report.isolation.iter().map(|row| (&row.from, &row.to, row.service, row.class)).collect();
+    cells.dedup();
+    assert_eq!(cells.len(), 2 * 4 * 4, "{cells:?}");
+    assert_eq!(report.checklist.len(), 12);
+    assert!(report.checklist.iter().all(|row| row.done && !row.evidence.is_empty()));
+
+    let folder = desk.path("target/bulkhead").join(&report.run);
+    let saved: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    assert_eq!(saved, json);
+    assert!(fs::read_to_string(folder.join("report.md")).unwrap().starts_with("# Bulkhead: pass"));
+    assert!(fs::read_to_string(desk.path("summary.md")).unwrap().contains("## Isolation"));
+    let junit = fs::read_to_string(desk.path("r/junit.xml")).unwrap();
+    assert!(junit.contains(r#"<testsuite name="isolation""#) && !junit.contains("<failure"), "{junit}");
+    assert!(ran.stderr.contains("checklist   engine 6/6   plane 6/6"), "people read stderr: {}", ran.stderr);
+
+    judge_again(&desk, &report.run);
+}
+
+/// Every saved history gives its verdict again, and one in which a refusal was made a success goes red.
+fn judge_again(desk: &Desk, run: &str) {
+    let folder = desk.path("target/bulkhead").join(run).join("cases");
+    let mut histories: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    histories.sort();
+    assert!(histories.len() >= 44, "{}", histories.len());
+    let probed = |path: &&std::path::PathBuf| path.to_string_lossy().contains("isolation.postgres.read");
+    let history = histories.iter().find(probed).unwrap();
+    let good = desk.run(&["check", history.to_str().unwrap()]);
+    assert_eq!(good.code, Some(0), "{}", good.all());
+
+    let text = fs::read_to_string(history).unwrap();
+    assert!(text.contains(r#""outcome":"denied""#), "{text}");
+    desk.write("leak.jsonl", &text.replace(r#""outcome":"denied""#, r#""outcome":"allowed""#));
+    let leak = desk.run(&["check", "leak.jsonl"]);
+    assert_eq!(leak.code, Some(1), "{}", leak.all());
+    assert!(
+        leak.stdout.contains("FAIL  isolation/postgres/read") && leak.stdout.contains("exit 1"),
+        "{}",
+        leak.stdout
+    );
+
+    let cut: String = text.lines().take(1).map(|line| format!("{line}\n")).collect();
+    desk.write("cut.jsonl", &cut);
+    assert_eq!(desk.run(&["check", "cut.jsonl"]).code, Some(2));
+}
+
+#[test]
+fn the_checklist_is_markdown_with_a_tick_and_evidence_for_each_item() {
+    let ran = Desk::new().run(&["checklist"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(ran.stdout.starts_with("# Integration checklist\n"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("\n- [x] ").count(), 12, "{}", ran.stdout);
+    assert!(ran.stdout.contains("## engine: 6/6") && ran.stdout.contains("## plane: 6/6"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("TLS"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_case_that_does_not_pass_prints_its_log_and_the_line_that_runs_it_again() {
+    let desk = Desk::new();
+    // Probes give no items, so what is expected here can never be judged.
+    let text = "title: T\nwhy: Planted.\nprobes: [redis.read]\nexpect: [isolated, checklist-done]\n";
+    desk.write("my scenarios/planted.yaml", text);
+    let ran = desk.run(&["verify", "my scenarios", "--case", "engine:plane", "--seed", "5"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.all());
+    for part in [
+        "UNKNOWN  planted (engine → plane)",
+        "why        Planted.",
+        "invariant  checklist-done: ",
+        "log        redis, last",
+    ] {
+        assert!(ran.stdout.contains(part), "`{part}` is missing in:\n{}", ran.stdout);
+    }
+    let again = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("again ")).unwrap().trim();
+    assert!(again.contains("--seed 5 --case engine:plane"), "{again}");
+
+    let second = desk.shell(again);
+    assert_eq!(second.code, Some(2), "{again}: {}", second.all());
+    assert!(second.stdout.contains("UNKNOWN  planted (engine → plane)"), "{}", second.stdout);
+    assert!(
+        second.stdout.contains("0 pass · 0 fail · 1 unknown · 0 skipped"),
+        "only that case: {}",
+        second.stdout
+    );
+}
+
+#[test]
+fn a_built_in_scenario_is_run_by_its_path_where_no_such_file_is() {
+    let desk = Desk::new();
+    let list = desk.run(&["scenario", "list"]).stdout;
+    let path = list
+        .lines()
+        .find(|line| line.contains("isolation/redis"))
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
+    let ran = desk.shell(&format!("bulkhead verify {path} --seed 3 --case engine"));
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(ran.stdout.contains("1 pass · 0 fail"), "{}", ran.stdout);
+}
