@@ -16,3 +16,4 @@ mod redis;
 mod s3;
 mod scenarios;
 mod support;
+mod template;

@@ -229,3 +229,55 @@ fn store(cache: &Cache, data: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        path::Path,
+    };
+
+    use super::{Account, Cache, copy, store};
+
+    /// A cache with one entry, made from a small folder.
+    fn cached(root: &Path) -> Cache {
+        let data = root.join("made");
+        fs::create_dir_all(data.join("base/1")).unwrap();
+        fs::write(data.join("PG_VERSION"), "15\n").unwrap();
+        fs::write(data.join("base/1/1259"), vec![7; 8192]).unwrap();
+        let cache = Cache { folder: root.to_path_buf(), key: "k".into() };
+        store(&cache, &data).unwrap();
+        cache
+    }
+
+    #[test]
+    fn a_copy_is_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = cached(root.path());
+        let to = root.path().join("data");
+        copy(&cache.entry(), &Account::choose().unwrap(), &to).unwrap();
+        assert_eq!(fs::read(to.join("base/1/1259")).unwrap(), vec![7; 8192]);
+        assert_eq!(fs::read(to.join("PG_VERSION")).unwrap(), b"15\n");
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_noticed() {
+        let cut_manifest = |entry: &Path| {
+            let whole = fs::read_to_string(entry.join("manifest")).unwrap();
+            fs::write(entry.join("manifest"), &whole[..whole.len() / 2]).unwrap();
+        };
+        let file = |entry: &Path| entry.join("data/base/1/1259");
+        let cut = |entry: &Path| File::options().write(true).open(file(entry)).unwrap().set_len(9).unwrap();
+        let changed = |entry: &Path| fs::write(file(entry), vec![8; 8192]).unwrap();
+        let gone = |entry: &Path| fs::remove_file(file(entry)).unwrap();
+        let no_manifest = |entry: &Path| fs::remove_file(entry.join("manifest")).unwrap();
+        let damages: [&dyn Fn(&Path); 5] = [&cut_manifest, &cut, &changed, &gone, &no_manifest];
+        for (number, damage) in damages.iter().enumerate() {
+            let root = tempfile::tempdir().unwrap();
+            let cache = cached(root.path());
+            damage(&cache.entry());
+            let copied = copy(&cache.entry(), &Account::choose().unwrap(), &root.path().join("data"));
+            copied.expect_err(&format!("damage {number} was not noticed"));
+        }
+    }
+}
