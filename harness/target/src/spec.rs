@@ -42,9 +42,15 @@ pub const START_DEADLINE: Variable = Variable {
     text: "How long one server may take from start to ready (60s), written as for BULKHEAD_LINGER.",
 };
 
+/// Where ready-made data folders are kept.
+pub const CACHE: Variable = Variable {
+    name: "BULKHEAD_CACHE",
+    text: "Folder for ready-made PostgreSQL data folders, instead of `bulkhead` in the user's cache folder.",
+};
+
 /// Every variable that this room reads, in the order in which help lists them.
-pub const VARIABLES: [Variable; 6] =
-    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, INSTALL, LINGER, START_DEADLINE];
+pub const VARIABLES: [Variable; 7] =
+    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, INSTALL, LINGER, START_DEADLINE, CACHE];
 
 /// The longest span that a variable may ask for: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

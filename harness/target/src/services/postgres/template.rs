@@ -16,7 +16,7 @@ use bulkhead_model::Service;
 use sha2::{Digest, Sha256};
 
 use super::{Installation, account::Account, initdb};
-use crate::{Error, services::Place};
+use crate::{Error, services::Place, spec::CACHE};
 
 /// Changes whenever entries made by an older Bulkhead must not be used.
 const FORMAT: &str = "1";
@@ -132,7 +132,7 @@ impl Cache {
 /// `$BULKHEAD_CACHE`, `$XDG_CACHE_HOME/bulkhead`, `~/.cache/bulkhead`, or a folder of ours among the temporary ones.
 fn folder() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("BULKHEAD_CACHE")
+    variable(CACHE.name)
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("bulkhead")))
         .or_else(|| variable("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache/bulkhead")))
         .unwrap_or_else(|| {
