@@ -1,7 +1,7 @@
 // One JSON line for each program: what it saw, or at which step and why it stopped.
 //
-// Knows nothing of any service. Every program gets one name (a table, a key, a queue, an object) as its only argument
-// and everything else from the environment variables of the documents.
+// Knows nothing of any service. Every program gets the name of what it uses (a table, a key, a queue, an object) as its
+// argument and everything else from the environment variables of the documents.
 
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -37,10 +37,10 @@ function chain(error) {
   return [`${error.name}: ${error.message || error.code || ''}`, ...inner.map(chain)].join('; ');
 }
 
-/** Runs `body(saw, name)` and prints its line; exit code 0, 1 when anything went otherwise, 64 for bad usage. */
+/** Runs `body(saw, name, …)` and prints its line; exit code 0, 1 when anything went otherwise, 64 for bad usage. */
 export async function program(packageName, body) {
-  if (process.argv.length !== 3) {
-    console.error(`usage: ${process.argv[1]} NAME`);
+  if (process.argv.length < 3) {
+    console.error(`usage: ${process.argv[1]} NAME…`);
     process.exit(64);
   }
   const { version } = JSON.parse(await readFile(new URL(`node_modules/${packageName}/package.json`, import.meta.url)));
@@ -53,7 +53,7 @@ export async function program(packageName, body) {
   setTimeout(() => fail(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE).unref();
   process.on('uncaughtException', fail);
   try {
-    await body(saw, process.argv[2]);
+    await body(saw, ...process.argv.slice(2));
     say({ ok: true }, 0);
   } catch (error) {
     fail(error);

@@ -1,7 +1,8 @@
 """RabbitMQ as the documents use it, through pika: connect by AMQP_URL, declare the task queue, publish with a confirm,
 consume, acknowledge.
 
-Takes the queue's name: `engine:tasks`. Leaves nothing behind.
+Takes the queue's name: `engine:tasks`. A second argument names an exchange of the app's own to publish through, as it
+must in a vhost that tenants share: the default exchange leads to everybody's queues. Leaves nothing behind.
 """
 
 import os
@@ -20,7 +21,7 @@ def connect():
     return pika.BlockingConnection(parameters), parameters
 
 
-def body(saw, queue):
+def body(saw, queue, exchange=""):
     saw.step("connect")
     connection, parameters = connect()
     saw.same("encrypted connection", True, parameters.ssl_options is not None)
@@ -31,11 +32,16 @@ def body(saw, queue):
     saw.step("declare the queue")
     channel.queue_declare(queue, durable=True)
     try:
+        if exchange:
+            saw.step("declare and bind the exchange")
+            channel.exchange_declare(exchange, "direct", durable=True)
+            channel.queue_bind(queue, exchange, queue)
+
         task = str(uuid.uuid4()).encode()
         saw.step("publish with a confirm")
         persistent = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
         # Raises when the broker returns or refuses the message.
-        channel.basic_publish("", queue, task, persistent, mandatory=True)
+        channel.basic_publish(exchange, queue, task, persistent, mandatory=True)
 
         saw.step("consume on a second connection")
         worker, _ = connect()
@@ -55,6 +61,8 @@ def body(saw, queue):
         saw.note(queue=queue, consumed=1, left=left)
     finally:
         channel.queue_delete(queue)
+        if exchange:
+            channel.exchange_delete(exchange)
         connection.close()
 
 

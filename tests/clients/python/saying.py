@@ -1,7 +1,7 @@
 """One JSON line for each program: what it saw, or at which step and why it stopped.
 
-Knows nothing of any service. Every program gets one name (a table, a key, a queue, an object) as its only argument
-and everything else from the environment variables of the documents.
+Knows nothing of any service. Every program gets the name of what it uses (a table, a key, a queue, an object) as its
+argument and everything else from the environment variables of the documents.
 """
 
 import json
@@ -31,13 +31,13 @@ class Saw:
 
 
 def program(client, body):
-    """Runs `body(saw, name)` and prints its line; exit code 0, 1 when anything went otherwise, 64 for bad usage."""
-    if len(sys.argv) != 2:
-        print(f"usage: {sys.argv[0]} NAME", file=sys.stderr)
+    """Runs `body(saw, name, …)` and prints its line; exit code 0, 1 when anything went otherwise, 64 for bad usage."""
+    if len(sys.argv) < 2:
+        print(f"usage: {sys.argv[0]} NAME…", file=sys.stderr)
         sys.exit(64)
     saw = Saw(client)
     try:
-        body(saw, sys.argv[1])
+        body(saw, *sys.argv[1:])
     except Exception as error:  # whatever a client raises, the line says at which step
         # pika leaves the text empty and keeps the cause as an argument, which `repr` shows.
         failure = {"failed": saw.doing, "error": f"{type(error).__name__}: {str(error) or repr(error)}"}
