@@ -4,5 +4,13 @@
 
 mod common;
 mod fence;
+mod keys;
+mod listing;
+mod matrix;
+mod multipart;
+mod objects;
+mod raw;
 mod serves;
+mod signatures;
+mod stream;
 mod survives;

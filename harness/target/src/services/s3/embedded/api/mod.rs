@@ -3,10 +3,6 @@
 
 use std::sync::Arc;
 
-#[expect(
-    clippy::wildcard_imports,
-    reason = "sixty names of inputs and outputs say nothing that their uses do not"
-)]
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
