@@ -3,6 +3,8 @@
 mod command;
 mod input;
 mod interrupted;
+mod library;
+mod picture;
 mod secrets;
 mod up;
 mod verify;
