@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
 mod cli;
+mod clients;
 mod endings;
 mod first_byte;
 mod isolation;
@@ -17,3 +18,4 @@ mod s3;
 mod scenarios;
 mod support;
 mod template;
+mod tidy;

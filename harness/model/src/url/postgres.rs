@@ -1,4 +1,4 @@
-//! `DATABASE_URL`.
+//! `DATABASE_URL`: read with what it demands of TLS, and written back.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `REDIS_URL`.
+//! `REDIS_URL`: `rediss` is TLS, and the path is the logical database.
 
 use std::fmt;
 

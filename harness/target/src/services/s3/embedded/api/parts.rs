@@ -12,7 +12,7 @@ use s3s::{
 
 use super::{
     super::store::{
-        record::timestamp,
+        record::{Upload, timestamp},
         walk::{Query, Step, walk},
     },
     Answer, Api,
@@ -97,19 +97,7 @@ pub(super) fn uploads(api: &Api, input: ListMultipartUploadsInput) -> Answer<Lis
                     return ControlFlow::Break(());
                 }
                 last = (key.to_owned(), Some(id.clone()));
-                shown.push(MultipartUpload {
-                    key: Some(spelling.spell(key)),
-                    upload_id: Some(id.clone()),
-                    initiated: Some(timestamp(pending.upload.at)),
-                    owner: Some(owner()),
-                    storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-                    checksum_algorithm: pending
-                        .upload
-                        .checksum
-                        .map(|(algorithm, _)| ChecksumAlgorithm::from_static(algorithm.name())),
-                    checksum_type: pending.upload.checksum.map(|(_, whole)| kind(whole)),
-                    ..MultipartUpload::default()
-                });
+                shown.push(unfinished(spelling.spell(key), id, &pending.upload));
             }
             ControlFlow::Continue(())
         });
@@ -131,4 +119,19 @@ pub(super) fn uploads(api: &Api, input: ListMultipartUploadsInput) -> Answer<Lis
         encoding_type: input.encoding_type,
         request_charged: None,
     }))
+}
+
+fn unfinished(key: String, id: &str, upload: &Upload) -> MultipartUpload {
+    MultipartUpload {
+        key: Some(key),
+        upload_id: Some(id.to_owned()),
+        initiated: Some(timestamp(upload.at)),
+        owner: Some(owner()),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        checksum_algorithm: upload
+            .checksum
+            .map(|(algorithm, _)| ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_type: upload.checksum.map(|(_, whole)| kind(whole)),
+        ..MultipartUpload::default()
+    }
 }
