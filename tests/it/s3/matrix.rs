@@ -38,6 +38,19 @@ async fn outcomes(client: &Client, bucket: &str, version: &str) -> [String; 8] {
     ]
 }
 
+/// The capabilities that this table is about.
+const EVERY: [Capability; 9] = [
+    ListBuckets,
+    ListAllBucketNames,
+    ReadBuckets,
+    WriteBuckets,
+    DeleteBuckets,
+    ListFiles,
+    ReadFiles,
+    WriteFiles,
+    DeleteFiles,
+];
+
 /// A name, the key's buckets, prefix and capabilities, the bucket that is tried, and what [`outcomes`] must say.
 type Row<'a> = (&'a str, Option<&'a [&'a str]>, &'a str, &'a [Capability], &'a str, [&'a str; 8]);
 
@@ -54,17 +67,7 @@ async fn key(own: &mut Own, buckets: Option<&[&str]>, prefix: &str, capabilities
 #[tokio::test]
 async fn a_key_does_what_its_capabilities_say_where_they_say() {
     let mut own = own(Options::default()).await;
-    let all = [
-        ListBuckets,
-        ListAllBucketNames,
-        ReadBuckets,
-        WriteBuckets,
-        DeleteBuckets,
-        ListFiles,
-        ReadFiles,
-        WriteFiles,
-        DeleteFiles,
-    ];
+    let all = EVERY;
     let account = key(&mut own, None, "", &all).await;
     account.create_bucket().bucket("bucket-two").send().await.unwrap();
     for bucket in ["bucket-one", "bucket-two"] {
