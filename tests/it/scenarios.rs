@@ -2,7 +2,7 @@
 //!
 //! `harness/build.rs` writes the functions; what each does is here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bulkhead_engine::{
     probes,
@@ -10,8 +10,8 @@ use bulkhead_engine::{
 };
 use bulkhead_model::{
     Topology, Verdict,
-    report::InvariantReport,
-    scenario::{self, Known},
+    history::Event,
+    scenario::{self, Case, Known, Scenario},
 };
 use futures::StreamExt;
 
@@ -21,38 +21,40 @@ include!(concat!(env!("OUT_DIR"), "/scenario_tests.rs"));
 
 /// Runs the file on the documents' layout and expects every case of it to pass.
 async fn passes(name: &str) {
-    let topology = Topology::builtin();
-    let runs =
-        judged(&topology, &[Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.yaml"))])
-            .await;
-    assert!(!runs.is_empty(), "the file has no case on the documents' layout");
-    for Judged { run, reports, verdict } in runs {
-        assert_eq!(run.case.scenario.name, name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.yaml"));
+    let scenarios = known(|known| scenario::load(&[file], known)).unwrap();
+    assert_eq!(scenarios[0].name, name);
+    all_pass(&Topology::builtin(), &scenarios).await;
+}
+
+/// Runs all cases of these scenarios on that layout and expects each to pass.
+pub(crate) async fn all_pass(topology: &Topology, scenarios: &[Scenario]) -> Vec<CaseRun> {
+    let runs = run(topology, scenario::expand(scenarios, topology).unwrap()).await;
+    assert!(!runs.is_empty(), "the scenarios have no case on this layout");
+    for run in &runs {
+        let reports = bulkhead_checks::judge(&run.history, &run.case.scenario.expect);
+        let verdict = Verdict::worst(reports.iter().map(|report| report.verdict));
         assert_eq!(verdict, Verdict::Pass, "{}: {reports:#?}\n{:#?}", run.case.id, run.history);
     }
+    runs
 }
 
-/// A case and what came of it.
-pub(crate) struct Judged {
-    pub(crate) run: CaseRun,
-    pub(crate) reports: Vec<InvariantReport>,
-    pub(crate) verdict: Verdict,
-}
-
-/// Runs all cases of these scenario files and folders on the shared servers and judges each.
-pub(crate) async fn judged(topology: &Topology, files: &[PathBuf]) -> Vec<Judged> {
-    let probes: Vec<_> = probes::all().map(|probe| (probe.name(), probe.service(), probe.class())).collect();
-    let invariants = bulkhead_checks::ALL.map(|check| check.name());
-    let known = Known { probes: &probes, invariants: &invariants };
-    let scenarios = scenario::load(files, &known).unwrap();
-    let cases = scenario::expand(&scenarios, topology).unwrap();
+/// Runs these cases on the shared servers.
+pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
     let (session, out) = (support::session().await, tempfile::tempdir().unwrap());
     let runner = Runner { session: &session, topology, seed: 1, jobs: 4, out: out.path().into() };
     let runs: Vec<_> = runner.run(cases, &|_| {}).collect().await;
-    let judged = runs.into_iter().map(|run| {
-        let reports = bulkhead_checks::judge(&run.history, &run.case.scenario.expect);
-        let verdict = Verdict::worst(reports.iter().map(|report| report.verdict));
-        Judged { run, reports, verdict }
-    });
-    judged.collect()
+    for run in &runs {
+        let text = std::fs::read_to_string(&run.journal).unwrap();
+        let saved: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(saved, run.history, "{}: what is on disk is what was recorded", run.case.id);
+    }
+    runs
+}
+
+/// Hands over the names that scenario files may use.
+pub(crate) fn known<T>(with: impl FnOnce(&Known<'_>) -> T) -> T {
+    let probes: Vec<_> = probes::all().map(|probe| (probe.name(), probe.service(), probe.class())).collect();
+    let invariants = bulkhead_checks::ALL.map(|check| check.name());
+    with(&Known { probes: &probes, invariants: &invariants })
 }

@@ -15,7 +15,7 @@ const STEP: usize = 1000;
 ///
 /// # Errors
 /// When the server does not let a tenant look.
-pub(crate) async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<AuditRecord>, Error> {
+pub async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<AuditRecord>, Error> {
     let Some(viewer) = tenants.first() else { return Ok(None) };
     let Some(scope) = scope(viewer, layout) else { return Ok(None) };
     let mut connection = clients::redis::connect(viewer).await?;

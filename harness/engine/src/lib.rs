@@ -7,7 +7,7 @@
 //! Start reading at [`run::Runner`]; then [`probes`] and [`checklist`], where a new one is a file and a line in its
 //! folder's slice.
 
-mod audit;
+pub mod audit;
 pub mod checklist;
 pub mod probes;
 pub mod recorder;
