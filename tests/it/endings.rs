@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -39,6 +40,27 @@ async fn a_named_folder_without_the_server_is_missing() {
         let missing = stand_in(service).find(&spec).unwrap_err();
         assert_eq!(missing.service, service);
         assert!(missing.looked.contains(&folder.path().display().to_string()), "{missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_behind_a_closed_folder_is_an_error_with_a_hint() {
+    // Closed to others; who is not root runs the server as himself and may pass.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    for program in ["postgres", "initdb"] {
+        std::fs::copy("/bin/true", folder.path().join(program)).unwrap();
+    }
+    let mut spec = spec();
+    spec.places.postgres_bin = Some(folder.path().into());
+    let (_folder, place) = place(Service::Postgres, &spec);
+    let error = stand_in(Service::Postgres).start(&spec, &place).await.map(|_| ()).unwrap_err();
+    if nix::unistd::Uid::effective().is_root() {
+        let closed = folder.path().display().to_string();
+        assert!(matches!(error, Error::Closed { .. }) && error.to_string().contains(&closed), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains(&closed)), "{error}");
+    } else {
+        assert!(!matches!(error, Error::Closed { .. }), "{error}");
     }
 }
 

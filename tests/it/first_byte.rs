@@ -135,6 +135,12 @@ async fn subscribers_pools_and_handshakes_begin_with_one_too() {
     assert_eq!(heard.await.unwrap(), First::ClientHello);
     let (port, heard) = listener().await;
     let postgres = access(port, Service::Postgres, true, &folder);
+    // A pool tries again until its deadline, so what it said first is looked at before it has given up.
+    let pool = tokio::spawn(async move { clients::postgres::pool(&postgres, 2).await });
+    assert_eq!(heard.await.unwrap(), First::ClientHello);
+    pool.abort();
+    let (port, heard) = listener().await;
+    let postgres = access(port, Service::Postgres, true, &folder);
     let shaken = clients::tls::facts(&postgres, Service::Postgres).await;
     shaken.expect_err("nobody serves there");
     assert_eq!(heard.await.unwrap(), First::ClientHello);

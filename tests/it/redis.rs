@@ -1,6 +1,6 @@
 //! Redis as a stand-in: it serves over TLS alone, fences tenants where that is promised, and leaves nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
 use bulkhead_model::{Enforcement, Service, Tenant};
 use bulkhead_target::{TenantAccess, clients, services::redis::WITHHELD};
@@ -207,6 +207,9 @@ async fn no_secret_is_visible_and_nothing_outlives_stop() {
         let path = entry.unwrap().path();
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
         assert!(!text.contains(password), "{}", path.display());
+        if path.ends_with("redis.conf") || path.ends_with("key.pem") {
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+        }
     }
     server.running.stop().await;
     assert_eq!(command_lines(&server.place), Vec::<String>::new());

@@ -187,6 +187,15 @@ fn mark(meta: &fs::Metadata) -> String {
 }
 
 fn store(cache: &Cache, data: &Path) -> std::io::Result<()> {
+    let stored = fill(cache, data);
+    if stored.is_err() {
+        // Whatever there is of it is cleared the next time at the latest.
+        let _gone = fs::remove_dir_all(cache.folder.join(format!("postgres-{}.new", cache.key)));
+    }
+    stored
+}
+
+fn fill(cache: &Cache, data: &Path) -> std::io::Result<()> {
     // Under the lock nobody else makes this entry, so whatever is half made was left by the killed.
     let fresh = cache.folder.join(format!("postgres-{}.new", cache.key));
     let old = cache.folder.join(format!("postgres-{}.old", cache.key));
