@@ -106,6 +106,14 @@ pub enum Error {
         /// Why.
         source: Cause,
     },
+    /// The keeper could not give a lease; the text is the whole chain from over there.
+    #[error("{why}")]
+    Refused {
+        /// What went wrong.
+        why: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
     /// The keeper answered that something went wrong over there; the text is its whole chain.
     #[error("{0}")]
     Reported(String),
@@ -131,6 +139,7 @@ impl Error {
                 "let others pass (`chmod o+x {}`) or keep the files elsewhere",
                 folder.display()
             )),
+            Self::Refused { hint, .. } => hint.clone(),
             Self::Missing(missing) => Some(crate::backends::native::advice(missing)),
             Self::Install { .. } => {
                 Some(String::from("run the printed script by hand, as root where it needs that"))

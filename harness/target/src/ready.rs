@@ -13,6 +13,9 @@ const POLL: Duration = Duration::from_millis(5);
 /// One attempt's bound, so that a server which accepts and never answers is asked again.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// How far back the log is searched for a reason.
+const LOG_LINES: usize = 400;
+
 /// Polls `attempt` until it gives a value; `Err` is its reason for not yet.
 ///
 /// # Errors
@@ -40,7 +43,12 @@ where
             tried = tokio::time::timeout(left, attempt()) => match tried {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(reason)) => reason,
-                Err(_) => String::from("it accepted and did not answer"),
+                Err(_) => match port_taken(child) {
+                    Some(line) => {
+                        return Err(Error::NotReady { service, waited: start.elapsed(), last: line, log: child.log_tail(20) });
+                    }
+                    None => String::from("it accepted and did not answer"),
+                },
             },
         };
         if start.elapsed() >= deadline {
@@ -48,4 +56,12 @@ where
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// The line of the log that says that another process has the server's port. RabbitMQ says so and runs on without it,
+/// while that other process accepts our connections and never answers.
+fn port_taken(child: &Child) -> Option<String> {
+    let says_so = |line: &String| line.contains("eaddrinuse");
+    let line = child.log_tail(LOG_LINES).into_iter().find(says_so)?;
+    Some(format!("another process has its port: {}", line.trim()))
 }

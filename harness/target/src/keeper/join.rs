@@ -14,7 +14,7 @@ use crate::{Error, TargetSpec, backends::native, process::RUN_VARIABLE};
 use super::{
     link::{Link, failed},
     name,
-    wire::{self, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, Word},
+    wire::{self, Failure, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, Word},
 };
 
 /// How often to start over: each time a keeper was met just as it stopped, or ended without a word.
@@ -122,7 +122,7 @@ async fn take(
                 let link = Link::new(read, write).map_err(|source| failed("hold the lease", source))?;
                 return Ok(Some((link, granted)));
             }
-            ToHarness::Refused(why) => return Err(Error::Reported(why)),
+            ToHarness::Refused(Failure { why, hint }) => return Err(Error::Refused { why, hint }),
             ToHarness::Ending(_) | ToHarness::Answer { .. } => {}
         }
     }

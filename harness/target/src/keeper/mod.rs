@@ -28,9 +28,11 @@
 //! A keeper that stops gives its name up first, so that whoever comes then starts a fresh one and never meets a
 //! half-stopped set; what was connected but not granted is closed, and starts over.
 //!
-//! `name` is where they meet, `wire` what they say, `serve` the keeper's loop, `leases` its books, `servers` the four,
+//! `name` is where they meet, `wire` what they say, `begin` and `serve` the keeper's loop, `requests` what it does for
+//! them, `leases` its books, `servers` the four,
 //! `folder` the run's folder, `janitor` and `strays` the clearing away, `join` and `control` the harness's side.
 
+mod begin;
 mod connection;
 mod control;
 mod folder;
@@ -39,6 +41,7 @@ pub(crate) mod join;
 mod leases;
 pub(crate) mod link;
 mod name;
+mod requests;
 mod serve;
 mod servers;
 mod strays;
@@ -55,7 +58,7 @@ pub fn main() -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    let code = runtime.block_on(serve::run());
+    let code = runtime.block_on(begin::run());
     // Whatever still blocks a helper thread must not hold the process.
     runtime.shutdown_background();
     code

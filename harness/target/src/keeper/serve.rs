@@ -1,11 +1,11 @@
 //! The keeper's loop: everything that happens arrives in one place, one after the other, so that "the last lease is
 //! gone" and "somebody has just come" can never both be true.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     io::AsyncReadExt,
-    net::{UnixListener, unix::pipe},
+    net::{UnixListener, UnixStream, unix::pipe},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     task::{JoinHandle, JoinSet},
@@ -15,24 +15,29 @@ use tokio::{
 use crate::{Error, TargetSpec};
 
 use super::{
+    begin::{prepare, refuse_all, sweep},
     connection::{Connection, Role},
-    folder::{self, RunFolder},
+    folder::RunFolder,
     janitor::Janitor,
     leases::{HoldingId, LeaseId, Leases},
     name,
     servers::{Servers, Step},
-    strays,
-    wire::{
-        self, Answer, Granted, Intent, Opening, PROTOCOL, Request, StatusParts, ToHarness, ToKeeper, Wanted,
-        WireAccess, WireTenant, Word,
-    },
+    wire::{Answer, Failure, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, WireAccess},
 };
-
-/// How often a fresh folder may be swept from under us before that is an error.
-const FOLDER_ATTEMPTS: usize = 100;
 
 /// How long the end waits for a sweep of earlier runs.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a keeper whose servers did not start waits for those who are on their way to hear it.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a harness is refused.
+const OTHER_VERSION: &str =
+    "keeper: another version of Bulkhead keeps this set: stop it with `bulkhead down`";
+
+/// Why a harness is refused.
+const OTHER_KIND: &str =
+    "keeper: this set runs with other servers than were asked for: stop it with `bulkhead down`";
 
 /// A stop that nobody asked for by leaving.
 const COMMANDED: &str = "the servers were stopped by `bulkhead down` or a signal to their keeper";
@@ -59,7 +64,7 @@ pub(super) enum Event {
 
 /// Who waits for an answer: a connection and its request's number.
 #[derive(Clone, Copy)]
-pub(super) struct Asked(LeaseId, u64);
+pub(super) struct Asked(pub(super) LeaseId, pub(super) u64);
 
 /// Why the loop ended.
 enum End {
@@ -68,83 +73,53 @@ enum End {
     /// It was told to.
     Commanded,
     /// The servers did not start.
-    Failed(String),
+    Failed(Failure),
 }
 
-enum Phase {
+/// How far a keeper has come.
+pub(super) enum Phase {
     /// What has been told so far, for those who come later.
     Starting(Vec<ToHarness>),
     Serving(Arc<Servers>),
+    /// The servers did not start; everything is cleared away, and whoever comes still is told why.
+    Failed(Failure),
 }
 
-struct Keeper {
+pub(super) struct Keeper {
     spec: TargetSpec,
-    run: String,
-    folder: Arc<RunFolder>,
-    janitor: Janitor,
-    phase: Phase,
-    leases: Leases,
-    connections: BTreeMap<LeaseId, Connection>,
+    pub(super) run: String,
+    pub(super) folder: Arc<RunFolder>,
+    janitor: Option<Janitor>,
+    pub(super) phase: Phase,
+    pub(super) leases: Leases,
+    pub(super) connections: BTreeMap<LeaseId, Connection>,
     last_connection: LeaseId,
     token: u64,
     /// Whether the spawning harness is on its way: its pipe is open and it has not connected.
     spawner: bool,
     /// Those who wait until everything is gone.
-    waiting: Vec<Asked>,
+    pub(super) waiting: Vec<Asked>,
     /// When to stop, while nobody holds the servers.
-    stop_at: Option<Instant>,
-    commanded: bool,
-    failed: Option<String>,
-    events: mpsc::UnboundedSender<Event>,
-    tasks: JoinSet<()>,
+    pub(super) stop_at: Option<Instant>,
+    pub(super) commanded: bool,
+    failed: Option<Failure>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) tasks: JoinSet<()>,
 }
 
-/// The whole life of a keeper.
-pub(super) async fn run() -> ExitCode {
-    let (word, started) = match begin().await {
-        Ok(Some(started)) => (Word::Listening, Some(started)),
-        Ok(None) => (Word::Lost, None),
-        Err(error) => (Word::Failed(error.chain()), None),
-    };
-    if let Ok(line) = wire::line(&word) {
-        let mut out = std::io::stdout();
-        // The harness may be gone already; then its pipe says so.
-        let _gone = out.write_all(&line).and_then(|()| out.flush());
-    }
-    let Some((opening, listener, stdin)) = started else { return ExitCode::SUCCESS };
-    match keep(opening, listener, stdin).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// Reads the opening and takes the name.
-async fn begin() -> Result<Option<(Opening, UnixListener, pipe::Receiver)>, Error> {
-    let failed =
-        |source: std::io::Error| Error::Keeper { doing: String::from("begin"), source: source.into() };
-    let stdin = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned().map_err(failed)?;
-    let mut stdin = pipe::Receiver::from_owned_fd(stdin).map_err(failed)?;
-    let mut line = Vec::new();
-    while line.last() != Some(&b'\n') {
-        // Byte by byte: what follows the line is the end that stands for the first lease.
-        match stdin.read_u8().await {
-            Ok(byte) => line.push(byte),
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    let opening: Opening = serde_json::from_slice(&line).map_err(|error| failed(error.into()))?;
-    let listener = name::listen(&opening.name).map_err(failed)?;
-    Ok(listener.map(|listener| (opening, listener, stdin)))
-}
-
-async fn keep(opening: Opening, listener: UnixListener, stdin: pipe::Receiver) -> Result<(), Error> {
+/// Starts the servers, keeps them as long as anybody holds them, and leaves nothing behind.
+pub(super) async fn keep(
+    opening: Opening,
+    listener: UnixListener,
+    stdin: pipe::Receiver,
+) -> Result<(), Error> {
     let Opening { spec, token, .. } = opening;
     let (events, mut happened) = mpsc::unbounded_channel();
     let prepared = prepare(&spec).await;
     let (run, folder, janitor) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            refuse_all(listener, stdin, &error.chain()).await;
+            refuse_all(listener, stdin, &Failure::from(&error)).await;
             return Err(error);
         }
     };
@@ -153,7 +128,7 @@ async fn keep(opening: Opening, listener: UnixListener, stdin: pipe::Receiver) -
         spec,
         run,
         folder: Arc::new(folder),
-        janitor,
+        janitor: Some(janitor),
         phase: Phase::Starting(Vec::new()),
         leases: Leases::default(),
         connections: BTreeMap::new(),
@@ -170,61 +145,14 @@ async fn keep(opening: Opening, listener: UnixListener, stdin: pipe::Receiver) -
     keeper.watch_spawner(stdin);
     keeper.start_servers();
     let end = keeper.serve(&listener, &mut happened).await;
+    if let End::Failed(failure) = end {
+        keeper.refuse(failure, &listener, &mut happened).await;
+        return keeper.finish(None, sweep).await;
+    }
     // First of all, so that whoever comes from here on starts a fresh keeper.
     drop(listener);
-    keeper.finish(end, sweep).await
-}
-
-/// Starts the janitor, then makes the folder that it is to clear away.
-async fn prepare(spec: &TargetSpec) -> Result<(String, RunFolder, Janitor), Error> {
-    for _ in 0..FOLDER_ATTEMPTS {
-        let run = folder::fresh_run();
-        let path = folder::path(&spec.temp, &run);
-        let janitor = Janitor::start(&spec.executable, &run, &path)?;
-        match RunFolder::make(path) {
-            Ok(Some(folder)) => return Ok((run, folder, janitor)),
-            Ok(None) => janitor.finish().await?,
-            Err(error) => {
-                janitor.finish().await?;
-                return Err(error);
-            }
-        }
-    }
-    let source = "other keepers keep sweeping it away".into();
-    Err(Error::Keeper { doing: String::from("make the run's folder"), source })
-}
-
-/// Tells those who have come, and the one who is on its way, why there will be no servers.
-async fn refuse_all(listener: UnixListener, mut stdin: pipe::Receiver, why: &str) {
-    let refuse = async {
-        // The spawning harness connects next; its pipe ends when it has read the refusal or is gone.
-        let mut rest = [0; 1];
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => {
-                    let Ok((stream, _)) = accepted else { return };
-                    let (events, mut happened) = mpsc::unbounded_channel();
-                    let connection = Connection::open(stream, 0, events);
-                    let _hello = happened.recv().await;
-                    connection.send(ToHarness::Refused(why.to_owned()));
-                    connection.close().await;
-                }
-                _ = stdin.read(&mut rest) => return,
-            }
-        }
-    };
-    let _bounded = tokio::time::timeout(SWEEP_DEADLINE, refuse).await;
-}
-
-/// Clears away what earlier runs left that nobody owns any more.
-fn sweep(spec: &TargetSpec) -> JoinHandle<()> {
-    let temp = spec.temp.clone();
-    tokio::task::spawn_blocking(move || {
-        for (run, folder) in folder::stale(&temp) {
-            // What cannot be cleared now is found again by the next keeper.
-            let _next_time = strays::clear(&run, &folder.path);
-        }
-    })
+    let why = matches!(end, End::Commanded).then_some(COMMANDED);
+    keeper.finish(why, sweep).await
 }
 
 impl Keeper {
@@ -250,7 +178,7 @@ impl Keeper {
 
     async fn serve(&mut self, listener: &UnixListener, happened: &mut mpsc::UnboundedReceiver<Event>) -> End {
         let Ok([mut terminate, mut interrupt, mut children]) = signals() else {
-            return End::Failed(String::from("keeper: could not watch for signals"));
+            return End::Failed(Failure::plain("keeper: could not watch for signals"));
         };
         loop {
             if let Some(error) = self.failed.take() {
@@ -264,13 +192,7 @@ impl Keeper {
             tokio::select! {
                 // In this order: who has come counts before what is over.
                 biased;
-                accepted = listener.accept() => {
-                    if let Ok((stream, _)) = accepted && name::is_ours(&stream).is_ok_and(|ours| ours) {
-                        self.last_connection += 1;
-                        let connection = Connection::open(stream, self.last_connection, self.events.clone());
-                        self.connections.insert(self.last_connection, connection);
-                    }
-                }
+                Ok((stream, _)) = listener.accept() => self.accept(stream),
                 Some(event) = happened.recv() => self.handle(event),
                 _ = children.recv() => self.look_at_children(),
                 _ = terminate.recv() => return End::Commanded,
@@ -282,17 +204,28 @@ impl Keeper {
         }
     }
 
+    fn accept(&mut self, stream: UnixStream) {
+        if name::is_ours(&stream).is_ok_and(|ours| ours) {
+            self.last_connection += 1;
+            let connection = Connection::open(stream, self.last_connection, self.events.clone());
+            self.connections.insert(self.last_connection, connection);
+        }
+    }
+
+    /// How many connections have not said yet what they came for.
+    fn undecided(&self) -> usize {
+        self.connections.values().filter(|connection| connection.role == Role::Unknown).count()
+    }
+
     /// Sets the time to stop when nobody holds the servers, and clears it when somebody does.
-    fn note_idleness(&mut self) {
-        let undecided =
-            self.connections.values().filter(|connection| connection.role == Role::Unknown).count();
-        if self.spawner || self.leases.count() + undecided > 0 {
+    pub(super) fn note_idleness(&mut self) {
+        if self.spawner || self.leases.count() + self.undecided() > 0 {
             self.stop_at = None;
             return;
         }
         let linger = match &self.phase {
             // Nobody has used them, or nobody can.
-            Phase::Starting(_) => Duration::ZERO,
+            Phase::Starting(_) | Phase::Failed(_) => Duration::ZERO,
             Phase::Serving(servers) if !servers.dead().is_empty() => Duration::ZERO,
             Phase::Serving(_) => self.leases.linger(),
         };
@@ -327,7 +260,7 @@ impl Keeper {
                     self.grant(id);
                 }
             }
-            Event::Started(Err(error)) => self.failed = Some(error.chain()),
+            Event::Started(Err(error)) => self.failed = Some(Failure::from(&error)),
             Event::Made(asked, holding, result) => self.made(asked, holding, result),
             Event::Removed(asked, holding, result) => {
                 self.leases.gone(holding);
@@ -350,22 +283,16 @@ impl Keeper {
             // The connection holds the lease from here on. The pipe's end may be noticed later than what follows.
             self.spawner = false;
         }
-        let refusal = if protocol != PROTOCOL {
-            Some(String::from(
-                "keeper: another version of Bulkhead keeps this set: stop it with `bulkhead down`",
-            ))
-        } else if kind != name::kind(&self.spec) {
-            Some(String::from(
-                "keeper: this set runs with other servers than were asked for: stop it with `bulkhead down`",
-            ))
-        } else if let Phase::Serving(servers) = &self.phase {
-            servers.dead().into_iter().next()
-        } else {
-            None
+        let refusal = match &self.phase {
+            _ if protocol != PROTOCOL => Some(Failure::plain(OTHER_VERSION)),
+            _ if kind != name::kind(&self.spec) => Some(Failure::plain(OTHER_KIND)),
+            Phase::Failed(failure) => Some(failure.clone()),
+            Phase::Serving(servers) => servers.dead().first().map(Failure::plain),
+            Phase::Starting(_) => None,
         };
-        if let Some(why) = refusal {
+        if let Some(failure) = refusal {
             connection.role = Role::Control;
-            connection.send(ToHarness::Refused(why));
+            connection.send(ToHarness::Refused(failure));
             return;
         }
         connection.role = Role::Lease { granted: false };
@@ -373,6 +300,7 @@ impl Keeper {
         match &self.phase {
             Phase::Starting(told) => told.iter().for_each(|message| connection.send(message.clone())),
             Phase::Serving(_) => self.grant(id),
+            Phase::Failed(_) => {}
         }
     }
 
@@ -388,147 +316,17 @@ impl Keeper {
         }));
     }
 
-    fn request(&mut self, asked: Asked, what: Request) {
-        match what {
-            Request::Provision(wanted) => self.provision(asked, wanted),
-            Request::Release(tenants) => self.release(asked, &tenants),
-            Request::Logs(lines) => {
-                if let Some(servers) = self.serving(asked) {
-                    let events = self.events.clone();
-                    self.tasks.spawn(async move {
-                        let logs = servers.logs(lines).await;
-                        let _stopping = events.send(Event::Answered(asked, Answer::Logs(logs)));
-                    });
-                }
-            }
-            Request::Leave => self.leave(asked),
-            Request::Detach => {
-                self.leases.detach(asked.0);
-                self.answer(asked, Ok(Answer::Done));
-            }
-            Request::Status => {
-                let status = self.status();
-                self.answer(asked, Ok(Answer::Status(status)));
-            }
-            Request::Stop => {
-                self.waiting.push(asked);
-                self.commanded = true;
-            }
-        }
-    }
-
-    /// The servers; when they do not serve yet, whoever asked is told so.
-    fn serving(&self, asked: Asked) -> Option<Arc<Servers>> {
-        match &self.phase {
-            Phase::Serving(servers) => Some(Arc::clone(servers)),
-            Phase::Starting(_) => {
-                self.answer(asked, Err(String::from("keeper: the servers are still starting")));
-                None
-            }
-        }
-    }
-
-    fn provision(&mut self, asked: Asked, wanted: Wanted) {
-        let Some(servers) = self.serving(asked) else { return };
-        if !self.leases.lives(asked.0) {
-            return self.answer(asked, Err(String::from("keeper: slices need a lease")));
-        }
-        let holding = match self.leases.reserve(asked.0, wanted.tenants.clone(), wanted.exact) {
-            Ok(holding) => holding,
-            Err(taken) => return self.answer(asked, Err(taken)),
-        };
-        let events = self.events.clone();
-        self.tasks.spawn(async move {
-            let tenants: Vec<_> = wanted.tenants.into_iter().map(|tenant| tenant.0).collect();
-            let made = servers.provision(&tenants, wanted.enforcement).await;
-            let made = made.map(|access| access.into_iter().map(WireAccess).collect());
-            let _stopping = events.send(Event::Made(asked, holding, made));
-        });
-    }
-
-    fn made(&mut self, asked: Asked, holding: HoldingId, result: Result<Vec<WireAccess>, String>) {
-        match result {
-            Ok(access) => {
-                if self.leases.made(holding, access.clone()) {
-                    self.answer(asked, Ok(Answer::Slices(access)));
-                } else {
-                    self.remove(None, holding);
-                }
-            }
-            Err(error) => {
-                self.leases.gone(holding);
-                self.answer(asked, Err(error));
-            }
-        }
-    }
-
-    fn release(&mut self, asked: Asked, tenants: &[WireTenant]) {
-        match self.leases.find(asked.0, tenants) {
-            Some(holding) => self.remove(Some(asked), holding),
-            None => {
-                let why = "keeper: this lease has no such slices: release what one request made, as a whole";
-                self.answer(asked, Err(String::from(why)));
-            }
-        }
-    }
-
-    fn remove(&mut self, asked: Option<Asked>, holding: HoldingId) {
-        let Phase::Serving(servers) = &self.phase else { return };
-        let Some(tenants) = self.leases.going(holding) else { return };
-        let (servers, events) = (Arc::clone(servers), self.events.clone());
-        self.tasks.spawn(async move {
-            let removed = servers.remove(&tenants).await;
-            let _stopping = events.send(Event::Removed(asked, holding, removed));
-        });
-    }
-
-    fn leave(&mut self, asked: Asked) {
-        if let Some(connection) = self.connections.get_mut(&asked.0) {
-            connection.role = Role::Control;
-        }
-        self.end_lease(asked.0);
-        self.note_idleness();
-        if self.stop_at.is_some_and(|at| at <= Instant::now()) {
-            self.waiting.push(asked);
-        } else {
-            self.answer(asked, Ok(Answer::Done));
-        }
-    }
-
-    fn end_lease(&mut self, id: LeaseId) {
-        for holding in self.leases.end(id) {
-            self.remove(None, holding);
-        }
-    }
-
-    fn status(&self) -> StatusParts {
-        let (servers, dead) = match &self.phase {
-            Phase::Serving(servers) => (servers.reports(), servers.dead()),
-            Phase::Starting(_) => (Vec::new(), Vec::new()),
-        };
-        StatusParts {
-            run: self.run.clone(),
-            dir: self.folder.path.clone(),
-            pid: std::process::id(),
-            servers,
-            leases: self.leases.count(),
-            exact: self.leases.exact(),
-            dead,
-        }
-    }
-
-    fn answer(&self, Asked(id, number): Asked, result: Result<Answer, String>) {
-        if let Some(connection) = self.connections.get(&id) {
-            connection.send(ToHarness::Answer { number, result });
+    /// Starts another janitor when this one has ended.
+    fn look_at_janitor(&mut self) {
+        if self.janitor.as_mut().is_some_and(Janitor::is_gone)
+            && let Ok(janitor) = Janitor::start(&self.spec.executable, &self.run, &self.folder.path)
+        {
+            self.janitor = Some(janitor);
         }
     }
 
     fn look_at_children(&mut self) {
-        if self.janitor.is_gone()
-            && let Ok(janitor) = Janitor::start(&self.spec.executable, &self.run, &self.folder.path)
-        {
-            self.janitor = janitor;
-        }
+        self.look_at_janitor();
         if let Phase::Serving(servers) = &self.phase {
             let servers = Arc::clone(servers);
             self.tasks.spawn(async move { servers.look().await });
@@ -537,10 +335,49 @@ impl Keeper {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    async fn finish(mut self, end: End, sweep: JoinHandle<()>) -> Result<(), Error> {
-        if matches!(end, End::Commanded) {
+    /// Clears everything away, then tells those who wait, and the spawning harness when it comes, why there will be no
+    /// servers.
+    async fn refuse(
+        &mut self,
+        failure: Failure,
+        listener: &UnixListener,
+        happened: &mut mpsc::UnboundedReceiver<Event>,
+    ) {
+        let cleared = self.clear().await;
+        let failure = match cleared {
+            Ok(()) => failure,
+            Err(error) => Failure { why: format!("{}; {}", failure.why, error.chain()), ..failure },
+        };
+        for connection in self.connections.values_mut().filter(|c| c.role == Role::Lease { granted: false }) {
+            connection.role = Role::Control;
+            connection.send(ToHarness::Refused(failure.clone()));
+        }
+        self.phase = Phase::Failed(failure);
+        let rest = async {
+            while self.spawner || self.undecided() > 0 {
+                tokio::select! {
+                    Ok((stream, _)) = listener.accept() => self.accept(stream),
+                    Some(event) = happened.recv() => self.handle(event),
+                }
+            }
+        };
+        let _late = tokio::time::timeout(REFUSAL_DEADLINE, rest).await;
+    }
+
+    /// Lets the janitor clear the run away. Harmless when it has already.
+    async fn clear(&mut self) -> Result<(), Error> {
+        self.look_at_janitor();
+        match self.janitor.take() {
+            Some(janitor) => janitor.finish().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops what runs and tells those who wait for that. `ending` is what the holders of leases are told first.
+    async fn finish(mut self, ending: Option<&str>, sweep: JoinHandle<()>) -> Result<(), Error> {
+        if let Some(why) = ending {
             for connection in self.connections.values().filter(|c| matches!(c.role, Role::Lease { .. })) {
-                connection.send(ToHarness::Ending(String::from(COMMANDED)));
+                connection.send(ToHarness::Ending(why.to_owned()));
             }
         }
         // This also drops servers that are still starting, and with them their processes.
@@ -548,17 +385,12 @@ impl Keeper {
         if let Phase::Serving(servers) = &self.phase {
             servers.stop().await;
         }
-        let cleared = self.janitor.finish().await;
+        let cleared = self.clear().await;
         let _later = tokio::time::timeout(SWEEP_DEADLINE, sweep).await;
         for Asked(id, number) in &self.waiting {
             if let Some(connection) = self.connections.get(id) {
-                let result = cleared.as_ref().map(|()| Answer::Done).map_err(Error::chain);
+                let result = cleared.as_ref().map(|()| Answer::Done).map_err(|error| error.chain());
                 connection.send(ToHarness::Answer { number: *number, result });
-            }
-        }
-        if let End::Failed(why) = end {
-            for connection in self.connections.values().filter(|c| matches!(c.role, Role::Lease { .. })) {
-                connection.send(ToHarness::Refused(why.clone()));
             }
         }
         futures::future::join_all(self.connections.into_values().map(Connection::close)).await;

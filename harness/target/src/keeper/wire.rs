@@ -13,7 +13,7 @@ use bulkhead_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::{TargetSpec, TenantAccess};
+use crate::{Error, TargetSpec, TenantAccess};
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -118,7 +118,7 @@ pub(crate) enum ToHarness {
     /// The lease is granted.
     Granted(Granted),
     /// The lease is refused: why.
-    Refused(String),
+    Refused(Failure),
     /// The answer to a request.
     Answer {
         /// The request's number.
@@ -141,6 +141,28 @@ pub(crate) struct Granted {
     pub(crate) pid: u32,
     /// What answers.
     pub(crate) servers: Vec<ServerReport>,
+}
+
+/// An error as it crosses the socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// The whole chain of causes.
+    pub(crate) why: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// One without a hint.
+    pub(crate) fn plain(why: impl Into<String>) -> Self {
+        Self { why: why.into(), hint: None }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { why: error.chain(), hint: error.hint() }
+    }
 }
 
 /// The answer to a request.

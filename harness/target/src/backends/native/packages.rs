@@ -78,3 +78,49 @@ impl Manager {
         format!("set -e\nPACKAGES='{}'\n{}", packages.join(" "), self.script)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, process::Stdio};
+
+    use super::*;
+
+    #[test]
+    fn every_script_is_one_that_a_shell_can_read() {
+        for manager in &MANAGERS {
+            let script = manager.script(&["redis", "postgresql"]);
+            let mut shell = std::process::Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+            shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+            assert!(shell.wait().unwrap().success(), "{script}");
+            assert!(script.starts_with("set -e\nPACKAGES='redis postgresql'\n"), "{script}");
+        }
+    }
+
+    /// The policy that the script writes, run as a program: it forbids while the installing shell lives.
+    #[test]
+    fn services_are_forbidden_only_while_the_script_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy-rc.d");
+        // Stands for the package manager: it asks the policy as a package would, and says what it was told to do.
+        let fake = folder.path().join("apt-get");
+        let says = format!("#!/bin/sh\nsh '{}'\necho \"$1 $2 $3 $4: $?\"\n", policy.display());
+        std::fs::write(&fake, says).unwrap();
+        std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let script = APT.replace("/usr/sbin/policy-rc.d", policy.to_str().unwrap());
+        let script = format!("set -e\nPACKAGES='redis-server'\n{script}cp \"$policy\" \"$policy.kept\"\n");
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output =
+            std::process::Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            ["-o DPkg::Lock::Timeout=300 update : 101", "-o DPkg::Lock::Timeout=300 install --yes: 101"],
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(!policy.exists(), "the script removes its policy");
+        let kept = std::process::Command::new("sh").arg(policy.with_extension("d.kept")).status().unwrap();
+        assert!(kept.success(), "a policy left behind by a kill forbids nothing");
+    }
+}

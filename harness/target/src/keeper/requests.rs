@@ -1,0 +1,151 @@
+//! What a harness can ask of the keeper, and how each is done. Whatever takes time runs as a task of its own and reports
+//! back as an event.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    connection::Role,
+    leases::{HoldingId, LeaseId},
+    serve::{Asked, Event, Keeper, Phase},
+    servers::Servers,
+    wire::{Answer, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant},
+};
+
+impl Keeper {
+    pub(super) fn request(&mut self, asked: Asked, what: Request) {
+        match what {
+            Request::Provision(wanted) => self.provision(asked, wanted),
+            Request::Release(tenants) => self.release(asked, &tenants),
+            Request::Logs(lines) => {
+                if let Some(servers) = self.serving(asked) {
+                    let events = self.events.clone();
+                    self.tasks.spawn(async move {
+                        let logs = servers.logs(lines).await;
+                        let _stopping = events.send(Event::Answered(asked, Answer::Logs(logs)));
+                    });
+                }
+            }
+            Request::Leave => self.leave(asked),
+            Request::Detach => {
+                self.leases.detach(asked.0);
+                self.answer(asked, Ok(Answer::Done));
+            }
+            Request::Status => {
+                let status = self.status();
+                self.answer(asked, Ok(Answer::Status(status)));
+            }
+            Request::Stop => {
+                self.waiting.push(asked);
+                self.commanded = true;
+            }
+        }
+    }
+
+    /// The servers; when they do not serve yet, whoever asked is told so.
+    pub(super) fn serving(&self, asked: Asked) -> Option<Arc<Servers>> {
+        match &self.phase {
+            Phase::Serving(servers) => Some(Arc::clone(servers)),
+            Phase::Starting(_) | Phase::Failed(_) => {
+                self.answer(asked, Err(String::from("keeper: the servers do not serve yet")));
+                None
+            }
+        }
+    }
+
+    pub(super) fn provision(&mut self, asked: Asked, wanted: Wanted) {
+        let Some(servers) = self.serving(asked) else { return };
+        if !self.leases.lives(asked.0) {
+            return self.answer(asked, Err(String::from("keeper: slices need a lease")));
+        }
+        let holding = match self.leases.reserve(asked.0, wanted.tenants.clone(), wanted.exact) {
+            Ok(holding) => holding,
+            Err(taken) => return self.answer(asked, Err(taken)),
+        };
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let tenants: Vec<_> = wanted.tenants.into_iter().map(|tenant| tenant.0).collect();
+            let made = servers.provision(&tenants, wanted.enforcement).await;
+            let made = made.map(|access| access.into_iter().map(WireAccess).collect());
+            let _stopping = events.send(Event::Made(asked, holding, made));
+        });
+    }
+
+    pub(super) fn made(&mut self, asked: Asked, holding: HoldingId, result: Result<Vec<WireAccess>, String>) {
+        match result {
+            Ok(access) => {
+                if self.leases.made(holding, access.clone()) {
+                    self.answer(asked, Ok(Answer::Slices(access)));
+                } else {
+                    self.remove(None, holding);
+                }
+            }
+            Err(error) => {
+                self.leases.gone(holding);
+                self.answer(asked, Err(error));
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self, asked: Asked, tenants: &[WireTenant]) {
+        match self.leases.find(asked.0, tenants) {
+            Some(holding) => self.remove(Some(asked), holding),
+            None => {
+                let why = "keeper: this lease has no such slices: release what one request made, as a whole";
+                self.answer(asked, Err(String::from(why)));
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, asked: Option<Asked>, holding: HoldingId) {
+        let Phase::Serving(servers) = &self.phase else { return };
+        let Some(tenants) = self.leases.going(holding) else { return };
+        let (servers, events) = (Arc::clone(servers), self.events.clone());
+        self.tasks.spawn(async move {
+            let removed = servers.remove(&tenants).await;
+            let _stopping = events.send(Event::Removed(asked, holding, removed));
+        });
+    }
+
+    pub(super) fn leave(&mut self, asked: Asked) {
+        if let Some(connection) = self.connections.get_mut(&asked.0) {
+            connection.role = Role::Control;
+        }
+        self.end_lease(asked.0);
+        self.note_idleness();
+        if self.stop_at.is_some_and(|at| at <= Instant::now()) {
+            self.waiting.push(asked);
+        } else {
+            self.answer(asked, Ok(Answer::Done));
+        }
+    }
+
+    pub(super) fn end_lease(&mut self, id: LeaseId) {
+        for holding in self.leases.end(id) {
+            self.remove(None, holding);
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusParts {
+        let (servers, dead) = match &self.phase {
+            Phase::Serving(servers) => (servers.reports(), servers.dead()),
+            Phase::Starting(_) | Phase::Failed(_) => (Vec::new(), Vec::new()),
+        };
+        StatusParts {
+            run: self.run.clone(),
+            dir: self.folder.path.clone(),
+            pid: std::process::id(),
+            servers,
+            leases: self.leases.count(),
+            exact: self.leases.exact(),
+            dead,
+        }
+    }
+
+    pub(super) fn answer(&self, Asked(id, number): Asked, result: Result<Answer, String>) {
+        if let Some(connection) = self.connections.get(&id) {
+            connection.send(ToHarness::Answer { number, result });
+        }
+    }
+}
