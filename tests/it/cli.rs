@@ -6,5 +6,6 @@ mod interrupted;
 mod library;
 mod picture;
 mod secrets;
+mod terminal;
 mod up;
 mod verify;

@@ -41,9 +41,9 @@ pub(crate) enum Command {
     Checklist(commands::checklist::Checklist),
     /// Start stand-ins for local development.
     Up(commands::up::Up),
-    /// Stop the stand-ins that `up` started in this folder.
+    /// Stop the stand-ins that `up` started in this project.
     Down(commands::down::Down),
-    /// Say what `up` started in this folder.
+    /// Say what `up` started in this project.
     Status(commands::status::Status),
     /// Print a tenant's environment variables.
     Env(commands::env::Env),

@@ -122,3 +122,32 @@ fn a_built_in_scenario_is_run_by_its_path_where_no_such_file_is() {
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert!(ran.stdout.contains("1 pass · 0 fail"), "{}", ran.stdout);
 }
+
+#[test]
+fn at_eighty_columns_a_real_run_fits_and_a_log_file_gets_no_escapes() {
+    let mut desk = Desk::new();
+    desk.set("COLUMNS", "80");
+    let ran = desk.run(&["verify", "scenarios/isolation/redis", "scenarios/checklist", "-v"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(!ran.stdout.contains('\x1b'), "{}", ran.stdout);
+    let long: Vec<_> = ran.stdout.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_changes_no_verdict() {
+    let desk = Desk::new();
+    let scenario = "scenarios/checklist/env-configured.yaml";
+    let ran = desk.shell(&format!("{{ bulkhead verify {scenario}; echo \"code $?\" >&2; }} | head -n 1"));
+    assert!(ran.stderr.ends_with("code 0\n"), "{}", ran.all());
+}
+
+#[test]
+fn a_report_that_cannot_be_written_makes_a_pass_doubtful() {
+    let desk = Desk::new();
+    desk.write("taken", "a file");
+    let ran = desk.run(&["verify", "scenarios/checklist/env-configured.yaml", "--junit", "taken/junit.xml"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.all());
+    assert!(ran.stderr.contains("taken"), "{}", ran.stderr);
+    assert!(ran.stdout.ends_with("exit 2\n"), "{}", ran.stdout);
+}

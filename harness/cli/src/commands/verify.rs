@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bulkhead_model::{RunReport, Verdict};
+use bulkhead_model::Verdict;
 use bulkhead_report::{Terminal, json};
 use clap::Args;
 
@@ -82,33 +82,31 @@ impl Verify {
                 return Err(error);
             }
         };
-        show(&driven, &folder, &self.output, &terminal)
+        Ok(show(&driven, &folder, &self.output, &terminal))
     }
 }
 
 /// Writes every report and settles the exit code.
-fn show(driven: &Driven, folder: &Folder, output: &Output, terminal: &Terminal) -> Result<u8> {
-    let code = code(&driven.report, driven.left.as_ref());
-    folder.write(&driven.report, output)?;
-    terminal
-        .finish(&driven.report, Some(&folder.report().display().to_string()), code)
-        .context("could not show the result")?;
+///
+/// A run that happened keeps its verdict whatever becomes of its reports; a pass that could not be written down whole,
+/// or whose servers may be left, is doubtful.
+fn show(driven: &Driven, folder: &Folder, output: &Output, terminal: &Terminal) -> u8 {
+    let report = &driven.report;
+    let saved = folder.write(report, output);
+    let doubtful = saved.is_err() || driven.left.is_some();
+    let code = exit::settle(if doubtful { report.verdict.max(Verdict::Unknown) } else { report.verdict });
+    let mut shown = terminal.finish(report, Some(&folder.report().display().to_string()), code);
     if output.format == Format::Json {
         let mut out = io::stdout().lock();
-        json::write(&driven.report, &mut out)
-            .and_then(|()| out.flush())
-            .context("could not write to stdout")?;
+        let json = json::write(report, &mut out).and_then(|()| out.flush());
+        shown = shown.and(json);
     }
-    if let Some(left) = &driven.left {
-        failure::report(left, &mut io::stderr());
+    // A reader that has seen enough is no failure.
+    let shown =
+        shown.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+    let errors = [saved.err(), shown.context("could not show the result").err()];
+    for error in errors.iter().flatten().chain(&driven.left) {
+        failure::report(error, &mut io::stderr());
     }
-    Ok(code)
-}
-
-/// The verdict's code; servers that may be left make a pass doubtful.
-fn code(report: &RunReport, left: Option<&anyhow::Error>) -> u8 {
-    match left {
-        Some(_) => exit::settle(report.verdict.max(Verdict::Unknown)),
-        None => exit::settle(report.verdict),
-    }
+    code
 }
