@@ -7,6 +7,7 @@ mod fence;
 mod keys;
 mod listing;
 mod matrix;
+mod minio;
 mod multipart;
 mod objects;
 mod raw;

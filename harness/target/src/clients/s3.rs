@@ -1,6 +1,6 @@
 //! How a tenant reaches S3: the AWS SDK over rustls on ring, trusting the target's authority.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use aws_sdk_s3::{
     Client,
@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use bulkhead_model::Service;
+use bulkhead_model::{Service, url::S3Access};
 
 use crate::{Error, TenantAccess};
 
@@ -37,8 +37,12 @@ const OPERATION: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the authority's file cannot be read or is no PEM.
 pub fn client(access: &TenantAccess) -> Result<Client, Error> {
-    let s3 = &access.connections.s3;
-    let trust = match &access.ca {
+    connect(&access.connections.s3, access.ca.as_deref())
+}
+
+/// The same for a key that is no tenant's.
+pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error> {
+    let trust = match ca {
         Some(path) => {
             let pem = std::fs::read(path).map_err(Error::disk("read", path))?;
             TrustStore::empty().with_pem_certificate(pem)

@@ -114,7 +114,7 @@ async fn shake(config: ClientConfig, host: &str, port: u16, preamble: Preamble) 
     Ok(facts)
 }
 
-fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig, Error> {
+pub(crate) fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig, Error> {
     let failed = |why: Cause| Error::serve(service, "set up TLS")(why);
     let mut roots = RootCertStore::empty();
     let certificates = match ca {

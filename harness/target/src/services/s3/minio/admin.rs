@@ -1,0 +1,132 @@
+//! MinIO's admin API: requests signed with SigV4 over TLS, one connection each.
+
+use std::{fmt::Write as _, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
+
+use bulkhead_model::{Secret, Service, url::S3Access};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::hmac;
+use rustls::pki_types::ServerName;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::seal::seal;
+use crate::{Error, clients, error::Cause};
+
+/// The longest that one request may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What stays as it is in a query (RFC 3986).
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The region that MinIO has unless told otherwise.
+const REGION: &str = "us-east-1";
+
+/// The administrator.
+pub(super) struct Admin {
+    port: u16,
+    tls: TlsConnector,
+    id: String,
+    secret: Secret,
+}
+
+impl Admin {
+    /// With the root credentials.
+    pub(super) fn new(root: &S3Access, port: u16, ca: &Path) -> Result<Self, Error> {
+        let config = clients::tls::config(Service::S3, Some(ca))?;
+        let (id, secret) = (root.access_key_id.clone(), root.secret_access_key.clone());
+        Ok(Self { port, tls: TlsConnector::from(Arc::new(config)), id, secret })
+    }
+
+    /// Makes a policy of that name.
+    pub(super) async fn add_policy(&self, name: &str, document: &serde_json::Value) -> Result<(), Cause> {
+        self.call("PUT", "add-canned-policy", &[("name", name)], document.to_string().into_bytes()).await
+    }
+
+    /// Makes a user and puts it under a policy.
+    pub(super) async fn add_user(&self, id: &str, secret: &Secret, policy: &str) -> Result<(), Cause> {
+        let text = serde_json::json!({ "secretKey": secret.expose(), "status": "enabled" }).to_string();
+        let sealed = seal(&self.secret, text.as_bytes()).ok_or("the user's secret could not be sealed")?;
+        self.call("PUT", "add-user", &[("accessKey", id)], sealed).await?;
+        let attach = [("isGroup", "false"), ("policyName", policy), ("userOrGroup", id)];
+        self.call("PUT", "set-user-or-group-policy", &attach, Vec::new()).await
+    }
+
+    /// Removes a user and its policy.
+    pub(super) async fn remove_user(&self, id: &str, policy: &str) -> Result<(), Cause> {
+        self.call("DELETE", "remove-user", &[("accessKey", id)], Vec::new()).await?;
+        self.call("DELETE", "remove-canned-policy", &[("name", policy)], Vec::new()).await
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        name: &str,
+        query: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(), Cause> {
+        tokio::time::timeout(PATIENCE, self.call_once(method, name, query, body)).await?
+    }
+
+    async fn call_once(
+        &self,
+        method: &str,
+        name: &str,
+        query: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(), Cause> {
+        let path = format!("/minio/admin/v3/{name}");
+        let spell = |text: &str| utf8_percent_encode(text, &PLAIN).to_string();
+        let query: Vec<_> =
+            query.iter().map(|(name, value)| format!("{}={}", spell(name), spell(value))).collect();
+        let query = query.join("&");
+        let host = format!("127.0.0.1:{}", self.port);
+        let hash = hex::encode(Sha256::digest(&body));
+        let (stamp, authorization) = self.sign(method, &path, &query, &host, &hash);
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{path}?{query}"))
+            .header("host", &host)
+            .header("x-amz-date", stamp)
+            .header("x-amz-content-sha256", hash)
+            .header("authorization", authorization)
+            .body(Full::new(Bytes::from(body)))?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let stream = self.tls.connect(ServerName::IpAddress(Ipv4Addr::LOCALHOST.into()), stream).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driven = tokio::spawn(connection);
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        driven.abort();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(format!("minio answered {status} to {name}: {}", String::from_utf8_lossy(&body)).into())
+    }
+
+    /// The time and the `Authorization` header of a request. `query` is sorted and encoded.
+    fn sign(&self, method: &str, path: &str, query: &str, host: &str, hash: &str) -> (String, String) {
+        let now = time::OffsetDateTime::now_utc();
+        let date = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+        let stamp = format!("{date}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+        let names = "host;x-amz-content-sha256;x-amz-date";
+        let headers = format!("host:{host}\nx-amz-content-sha256:{hash}\nx-amz-date:{stamp}\n");
+        let canonical = format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{hash}");
+        let scope = format!("{date}/{REGION}/s3/aws4_request");
+        let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
+        let mut key = format!("AWS4{}", self.secret.expose()).into_bytes();
+        for step in [&*date, REGION, "s3", "aws4_request", &text] {
+            let signed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), step.as_bytes());
+            key = signed.as_ref().to_vec();
+        }
+        let mut authorization = format!("AWS4-HMAC-SHA256 Credential={}/{scope}, ", self.id);
+        // Writing into a string cannot fail.
+        let _infallible = write!(authorization, "SignedHeaders={names}, Signature={}", hex::encode(key));
+        (stamp, authorization)
+    }
+}

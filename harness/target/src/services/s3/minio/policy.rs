@@ -1,0 +1,56 @@
+//! What a tenant's user may do on MinIO, as its policy documents say it.
+
+use serde_json::{Value, json};
+
+/// Reading and writing objects below `prefix` in each of `buckets`, and listing no more than that.
+///
+/// `StringLike` asks for a prefix to be given: a listing without one is refused where a prefix is the fence.
+pub(super) fn document(buckets: &[String], prefix: &str) -> Value {
+    let on = |rest: &str| buckets.iter().map(|name| format!("arn:aws:s3:::{name}{rest}")).collect::<Vec<_>>();
+    let mut list = json!({
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+        "Resource": on(""),
+    });
+    if !prefix.is_empty()
+        && let Some(statement) = list.as_object_mut()
+    {
+        statement
+            .insert("Condition".into(), json!({ "StringLike": { "s3:prefix": [format!("{prefix}*")] } }));
+    }
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            list,
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetBucketLocation", "s3:GetBucketVersioning"],
+                "Resource": on(""),
+            },
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject",
+                    "s3:DeleteObjectVersion", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
+                ],
+                "Resource": on(&format!("/{prefix}*")),
+            },
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::document;
+
+    #[test]
+    fn a_prefix_fences_objects_and_listings() {
+        let own = document(&["tl-shared".into()], "engine/");
+        let listing = &own["Statement"][0];
+        assert_eq!(listing["Condition"]["StringLike"]["s3:prefix"][0], "engine/*");
+        assert_eq!(own["Statement"][2]["Resource"][0], "arn:aws:s3:::tl-shared/engine/*");
+        let whole = document(&["tl-engine".into()], "");
+        assert!(whole["Statement"][0].get("Condition").is_none());
+        assert_eq!(whole["Statement"][2]["Resource"][0], "arn:aws:s3:::tl-engine/*");
+    }
+}

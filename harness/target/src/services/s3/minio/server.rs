@@ -1,0 +1,189 @@
+//! A running MinIO and its slices: a bucket with versions, a user and a policy for each tenant.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::{
+    Client,
+    types::{BucketVersioningStatus, Delete, ObjectIdentifier, VersioningConfiguration},
+};
+use bulkhead_model::{Enforcement, S3Slice, Service, Tenant, report::ServerReport, url::S3Access};
+use nix::sys::signal::Signal;
+
+use super::{admin::Admin, policy::document};
+use crate::{
+    Child, Error,
+    error::Cause,
+    services::{Access, Running, password},
+};
+
+/// How long the kernel may take to end a killed process.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The running server.
+pub(crate) struct Server {
+    child: Child,
+    root: Client,
+    admin: Admin,
+    endpoint: String,
+    version: String,
+    startup: Duration,
+    /// The user of every slice that exists; its policy has the same name.
+    users: Vec<(S3Slice, String)>,
+}
+
+impl Server {
+    pub(super) fn new(
+        child: Child,
+        root: Client,
+        admin: Admin,
+        endpoint: String,
+        version: String,
+        startup: Duration,
+    ) -> Self {
+        Self { child, root, admin, endpoint, version, startup, users: Vec::new() }
+    }
+
+    async fn make_bucket(&self, name: &str) -> Result<(), Cause> {
+        let made = self.root.create_bucket().bucket(name).send().await;
+        if let Err(error) = made {
+            let error = error.into_service_error();
+            if !error.is_bucket_already_owned_by_you() {
+                return Err(error.into());
+            }
+        }
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        self.root.put_bucket_versioning().bucket(name).versioning_configuration(enabled).send().await?;
+        Ok(())
+    }
+
+    async fn admit(
+        &mut self,
+        slice: &S3Slice,
+        buckets: &[String],
+        enforcement: Enforcement,
+    ) -> Result<S3Access, Cause> {
+        self.make_bucket(&slice.bucket).await?;
+        // MinIO takes ids of up to twenty characters.
+        let id = format!("BH{}", hex::encode(rand::random::<[u8; 9]>()));
+        let policy = match enforcement {
+            Enforcement::Enforced => {
+                document(std::slice::from_ref(&slice.bucket), slice.prefix.as_deref().unwrap_or_default())
+            }
+            Enforcement::Convention => document(buckets, ""),
+        };
+        // 40 characters at most.
+        let secret = password::random();
+        let secret = bulkhead_model::Secret::new(secret.expose().get(..40).unwrap_or_default());
+        self.admin.add_policy(&id, &policy).await?;
+        self.users.push((slice.clone(), id.clone()));
+        self.admin.add_user(&id, &secret, &id).await?;
+        Ok(S3Access {
+            endpoint: self.endpoint.clone(),
+            access_key_id: id,
+            secret_access_key: secret,
+            bucket: slice.bucket.clone(),
+        })
+    }
+
+    async fn dismiss(&mut self, slice: &S3Slice) -> Result<(), Cause> {
+        for (_, id) in self.users.extract_if(.., |(own, _)| own == slice) {
+            self.admin.remove_user(&id, &id).await?;
+        }
+        let shared = self.users.iter().any(|(other, _)| other.bucket == slice.bucket);
+        self.empty(&slice.bucket, if shared { slice.prefix.as_deref().unwrap_or_default() } else { "" })
+            .await?;
+        if !shared {
+            self.root.delete_bucket().bucket(&slice.bucket).send().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes every version and unfinished upload below a prefix.
+    async fn empty(&self, bucket: &str, prefix: &str) -> Result<(), Cause> {
+        let uploads = self.root.list_multipart_uploads().bucket(bucket).prefix(prefix).send().await?;
+        for upload in uploads.uploads() {
+            let abort = self.root.abort_multipart_upload().bucket(bucket);
+            abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone()).send().await?;
+        }
+        loop {
+            let page = self.root.list_object_versions().bucket(bucket).prefix(prefix).send().await?;
+            let versions = page.versions().iter().map(|v| (v.key.clone(), v.version_id.clone()));
+            let markers = page.delete_markers().iter().map(|m| (m.key.clone(), m.version_id.clone()));
+            let named: Result<Vec<_>, _> = versions
+                .chain(markers)
+                .map(|(key, id)| ObjectIdentifier::builder().set_key(key).set_version_id(id).build())
+                .collect();
+            let named = named?;
+            if named.is_empty() {
+                return Ok(());
+            }
+            let batch = Delete::builder().set_objects(Some(named)).quiet(true).build()?;
+            let deleted = self.root.delete_objects().bucket(bucket).delete(batch).send().await?;
+            if let Some(error) = deleted.errors().first() {
+                return Err(format!("minio kept an object: {}", error.message().unwrap_or_default()).into());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Running for Server {
+    fn report(&self) -> ServerReport {
+        ServerReport {
+            service: Service::S3,
+            product: String::from("minio"),
+            version: self.version.clone(),
+            startup_ms: u64::try_from(self.startup.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    async fn provision(
+        &mut self,
+        tenants: &[Tenant],
+        enforcement: Enforcement,
+    ) -> Result<Vec<Access>, Error> {
+        let buckets: Vec<_> = tenants.iter().map(|tenant| tenant.slices.s3.bucket.clone()).collect();
+        let mut made = Vec::with_capacity(tenants.len());
+        for (position, tenant) in tenants.iter().enumerate() {
+            match self.admit(&tenant.slices.s3, &buckets, enforcement).await {
+                Ok(access) => made.push(Access::S3(access)),
+                Err(cause) => {
+                    for done in tenants.iter().take(position + 1) {
+                        // The first failure is the one to tell.
+                        let _kept = self.dismiss(&done.slices.s3).await;
+                    }
+                    return Err(failed("make", tenant)(cause));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        for tenant in tenants {
+            self.dismiss(&tenant.slices.s3).await.map_err(failed("remove", tenant))?;
+        }
+        Ok(())
+    }
+
+    fn exited(&mut self) -> Option<Error> {
+        match self.child.exited() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(self.child.ended(status)),
+            Err(source) => Some(Error::serve(Service::S3, "watch the server")(source)),
+        }
+    }
+
+    fn log_tail(&self, lines: usize) -> Vec<String> {
+        self.child.log_tail(lines)
+    }
+
+    async fn stop(&mut self) {
+        self.child.stop(Signal::SIGKILL, GRACE).await;
+    }
+}
+
+fn failed(doing: &str, tenant: &Tenant) -> impl FnOnce(Cause) -> Error {
+    Error::serve(Service::S3, format!("{doing} {} for `{}`", tenant.slices.s3, tenant.name))
+}
