@@ -91,7 +91,7 @@ pub(crate) fn path(bucket: &str, key: &str) -> String {
     format!("/{bucket}/{}", encoded.collect::<String>())
 }
 
-/// Signs a request with the access's key (SigV4, the body left out of the signature) and sends it.
+/// Signs a request with the access's key (SigV4; the body is left out of the signature unless a header says otherwise) and sends it.
 ///
 /// `query` is in canonical form: sorted, encoded, each name with its `=`.
 pub(crate) async fn signed(
@@ -106,13 +106,17 @@ pub(crate) async fn signed(
     let date = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
     let stamp = format!("{date}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
     let host = authority(access);
-    let mut all =
-        vec![("host", host.as_str()), ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), ("x-amz-date", &stamp)];
+    let given = headers.iter().find(|(name, _)| *name == "x-amz-content-sha256");
+    let payload = given.map_or("UNSIGNED-PAYLOAD", |(_, value)| value);
+    let mut all = vec![("host", host.as_str()), ("x-amz-date", &stamp)];
     all.extend(headers);
+    if given.is_none() {
+        all.push(("x-amz-content-sha256", payload));
+    }
     all.sort_unstable();
     let lines: String = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     let names = all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-    let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{names}\nUNSIGNED-PAYLOAD");
+    let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}");
     let scope = format!("{date}/us-east-1/s3/aws4_request");
     let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(&canonical)));
     let s3 = &access.connections.s3;

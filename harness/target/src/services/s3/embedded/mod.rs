@@ -10,6 +10,7 @@ use s3s::service::S3ServiceBuilder;
 mod admin;
 mod api;
 mod auth;
+mod chunks;
 mod grants;
 mod keys;
 mod server;

@@ -2,7 +2,13 @@
 
 use std::{convert::Infallible, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, header::HeaderValue};
+use futures::StreamExt as _;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header::{self, HeaderValue},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -15,7 +21,12 @@ use s3s::{Body, service::S3Service};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Failure, auth::not_entitled, log};
+use super::{
+    Failure,
+    auth::not_entitled,
+    chunks::{Cutter, UNSIGNED},
+    log,
+};
 
 /// The longest that a client may take over its handshake, or over a request's head.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,7 +93,7 @@ async fn answer(service: &S3Service, request: Request<Incoming>) -> Response<Bod
         // `s3s` would gather a form's whole file in memory before it asked whether anybody may post one.
         not_entitled().to_http_response().ok()
     } else {
-        service.call(request.map(Body::from)).await.ok()
+        service.call(with_short_chunks(request)).await.ok()
     };
     let mut response = answered.unwrap_or_else(|| {
         let mut response = Response::new(Body::empty());
@@ -104,6 +115,22 @@ async fn answer(service: &S3Service, request: Request<Incoming>) -> Response<Bod
         response.headers_mut().insert("x-amz-request-id", id);
     }
     response
+}
+
+/// The request, its chunks cut short when it comes in unsigned ones.
+fn with_short_chunks(request: Request<Incoming>) -> Request<Body> {
+    let hash = request.headers().get("x-amz-content-sha256").map(HeaderValue::as_bytes);
+    if hash != Some(UNSIGNED) {
+        return request.map(Body::from);
+    }
+    request.map(|body| {
+        let mut cutter = Cutter::default();
+        let cut = body.into_data_stream().map(move |piece| match piece {
+            Ok(piece) => cutter.cut(piece).map(Frame::data),
+            Err(error) => Err(std::io::Error::other(error)),
+        });
+        Body::http_body_unsync(StreamBody::new(cut))
+    })
 }
 
 fn is_form(request: &Request<Incoming>) -> bool {
