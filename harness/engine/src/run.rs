@@ -189,9 +189,9 @@ impl Runner<'_> {
             Err(error) => {
                 let detail = pair.scrub(&error.chain());
                 let evidence = format!("not attempted: {detail}");
-                let control = Control { held: false, detail };
+                let control = Control { held: false, detail: detail.clone() };
                 recorder.record(record(control, Outcome::Unknown, false, evidence, String::new()));
-                Err(Broken::Target(error))
+                Err(Broken::Target(Error::Reported(detail)))
             }
         }
     }
