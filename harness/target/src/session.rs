@@ -110,6 +110,18 @@ impl Session {
         }
     }
 
+    /// The address of a server's management API, which is started when nobody has asked for it before; none for a
+    /// server that has none.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn management(&self, service: Service) -> Result<Option<String>, Error> {
+        match self.link.ask("start the management API", Request::Management(service)).await? {
+            Answer::Management(address) => address.map_err(Error::Reported),
+            _ => Err(odd("start the management API")),
+        }
+    }
+
     /// Leaves the servers and this session's slices behind, held by nobody, until [`Session::stop_set`].
     ///
     /// # Errors

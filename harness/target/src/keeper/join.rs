@@ -118,6 +118,7 @@ async fn take(
         match message {
             ToHarness::Starting(service) => progress(RunEvent::StandInStarting(service)),
             ToHarness::Ready(report) => progress(RunEvent::StandInReady(report)),
+            ToHarness::Note(note) => progress(RunEvent::Note(note)),
             ToHarness::Granted(granted) => {
                 let link = Link::new(read, write).map_err(|source| failed("hold the lease", source))?;
                 return Ok(Some((link, granted)));

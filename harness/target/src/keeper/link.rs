@@ -139,7 +139,11 @@ async fn read_all(mut read: BufReader<OwnedReadHalf>, shared: Arc<Mutex<Shared>>
                 lock(&shared).ended.get_or_insert(Ended::Told(why));
             }
             // These come before the connection is handed over; later ones change nothing.
-            ToHarness::Starting(_) | ToHarness::Ready(_) | ToHarness::Granted(_) | ToHarness::Refused(_) => {}
+            ToHarness::Starting(_)
+            | ToHarness::Ready(_)
+            | ToHarness::Note(_)
+            | ToHarness::Granted(_)
+            | ToHarness::Refused(_) => {}
         }
     }
     let mut shared = lock(&shared);

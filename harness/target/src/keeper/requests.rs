@@ -27,6 +27,15 @@ impl Keeper {
                     });
                 }
             }
+            Request::Management(service) => {
+                if let Some(servers) = self.serving(asked) {
+                    let events = self.events.clone();
+                    self.tasks.spawn(async move {
+                        let answer = Answer::Management(servers.management(service).await);
+                        let _stopping = events.send(Event::Answered(asked, answer));
+                    });
+                }
+            }
             Request::Leave => self.leave(asked),
             Request::Detach => {
                 self.leases.detach(asked.0);

@@ -402,6 +402,7 @@ fn message(step: &Step) -> ToHarness {
     match step {
         Step::Starting(service) => ToHarness::Starting(*service),
         Step::Ready(report) => ToHarness::Ready(report.clone()),
+        Step::Note(note) => ToHarness::Note(note.clone()),
     }
 }
 

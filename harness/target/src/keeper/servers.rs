@@ -46,6 +46,8 @@ pub(super) enum Step {
     Starting(Service),
     /// A server serves.
     Ready(ServerReport),
+    /// A remark about it.
+    Note(String),
 }
 
 impl Servers {
@@ -83,6 +85,7 @@ impl Servers {
                 Ok(running) => {
                     let report = running.report();
                     tell(Step::Ready(report.clone()));
+                    running.notes().into_iter().for_each(|note| tell(Step::Note(note)));
                     slots.push(Slot { service, report, running: Mutex::new(running), dead: OnceLock::new() });
                 }
                 Err(error) => {
@@ -148,6 +151,19 @@ impl Servers {
         let removed = join_all(self.slots.iter().map(|slot| slot.remove(tenants))).await;
         let errors: Vec<_> = removed.into_iter().filter_map(Result::err).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
+    }
+
+    /// The address of a server's management API, started when it does not run yet; none for a server without one.
+    ///
+    /// # Errors
+    /// Why it does not start, as text.
+    pub(super) async fn management(&self, service: Service) -> Result<Option<String>, String> {
+        let Some(slot) = self.slots.iter().find(|slot| slot.service == service) else { return Ok(None) };
+        slot.check()?;
+        let mut running = slot.running.lock().await;
+        let started = tokio::time::timeout(SLICES_DEADLINE, running.management()).await;
+        drop(running);
+        slot.explain("start the management API", started).await
     }
 
     /// The ends of the logs.

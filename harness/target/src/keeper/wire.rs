@@ -87,6 +87,8 @@ pub(crate) enum Request {
     Release(Vec<WireTenant>),
     /// The ends of the logs.
     Logs(usize),
+    /// The address of a server's management API, started when it does not run yet.
+    Management(Service),
     /// End the lease; answered when it has ended, and when nothing else holds the servers, after they are gone.
     Leave,
     /// Keep the servers and this lease's slices without anyone holding them.
@@ -115,6 +117,8 @@ pub(crate) enum ToHarness {
     Starting(Service),
     /// A server serves.
     Ready(ServerReport),
+    /// A remark about it for the reader.
+    Note(String),
     /// The lease is granted.
     Granted(Granted),
     /// The lease is refused: why.
@@ -174,6 +178,8 @@ pub(crate) enum Answer {
     Slices(Vec<WireAccess>),
     /// To `Logs`.
     Logs(Vec<LogTail>),
+    /// To `Management`: none when the server has none, or why it does not start.
+    Management(Result<Option<String>, String>),
     /// To `Status`.
     Status(StatusParts),
 }

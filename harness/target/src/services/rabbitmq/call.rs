@@ -43,14 +43,15 @@ impl Caller {
         Self { program, args, env, dir, kind: Kind::ErlCall }
     }
 
-    /// Through `rabbitmqctl`, which starts an Erlang of its own each time.
+    /// Through `rabbitmqctl`, which starts an Erlang of its own each time. Without an expression among its arguments
+    /// it reads one from standard input.
     pub(super) fn rabbitmqctl(
         program: PathBuf,
         node: &str,
         env: Vec<(OsString, OsString)>,
         dir: PathBuf,
     ) -> Self {
-        let args = ["--node", node, "--quiet", "eval", "-"].map(OsString::from).to_vec();
+        let args = ["--node", node, "--quiet", "eval"].map(OsString::from).to_vec();
         Self { program, args, env, dir, kind: Kind::Rabbitmqctl }
     }
 
