@@ -1,10 +1,13 @@
 //! RabbitMQ as a stand-in: `serving` is about its processes and sockets, `fences` about what a tenant may do, `parity`
 //! about the fast boot giving the same broker as the plain one.
 
-use std::{path::PathBuf, process::Stdio};
+use std::path::PathBuf;
 
 use bulkhead_model::{Enforcement, Service, Tenant, TenantName};
-use bulkhead_target::{TenantAccess, clients, services::Place};
+use bulkhead_target::{
+    TenantAccess, clients,
+    services::{Place, Running},
+};
 use futures::StreamExt;
 use lapin::{
     BasicProperties, Channel, Connection, Consumer, Queue,
@@ -110,25 +113,14 @@ fn beam(place: &Place) -> i32 {
     pids[0]
 }
 
-/// Evaluates an expression on the node, as an administrator of the machine could.
-async fn eval(place: &Place, expression: &str) -> String {
-    use tokio::io::AsyncWriteExt;
-    let node = std::fs::read_to_string(place.dir.join("node")).unwrap();
-    let variables = environment(beam(place));
-    let variables = variables.iter().filter_map(|variable| variable.split_once('='));
-    let mut call = tokio::process::Command::new("erl_call");
-    call.args(["-n", &node, "-e"]).env_clear().envs(variables).env_remove("BULKHEAD_RUN");
-    let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    call.stdin.take().unwrap().write_all(format!("{expression}.\n").as_bytes()).await.unwrap();
-    let output = call.wait_with_output().await.unwrap();
-    let answer = String::from_utf8(output.stdout).unwrap();
-    let value = answer.strip_prefix("{ok, ").and_then(|rest| rest.strip_suffix('}'));
-    value.unwrap_or_else(|| panic!("{expression}: {answer}")).to_owned()
+/// An expression's value on the node.
+async fn eval(server: &mut Box<dyn Running>, expression: &str) -> String {
+    server.administer(expression).await.unwrap_or_else(|error| panic!("{expression}: {}", error.chain()))
 }
 
 /// An expression's value in Erlang's own notation, for comparing.
-async fn shown(place: &Place, expression: &str) -> String {
-    eval(place, &format!("lists:flatten(io_lib:format(\"~0tp\", [begin {expression} end]))")).await
+async fn shown(server: &mut Box<dyn Running>, expression: &str) -> String {
+    eval(server, &format!("lists:flatten(io_lib:format(\"~0tp\", [begin {expression} end]))")).await
 }
 
 /// The installed broker's home.

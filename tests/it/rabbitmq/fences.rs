@@ -165,13 +165,13 @@ async fn shared_vhost(server: &mut Direct) {
     // Removing one takes its queues and leaves its neighbour's, removing the other takes the vhost.
     server.running.remove(&tenants[..1]).await.unwrap();
     let left = "lists:sort([element(4, amqqueue:get_name(Q)) || Q <- rabbit_amqqueue:list(<<\"shared\">>)])";
-    assert_eq!(shown(&server.place, left).await, r#""[<<"plane:tasks">>,<<"plane:to e.g+:">>]""#);
+    assert_eq!(shown(&mut server.running, left).await, r#""[<<"plane:tasks">>,<<"plane:to e.g+:">>]""#);
     assert!(publish(&plane, "plane:events", "", "still here").await.unwrap());
     server.running.remove(&tenants[1..]).await.unwrap();
 }
 
 /// The same attempts are allowed once a permission is as loose as people write them.
-async fn negative_controls(server: &Direct, access: &[TenantAccess]) {
+async fn negative_controls(server: &mut Direct, access: &[TenantAccess]) {
     let user = &access[0].connections.rabbitmq.user;
     let (_plane, plane) = channel(&access[1]).await;
     declare(&plane, "plane:to e.g+:", &[]).await.unwrap();
@@ -188,11 +188,11 @@ async fn negative_controls(server: &Direct, access: &[TenantAccess]) {
              <<\"test\">>)"
         )
     };
-    assert_eq!(eval(&server.place, &grant("e.g\\\\+:")).await, "ok");
+    assert_eq!(eval(&mut server.running, &grant("e.g\\\\+:")).await, "ok");
     let (_engine, engine) = channel(&access[0]).await;
     assert_eq!(get(&engine, "plane:to e.g+:").await.unwrap().as_deref(), Some("canary"), "not anchored");
 
-    assert_eq!(eval(&server.place, &grant("^e\\\\.g\\\\+:|^amq\\\\.")).await, "ok");
+    assert_eq!(eval(&mut server.running, &grant("^e\\\\.g\\\\+:|^amq\\\\.")).await, "ok");
     let (_engine, engine) = channel(&access[0]).await;
     assert!(
         publish(&engine, "", "plane:tasks", "leak").await.unwrap(),
@@ -202,7 +202,7 @@ async fn negative_controls(server: &Direct, access: &[TenantAccess]) {
     let clear = format!(
         "rabbit_auth_backend_internal:clear_topic_permissions(<<\"{user}\">>, <<\"shared\">>, <<\"test\">>)"
     );
-    assert_eq!(eval(&server.place, &clear).await, "ok");
+    assert_eq!(eval(&mut server.running, &clear).await, "ok");
     let (_engine, engine) = channel(&access[0]).await;
     bind(&engine, "e.g+:tasks", "amq.topic", "#").await.unwrap();
 }
@@ -233,16 +233,16 @@ async fn all_or_none(server: &mut Direct) {
     let kept = provisioned(server, std::slice::from_ref(&first), Enforcement::Enforced).await.remove(0);
     // The last thing that is made for a tenant is refused: its vhost and its user are there by then.
     let access_mode = |mode| format!("mnesia:change_table_access_mode(rabbit_topic_permission, {mode})");
-    assert_eq!(eval(&server.place, &access_mode("read_only")).await, "{atomic, ok}");
+    assert_eq!(eval(&mut server.running, &access_mode("read_only")).await, "{atomic, ok}");
     let mut second = tenant("plane", "n");
     second.slices.rabbitmq.vhost = first.slices.rabbitmq.vhost.clone();
     let third = tenant("third", "n");
     let refused =
         server.running.provision(&[second, third], Enforcement::Enforced).await.unwrap_err().chain();
     assert!(refused.contains("for `third`") && !refused.contains("could not undo"), "{refused}");
-    assert_eq!(eval(&server.place, &access_mode("read_write")).await, "{atomic, ok}");
+    assert_eq!(eval(&mut server.running, &access_mode("read_write")).await, "{atomic, ok}");
     let left = "{length(rabbit_auth_backend_internal:list_users()), length(rabbit_vhost:list_names())}";
-    assert_eq!(eval(&server.place, left).await, "{2, 2}", "the administrator and the first tenant");
+    assert_eq!(eval(&mut server.running, left).await, "{2, 2}", "the administrator and the first tenant");
     clients::rabbitmq::connect(&kept).await.unwrap();
     server.running.remove(&[first]).await.unwrap();
 }
@@ -258,6 +258,6 @@ async fn tenants_keep_to_their_slices_and_leave_nothing() {
                 [proplists:get_value(user, U) || U <- rabbit_auth_backend_internal:list_users()], \
                 rabbit_amqqueue:list(), rabbit_auth_backend_internal:list_permissions()}";
     let nothing = r#""{[<<"bulkhead-admin">>],[<<"bulkhead-admin">>],[],[[{user,<<"bulkhead-admin">>},{vhost,<<"bulkhead-admin">>},{configure,<<".*">>},{write,<<".*">>},{read,<<".*">>}]]}""#;
-    assert_eq!(shown(&server.place, left).await, nothing);
+    assert_eq!(shown(&mut server.running, left).await, nothing);
     server.running.stop().await;
 }

@@ -30,17 +30,17 @@ async fn the_fast_boot_finds_the_same_parts_as_the_plain_one() {
     let mut plain = start_as(Boot::Plain, &spec(), &place).await.unwrap();
     assert_eq!(plain.notes(), Vec::<String>::new());
     for expression in ["rabbit:await_startup()"].into_iter().chain(PARTS) {
-        let (one, other) = (shown(&fast.place, expression).await, shown(&place, expression).await);
+        let (one, other) = (shown(&mut fast.running, expression).await, shown(&mut plain, expression).await);
         assert_eq!(one, other, "{expression}");
         assert!(one == "\"ok\"" || one.len() > 100, "{expression}: {one}");
     }
     // They do differ in where their code comes from, or this test would compare a thing with itself.
     let origin = "code:which(rabbit_channel)";
-    assert_ne!(eval(&fast.place, origin).await, eval(&place, origin).await);
+    assert_ne!(eval(&mut fast.running, origin).await, eval(&mut plain, origin).await);
     let (one, two) = (fast.running.management().await.unwrap(), plain.management().await.unwrap());
     assert!(one.is_some() && two.is_some() && one != two);
     let plugins = "lists:sort(rabbit_plugins:active())";
-    assert_eq!(shown(&fast.place, plugins).await, shown(&place, plugins).await);
+    assert_eq!(shown(&mut fast.running, plugins).await, shown(&mut plain, plugins).await);
     fast.running.stop().await;
     plain.stop().await;
 }
@@ -82,7 +82,7 @@ async fn every_kind_of_queue_works_and_confirmed_messages_survive_a_kill() {
     // RabbitMQ 3.10 keeps the names of its quorum queues in a table that is written up to three seconds late: one that
     // was declared just before a kill comes back empty and without a leader, however it had been booted.
     let sync = "lists:usort([dets:sync(Table) || Table <- dets:all()])";
-    assert_eq!(eval(&server.place, sync).await, "[ok]");
+    assert_eq!(eval(&mut server.running, sync).await, "[ok]");
     kill_and_restart(&mut server, access.connections.rabbitmq.port).await;
 
     let (_connection, channel) = channel(&access).await;
@@ -142,7 +142,7 @@ async fn plugins_and_definitions_work() {
         "rabbit_definitions:import_raw(<<{}>>)",
         serde_json::to_string(&DEFINITIONS.replace('\n', " ")).unwrap()
     );
-    assert_eq!(eval(&server.place, &import).await, "ok");
+    assert_eq!(eval(&mut server.running, &import).await, "ok");
 
     let url = server.running.management().await.unwrap().unwrap();
     let ca = server.place.ca.clone();
@@ -169,9 +169,9 @@ async fn plugins_and_definitions_work() {
          element(1, rabbit_plugins:ensure(\"{0}\"))",
         server.place.dir.join("enabled_plugins").display()
     );
-    assert_eq!(eval(&server.place, &enable).await, "ok");
+    assert_eq!(eval(&mut server.running, &enable).await, "ok");
     let ports = "[ranch:get_port(Ref) || {acceptor, _, 0} = Ref <- maps:keys(ranch:info())]";
-    let port = eval(&server.place, ports).await.trim_matches(['[', ']']).to_owned();
+    let port = eval(&mut server.running, ports).await.trim_matches(['[', ']']).to_owned();
     let (body, code) = curl(&format!("http://127.0.0.1:{port}/metrics"), None, &ca).await;
     assert!(code == "200" && body.contains("rabbitmq_build_info"), "{port}: {code}");
     server.running.stop().await;

@@ -46,6 +46,9 @@ async fn it_serves_on_loopback_alone_and_leaves_nothing() {
         assert_eq!(get(&channel, "engine:tasks").await.unwrap().as_deref(), Some("work"));
     }
 
+    let facts = clients::rabbitmq::server_facts(&access[0]).await.unwrap();
+    assert_eq!((facts.product.as_str(), facts.version), ("RabbitMQ", report.version.clone()));
+
     let family = processes(&server.place);
     let pids: Vec<_> = family.iter().map(|(pid, _)| *pid).collect();
     for expected in ["beam.smp", "epmd", "erl_child_setup"] {
@@ -69,7 +72,10 @@ async fn it_serves_on_loopback_alone_and_leaves_nothing() {
         let log = server.running.log_tail(usize::MAX).join("\n");
         assert!(log.contains("Server startup complete") && !log.contains(secret));
     }
-    assert_eq!(shown(&server.place, "rabbit_auth_backend_internal:exists(<<\"guest\">>)").await, "\"false\"");
+    assert_eq!(
+        shown(&mut server.running, "rabbit_auth_backend_internal:exists(<<\"guest\">>)").await,
+        "\"false\""
+    );
 
     server.running.stop().await;
     assert_eq!(processes(&server.place), []);
@@ -88,10 +94,10 @@ async fn two_brokers_do_not_meet() {
     let (mut one, mut two) = tokio::join!(broker(), broker());
     let names = [&one, &two].map(|server| std::fs::read_to_string(server.place.dir.join("node")).unwrap());
     assert_ne!(names[0], names[1]);
-    for (server, other) in [(&one, &names[1]), (&two, &names[0])] {
-        assert_eq!(eval(&server.place, &format!("net_adm:ping('{other}')")).await, "pang");
-        assert_eq!(eval(&server.place, "nodes()").await, "[]");
-        assert_eq!(eval(&server.place, "length(element(2, erl_epmd:names()))").await, "1");
+    for (server, other) in [(&mut one, &names[1]), (&mut two, &names[0])] {
+        assert_eq!(eval(&mut server.running, &format!("net_adm:ping('{other}')")).await, "pang");
+        assert_eq!(eval(&mut server.running, "nodes()").await, "[]");
+        assert_eq!(eval(&mut server.running, "length(element(2, erl_epmd:names()))").await, "1");
     }
     let tenants = [tenant("engine", "same")];
     let mut first = provisioned(&mut one, &tenants, Enforcement::Enforced).await.remove(0);
@@ -125,8 +131,8 @@ async fn a_taken_port_is_an_error_with_the_log() {
     assert_eq!(processes(&place), []);
 }
 
-/// A home like the installed one, of links, with one application's description changed.
-fn changed_home(home: &Path, application: &str, change: impl Fn(&str) -> String) {
+/// A home like the installed one, of links, with the descriptions of some applications changed.
+fn changed_home(home: &Path, applications: &[&str], change: impl Fn(&str) -> String) {
     let installed = installed();
     for folder in ["sbin", "plugins"] {
         std::fs::create_dir_all(home.join(folder)).unwrap();
@@ -136,7 +142,8 @@ fn changed_home(home: &Path, application: &str, change: impl Fn(&str) -> String)
     }
     for plugin in std::fs::read_dir(installed.join("plugins")).unwrap().flatten() {
         let copy = home.join("plugins").join(plugin.file_name());
-        if !plugin.file_name().to_string_lossy().starts_with(&format!("{application}-")) {
+        let name = plugin.file_name().to_string_lossy().split('-').next().unwrap().to_owned();
+        if !applications.contains(&name.as_str()) {
             std::os::unix::fs::symlink(plugin.path(), copy).unwrap();
             continue;
         }
@@ -156,23 +163,40 @@ fn changed_home(home: &Path, application: &str, change: impl Fn(&str) -> String)
     }
 }
 
-#[tokio::test]
-async fn an_installation_that_looks_otherwise_is_started_plainly_and_says_so() {
+/// Starts a changed installation and returns its notes, after it has carried a message.
+async fn notes_of_a_changed_home(applications: &[&str], change: impl Fn(&str) -> String) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");
-    // `ra` without a list of modules: the broker does not mind, the fast way does not know what to trim.
-    changed_home(&home, "ra", |text| text.replace("{modules,", "{not_modules,"));
+    changed_home(&home, applications, change);
     let mut spec = spec();
     spec.places.rabbitmq_home = Some(home);
     let mut server = direct_as(Service::Rabbitmq, &spec).await;
-    let notes = server.running.notes();
-    assert!(notes.len() == 1 && notes[0].contains("plain") && notes[0].contains("`ra`"), "{notes:?}");
     let access = provisioned(&mut server, &[tenant("engine", "p")], Enforcement::Enforced).await.remove(0);
     let (_connection, channel) = channel(&access).await;
     declare(&channel, "tasks", &[]).await.unwrap();
     assert!(publish(&channel, "", "tasks", "work").await.unwrap());
+    let notes = server.running.notes();
     server.running.stop().await;
     assert_eq!(processes(&server.place), []);
+    notes
+}
+
+#[tokio::test]
+async fn an_installation_that_looks_otherwise_is_started_plainly_and_says_so() {
+    // Without a list of modules: the broker does not mind, the fast way does not know what to trim.
+    let notes = notes_of_a_changed_home(&["ra"], |text| text.replace("{modules,", "{not_modules,")).await;
+    assert!(notes.len() == 1 && notes[0].contains("plain") && notes[0].contains("`ra`"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn an_installation_that_cannot_boot_fast_is_started_plainly_and_says_so() {
+    // What is used and not declared is on the plain path only: the fast boot comes as far as the log of its queues.
+    let undeclared = |text: &str| text.replace(",gen_batch_server", "");
+    let notes = notes_of_a_changed_home(&["ra", "osiris"], undeclared).await;
+    assert!(
+        notes.len() == 1 && notes[0].contains("plain") && notes[0].contains("ended by itself"),
+        "{notes:?}"
+    );
 }
 
 #[tokio::test]

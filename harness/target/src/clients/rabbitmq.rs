@@ -1,16 +1,27 @@
 //! Connections to RabbitMQ: AMQP 0-9-1, over TLS when the URL says `amqps`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bulkhead_model::{Service, url::AmqpUrl};
 use lapin::{
     Connection, ConnectionProperties,
     tcp::OwnedTLSConfig,
+    types::{AMQPValue, parsing::parse_field_table},
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
 
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
 use super::{bounded, read_ca};
-use crate::{Error, TenantAccess};
+use crate::{Error, TenantAccess, error::Cause};
+
+/// The longest greeting that is read, in bytes. RabbitMQ's has some 500.
+const GREETING_LIMIT: u32 = 64 * 1024;
 
 /// Opens a connection as the tenant.
 ///
@@ -21,6 +32,63 @@ pub async fn connect(access: &TenantAccess) -> Result<Connection, Error> {
     let doing =
         || format!("{} for tenant `{}`", connecting(&access.connections.rabbitmq), access.tenant.name);
     open(&access.connections.rabbitmq, access.ca.as_deref(), doing).await
+}
+
+/// What the server says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// `RabbitMQ`, `LavinMQ`.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// Asks the server what it is. It says so to everybody in its first frame, before any login; the client library keeps
+/// that frame to itself, so it is read from a connection of its own.
+///
+/// # Errors
+/// When the server does not answer in AMQP 0-9-1, or after [`super::CONNECT_DEADLINE`].
+pub async fn server_facts(access: &TenantAccess) -> Result<ServerFacts, Error> {
+    let url = &access.connections.rabbitmq;
+    let doing = || format!("read the greeting of {}:{}", url.host, url.port);
+    let tls = match url.tls {
+        true => {
+            let config = super::tls::config(Service::Rabbitmq, access.ca.as_deref())?;
+            Some(TlsConnector::from(Arc::new(config)))
+        }
+        false => None,
+    };
+    bounded(Service::Rabbitmq, doing, async {
+        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await?;
+        match tls {
+            Some(tls) => greeting(tls.connect(ServerName::try_from(url.host.clone())?, tcp).await?).await,
+            None => greeting(tcp).await,
+        }
+    })
+    .await
+}
+
+/// Says hello and reads the method `connection.start`.
+async fn greeting<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Result<ServerFacts, Cause> {
+    stream.write_all(b"AMQP\0\0\x09\x01").await?;
+    stream.flush().await?;
+    let mut header = [0; 7];
+    stream.read_exact(&mut header).await?;
+    let [1, 0, 0, a, b, c, d] = header else { return Err("it does not begin as AMQP 0-9-1 does".into()) };
+    let length = u32::from_be_bytes([a, b, c, d]);
+    if length > GREETING_LIMIT {
+        return Err(format!("its greeting is {length} bytes long").into());
+    }
+    let mut payload = Vec::new();
+    stream.take(u64::from(length)).read_to_end(&mut payload).await?;
+    // Class, method and protocol version; then what the server says about itself.
+    let table = payload.strip_prefix(&[0, 10, 0, 10, 0, 9]).ok_or("its first frame is no greeting")?;
+    let table = parse_field_table(table).map_err(|_| "its greeting cannot be read")?.1;
+    let text = |key: &str| match table.inner().iter().find(|(name, _)| name.as_str() == key) {
+        Some((_, AMQPValue::LongString(text))) => text.to_string(),
+        _ => String::new(),
+    };
+    Ok(ServerFacts { product: text("product"), version: text("version") })
 }
 
 /// Opens a connection to this address, trusting this authority.

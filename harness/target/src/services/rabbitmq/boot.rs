@@ -51,6 +51,7 @@ pub(super) async fn boot(
     let home = Home::prepare(&place.dir)?;
     let admin = Login::new(ADMIN);
     let (port, identity) = configure(place, &admin)?;
+    let before = std::fs::read(place.dir.join(LOG)).map_or(0, |log| log.len());
     let mut node = Node::spawn(install, place, &home, launch(&home))?;
     let url = AmqpUrl {
         host: Ipv4Addr::LOCALHOST.to_string(),
@@ -60,7 +61,7 @@ pub(super) async fn boot(
         vhost: ADMIN.into(),
         tls: true,
     };
-    let version = match serving(&mut node, place, &url, &identity.ca).await {
+    let version = match serving(&mut node, place, before, &url, &identity.ca).await {
         Ok(version) => version,
         Err(error) => {
             node.stop().await;
@@ -97,7 +98,13 @@ fn configure(place: &Place, admin: &Login) -> Result<(u16, Identity), Error> {
 
 /// Waits until our own user is let in over TLS, then asks the node itself who it is: a stranger's broker on the same
 /// port has neither our password nor our pid.
-async fn serving(node: &mut Node, place: &Place, admin: &AmqpUrl, ca: &Path) -> Result<String, Error> {
+async fn serving(
+    node: &mut Node,
+    place: &Place,
+    before: usize,
+    admin: &AmqpUrl,
+    ca: &Path,
+) -> Result<String, Error> {
     let begun = Instant::now();
     let caller = node.caller.clone();
     let pid = node.beam.pid().to_string();
@@ -117,7 +124,7 @@ async fn serving(node: &mut Node, place: &Place, admin: &AmqpUrl, ca: &Path) -> 
     });
     tokio::select! {
         ready = ready => ready,
-        () = port_taken(&log) => Err(Error::NotReady {
+        () = port_taken(&log, before) => Err(Error::NotReady {
             service: Service::Rabbitmq,
             waited: begun.elapsed(),
             last: format!("another process has port {} ({TAKEN})", admin.port),
@@ -126,9 +133,14 @@ async fn serving(node: &mut Node, place: &Place, admin: &AmqpUrl, ca: &Path) -> 
     }
 }
 
-/// Returns when the broker has said that it could not listen: it only logs that and stays up without a listener.
-async fn port_taken(log: &Path) {
-    while !tail(log, 200).iter().any(|line| line.contains(TAKEN)) {
+/// Returns when the broker has said that it could not listen: it only logs that and stays up without a listener. What
+/// the log held before this start is somebody else's trouble.
+async fn port_taken(log: &Path, before: usize) {
+    let taken = || {
+        let text = std::fs::read(log).unwrap_or_default();
+        String::from_utf8_lossy(text.get(before..).unwrap_or_default()).contains(TAKEN)
+    };
+    while !taken() {
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -87,3 +87,41 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::Caller;
+
+    /// A program that answers with what it was asked, or fails.
+    fn program(dir: &std::path::Path, text: &str) -> std::path::PathBuf {
+        let file = dir.join("program");
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn the_expression_is_on_standard_input_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let echo = program(dir.path(), "printf '{ok, %s %s}' \"$*\" \"$(/bin/cat)\"");
+        let caller = Caller::erl_call(echo, "n@localhost", Vec::new(), dir.path().into());
+        assert_eq!(caller.eval("secret()").await.unwrap(), "-n n@localhost -e secret().");
+        let echo = program(dir.path(), "printf '%s %s' \"$*\" \"$(/bin/cat)\"");
+        let caller = Caller::rabbitmqctl(echo, "n@localhost", Vec::new(), dir.path().into());
+        assert_eq!(caller.eval("secret()").await.unwrap(), "--node n@localhost --quiet eval secret().");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_with_its_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let refuse = program(dir.path(), "/bin/cat >/dev/null; printf '{error, \"no\"}'");
+        let caller = Caller::erl_call(refuse, "n@localhost", Vec::new(), dir.path().into());
+        assert_eq!(caller.eval("x").await.unwrap_err().to_string(), "{error, \"no\"}");
+        let fail = program(dir.path(), "/bin/cat >/dev/null; echo unable >&2; exit 69");
+        let caller = Caller::rabbitmqctl(fail, "n@localhost", Vec::new(), dir.path().into());
+        let error = caller.eval("x").await.unwrap_err().to_string();
+        assert!(error.contains("unable") && error.contains("69"), "{error}");
+    }
+}

@@ -8,6 +8,9 @@
 //! could publish into its neighbour's queues. Apps in a shared vhost publish through an exchange of their own
 //! (`engine:events`) or through `amq.topic`, where topic permissions hold them to routing keys and binding patterns
 //! that start with their prefix. Server-named queues (`amq.gen-…`) are refused too: reply queues carry the prefix.
+//!
+//! What RabbitMQ cannot be told to refuse: a passive declare is checked against no permission, so whoever may enter a
+//! vhost learns whether a queue of a guessed name exists, how long it is and how many consume from it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bulkhead_model::{Enforcement, Secret, Tenant};
@@ -203,4 +206,83 @@ fn hash(password: &Secret, salt: [u8; 4]) -> String {
     let mut bytes = salt.to_vec();
     bytes.extend_from_slice(&digest);
     STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{
+        PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Secret, Slices, Tenant, TenantName,
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tenant(name: &str, vhost: &str, queues: Option<&str>) -> Tenant {
+        Tenant {
+            name: TenantName::new(name).unwrap(),
+            env: String::new(),
+            slices: Slices {
+                postgres: PostgresSlice { database: "d".into(), schema: None },
+                redis: RedisSlice { prefix: "p:".into() },
+                rabbitmq: RabbitmqSlice { vhost: vhost.into(), queues: queues.map(String::from) },
+                s3: S3Slice { bucket: "bucket".into(), prefix: None },
+            },
+        }
+    }
+
+    /// The example of RabbitMQ's documentation on password hashing.
+    #[test]
+    fn a_password_is_hashed_as_rabbitmq_documents_it() {
+        let salt = [0x90, 0x8d, 0xc6, 0x0a];
+        assert_eq!(hash(&Secret::new("test12"), salt), "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR");
+    }
+
+    #[test]
+    fn a_shared_vhost_is_made_once_and_fenced_by_prefix() {
+        let tenants = [tenant("engine", "v", Some("engine:")), tenant("plane", "v", Some("plane:"))];
+        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Enforced);
+        assert_eq!(made.vhosts, [Vhost { name: "v".into() }]);
+        assert_eq!(made.permissions[0].configure, "^engine\\:");
+        assert_eq!(made.permissions[0].write, "^engine\\:|^amq\\.topic$");
+        assert_eq!(made.topic_permissions[1].read, "^plane\\:");
+        assert_ne!(logins[0].user, logins[1].user);
+        let document = serde_json::to_string(&made).unwrap();
+        assert!(!document.contains(logins[0].password.expose()), "{document}");
+        assert!(made.users.iter().all(|user| user.tags.is_empty()));
+    }
+
+    #[test]
+    fn by_convention_one_login_may_do_anything_everywhere() {
+        let tenants = [tenant("engine", "a", None), tenant("plane", "b", Some("plane:"))];
+        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Convention);
+        assert_eq!((made.users.len(), made.permissions.len()), (1, 2));
+        assert!(made.permissions.iter().all(|permission| permission.configure == ".*"));
+        assert_eq!(logins[0].password, logins[1].password);
+    }
+
+    #[test]
+    fn the_same_tenant_in_two_vhosts_is_two_users() {
+        assert_ne!(user(&tenant("engine", "a", None)), user(&tenant("engine", "b", None)));
+    }
+
+    proptest! {
+        /// No character of a prefix means anything to the regex: undoing the escapes gives the prefix back, and none
+        /// is left bare.
+        #[test]
+        fn escapes_are_complete(prefix in "\\PC{0,20}") {
+            let regex = escape(&prefix);
+            let mut chars = regex.chars();
+            let mut literal = String::new();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\\' => literal.extend(chars.next()),
+                    c => {
+                        prop_assert!(c.is_ascii_alphanumeric() || !c.is_ascii(), "{c} in {regex}");
+                        literal.push(c);
+                    }
+                }
+            }
+            prop_assert_eq!(literal, prefix);
+        }
+    }
 }

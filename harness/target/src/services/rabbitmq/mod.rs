@@ -6,7 +6,7 @@
 //!
 //! Tenants have no user tags: `management` shows totals of the whole broker and `monitoring` shows every vhost.
 
-use std::{process::ExitStatus, time::Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bulkhead_model::Service;
@@ -68,26 +68,31 @@ pub async fn start_as(boot: Boot, spec: &TargetSpec, place: &Place) -> Result<Bo
     Ok(Box::new(server))
 }
 
+/// The fast way has half of the time to show that it works here, the plain way has the rest.
 async fn fast_or_plain(install: &Install, place: &Place) -> Result<Server, Error> {
     let begun = Instant::now();
     let code = place.dir.join("code");
     let fresh = !place.dir.join(node::NAME).exists();
     let why = match fast::prepare(install, &code) {
         Err(why) => why,
-        Ok(()) => match boot::boot(install, place, |home| fast::launch(install, &code, home)).await {
-            Err(Error::Exited { status, log, .. }) if fresh && gave_up(status, &log) => {
-                // Whatever it had begun to write is of no use to anybody.
-                let data = place.dir.join(node::DATA);
-                if data.exists() {
-                    std::fs::remove_dir_all(&data).map_err(Error::disk("remove", data))?;
-                }
-                format!("it ended by itself ({status})")
+        Ok(()) => {
+            let first = Place { deadline: place.deadline / 2, ..place.clone() };
+            match boot::boot(install, &first, |home| fast::launch(install, &code, home)).await {
+                Ok(server) => return Ok(Server { startup: begun.elapsed(), ..server }),
+                Err(error) => match unfit(&error).filter(|_| fresh) {
+                    Some(why) => why,
+                    None => return Err(error),
+                },
             }
-            Err(error) => return Err(error),
-            Ok(server) => return Ok(Server { startup: begun.elapsed(), ..server }),
-        },
+        }
     };
-    let server = plain(install, place).await?;
+    // Whatever a broken boot began to write is of no use to anybody.
+    let data = place.dir.join(node::DATA);
+    if fresh && data.exists() {
+        std::fs::remove_dir_all(&data).map_err(Error::disk("remove", data))?;
+    }
+    let rest = Place { deadline: place.deadline.saturating_sub(begun.elapsed()), ..place.clone() };
+    let server = plain(install, &rest).await?;
     let note = format!("rabbitmq {} is started the plain way, which takes longer: {why}", server.version);
     Ok(Server { notes: vec![note], startup: begun.elapsed(), ..server })
 }
@@ -96,8 +101,16 @@ async fn plain(install: &Install, place: &Place) -> Result<Server, Error> {
     boot::boot(install, place, |home| boot::plain(install, home)).await
 }
 
-/// Whether the broker could not cope with how it was started. A kill from outside and a port that somebody else has
-/// would meet a plain start too.
-fn gave_up(status: ExitStatus, log: &[String]) -> bool {
-    status.code().is_some() && !log.iter().any(|line| line.contains(boot::TAKEN))
+/// Why the broker could not cope with how it was started. A kill from outside and a port that somebody else has would
+/// meet a plain start too.
+fn unfit(error: &Error) -> Option<String> {
+    match error {
+        Error::Exited { status, .. } if status.code().is_some() => {
+            Some(format!("it ended by itself ({status})"))
+        }
+        Error::NotReady { last, .. } if !last.contains(boot::TAKEN) => {
+            Some(format!("it did not get ready ({last})"))
+        }
+        _ => None,
+    }
 }

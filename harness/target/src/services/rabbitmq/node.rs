@@ -6,6 +6,7 @@
 use std::{
     ffi::OsString,
     fs,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -36,6 +37,7 @@ pub(super) const LOG: &str = "rabbitmq.log";
 pub(super) struct Node {
     pub(super) beam: Child,
     epmd: Child,
+    dir: PathBuf,
     pub(super) caller: Caller,
 }
 
@@ -138,22 +140,22 @@ impl Node {
         let epmd = spec(install.erlang.epmd.clone(), args, Vec::new(), "epmd.log").spawn()?;
         let env = home.rabbitmq_env().into_iter().chain(launch.env).collect();
         let beam = spec(launch.program, launch.args, env, LOG).spawn()?;
-        Ok(Self { beam, epmd, caller: caller(install, place, home) })
+        Ok(Self { beam, epmd, dir: home.dir.clone(), caller: caller(install, place, home) })
     }
 
     /// Kills node and port mapper and returns when they and the node's helpers are gone.
     pub(super) async fn stop(&mut self) {
-        let helpers = descendants(self.beam.pid());
+        let family = family(&self.dir);
         self.beam.stop(Signal::SIGKILL, HELPERS).await;
         self.epmd.stop(Signal::SIGKILL, HELPERS).await;
-        // They end when the pipe to the node closes; nothing tells a process that is not their parent.
+        // Helpers end when the pipe to the node closes; nothing tells a process that is not their parent.
         let waited = tokio::time::timeout(HELPERS, async {
-            while helpers.iter().any(Process::lives) {
+            while family.iter().any(Process::lives) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });
         if waited.await.is_err() {
-            for helper in helpers.iter().filter(|helper| helper.lives()) {
+            for helper in family.iter().filter(|helper| helper.lives()) {
                 // It may end in this very moment, which is what is wanted.
                 let _gone = nix::sys::signal::kill(Pid::from_raw(helper.pid), Signal::SIGKILL);
             }
@@ -175,47 +177,38 @@ fn caller(install: &Install, place: &Place, home: &Home) -> Caller {
 }
 
 /// A process as Linux tells it apart from a later one with the same number.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Process {
     pid: i32,
-    parent: i32,
     started: u64,
-    zombie: bool,
 }
 
 impl Process {
+    /// The process, unless it is over and only waits for its parent to notice.
     fn read(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The program's name is in parentheses and may hold anything, parentheses too.
         let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let zombie = matches!(*fields.first()?, "Z" | "X");
-        Some(Self {
-            pid,
-            parent: fields.get(1)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
-            zombie,
-        })
+        let over = matches!(*fields.first()?, "Z" | "X");
+        (!over).then_some(Self { pid, started: fields.get(19)?.parse().ok()? })
     }
 
     fn lives(&self) -> bool {
-        Self::read(self.pid).is_some_and(|now| now.started == self.started && !now.zombie)
+        Self::read(self.pid).as_ref() == Some(self)
     }
 }
 
-/// Every process below this one; empty where there is no `/proc`.
-fn descendants(ancestor: Pid) -> Vec<Process> {
+/// Every process whose home is this folder: the node, the port mapper and the node's helpers, orphaned ones too.
+/// Empty where there is no `/proc`.
+fn family(dir: &Path) -> Vec<Process> {
+    let home = [b"HOME=", dir.as_os_str().as_bytes()].concat();
+    let at_home = |pid: &i32| {
+        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        variables.split(|byte| *byte == 0).any(|variable| variable == home)
+    };
     let names = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let all: Vec<_> = pids.filter_map(Process::read).collect();
-    let mut family = vec![ancestor.as_raw()];
-    let mut next = 0;
-    while let Some(parent) = family.get(next).copied() {
-        family.extend(all.iter().filter(|process| process.parent == parent).map(|process| process.pid));
-        next += 1;
-    }
-    all.into_iter()
-        .filter(|process| process.pid != ancestor.as_raw() && family.contains(&process.pid))
-        .collect()
+    pids.filter(at_home).filter_map(Process::read).collect()
 }
 
 /// A port that nobody else is given until the broker has it.
