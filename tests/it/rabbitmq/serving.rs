@@ -225,3 +225,14 @@ async fn amqps_begins_with_a_tls_hello() {
     let bytes = first.join().unwrap();
     assert_eq!(bytes[0], 0x16, "not a TLS handshake but {:?}", String::from_utf8_lossy(&bytes));
 }
+
+#[tokio::test]
+async fn a_session_starts_the_management_api_when_asked() {
+    let session = crate::support::session().await;
+    let url = session.management(Service::Rabbitmq).await.unwrap().unwrap();
+    let address = url.strip_prefix("https://").unwrap();
+    std::net::TcpStream::connect(address).unwrap();
+    assert_eq!(session.management(Service::Rabbitmq).await.unwrap(), Some(url));
+    assert_eq!(session.management(Service::Redis).await.unwrap(), None, "a server without one");
+    session.close().await.unwrap();
+}
