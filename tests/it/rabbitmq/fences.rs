@@ -233,16 +233,16 @@ async fn all_or_none(server: &mut Direct) {
     let kept = provisioned(server, std::slice::from_ref(&first), Enforcement::Enforced).await.remove(0);
     // The last thing that is made for a tenant is refused: its vhost and its user are there by then.
     let access_mode = |mode| format!("mnesia:change_table_access_mode(rabbit_topic_permission, {mode})");
-    assert_eq!(eval(&mut server.running, &access_mode("read_only")).await, "{atomic, ok}");
+    assert_eq!(eval(&mut server.running, &access_mode("read_only")).await, "{atomic,ok}");
     let mut second = tenant("plane", "n");
     second.slices.rabbitmq.vhost = first.slices.rabbitmq.vhost.clone();
     let third = tenant("third", "n");
     let refused =
         server.running.provision(&[second, third], Enforcement::Enforced).await.unwrap_err().chain();
     assert!(refused.contains("for `third`") && !refused.contains("could not undo"), "{refused}");
-    assert_eq!(eval(&mut server.running, &access_mode("read_write")).await, "{atomic, ok}");
+    assert_eq!(eval(&mut server.running, &access_mode("read_write")).await, "{atomic,ok}");
     let left = "{length(rabbit_auth_backend_internal:list_users()), length(rabbit_vhost:list_names())}";
-    assert_eq!(eval(&mut server.running, left).await, "{2, 2}", "the administrator and the first tenant");
+    assert_eq!(eval(&mut server.running, left).await, "{2,2}", "the administrator and the first tenant");
     clients::rabbitmq::connect(&kept).await.unwrap();
     server.running.remove(&[first]).await.unwrap();
 }

@@ -61,7 +61,14 @@ pub(super) async fn boot(
         vhost: ADMIN.into(),
         tls: true,
     };
-    let version = match serving(&mut node, place, before, &url, &identity.ca).await {
+    let opened = match serving(&mut node, place, before, &url, &identity.ca).await {
+        Ok(version) => {
+            let failed = Error::serve(Service::Rabbitmq, "open the node's console");
+            node.caller.open().await.map(|()| version).map_err(failed)
+        }
+        Err(error) => Err(error),
+    };
+    let version = match opened {
         Ok(version) => version,
         Err(error) => {
             node.stop().await;

@@ -1,5 +1,5 @@
-//! Evaluating an expression on the running node: by `erl_call` in milliseconds, by `rabbitmqctl eval` where a package
-//! left that program out.
+//! Evaluating an expression on the running node: by a program first, `erl_call` or, where a package left that out,
+//! `rabbitmqctl eval`; then through the [`Console`] that the program opened.
 //!
 //! The expression goes through standard input and the cookie is read from the node's own home, so neither shows in
 //! the arguments of a process.
@@ -8,6 +8,7 @@ use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use super::console::Console;
 use crate::error::Cause;
 
 /// The longest that one expression may take.
@@ -23,6 +24,8 @@ pub(super) struct Caller {
     env: Vec<(OsString, OsString)>,
     dir: PathBuf,
     kind: Kind,
+    /// Open, once [`Caller::open`] succeeded.
+    console: Option<Console>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Caller {
         dir: PathBuf,
     ) -> Self {
         let args = ["-n", node, "-e"].map(OsString::from).to_vec();
-        Self { program, args, env, dir, kind: Kind::ErlCall }
+        Self { program, args, env, dir, kind: Kind::ErlCall, console: None }
     }
 
     /// Through `rabbitmqctl`, which starts an Erlang of its own each time. Without an expression among its arguments
@@ -52,11 +55,33 @@ impl Caller {
         dir: PathBuf,
     ) -> Self {
         let args = ["--node", node, "--quiet", "eval"].map(OsString::from).to_vec();
-        Self { program, args, env, dir, kind: Kind::Rabbitmqctl }
+        Self { program, args, env, dir, kind: Kind::Rabbitmqctl, console: None }
+    }
+
+    /// Opens the node's console for every later expression. Where there is no room for its socket, each goes through
+    /// the program.
+    pub(super) async fn open(&mut self) -> Result<(), Cause> {
+        self.console = None;
+        let Some(console) = Console::of(&self.dir) else { return Ok(()) };
+        match self.run(&console.opening()).await?.as_str() {
+            "ok" => self.console = Some(console),
+            other => return Err(format!("the node did not open its console: {other}").into()),
+        }
+        Ok(())
     }
 
     /// The value of the expression, a comma-separated sequence without its final stop.
     pub(super) async fn eval(&self, expression: &str) -> Result<String, Cause> {
+        match &self.console {
+            Some(console) => tokio::time::timeout(DEADLINE, console.eval(expression))
+                .await
+                .map_err(|_| format!("the node's console gave no answer within {DEADLINE:?}"))?,
+            None => self.run(expression).await,
+        }
+    }
+
+    /// The same through the program.
+    async fn run(&self, expression: &str) -> Result<String, Cause> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_clear().envs(self.env.iter().cloned()).current_dir(&self.dir);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -18,6 +18,7 @@ mod application;
 mod boot;
 mod call;
 mod config;
+mod console;
 mod definitions;
 mod fast;
 mod install;
