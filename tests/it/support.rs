@@ -40,6 +40,15 @@ async fn ensure(spec: &TargetSpec) {
     native::ensure(spec, &show).await.unwrap_or_else(|error| give_up(&error));
 }
 
+/// The same for a test that looks for a server's program itself, in whatever context it runs.
+pub(crate) fn ensure_now() {
+    let ensured = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(ensure(&spec()));
+    });
+    ensured.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
 fn show(event: RunEvent) {
     if let RunEvent::Note(text) = event {
         eprintln!("{text}");

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support;
+
 /// The longest wait for anything: only a hang reaches it.
 pub(super) const CAP: Duration = Duration::from_secs(240);
 
@@ -133,6 +135,7 @@ impl Ran {
 }
 
 fn redis_server() -> PathBuf {
+    support::ensure_now();
     let named = std::env::var_os("BULKHEAD_REDIS_BIN").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap();
     let folders = named.into_iter().chain(std::env::split_paths(&path)).chain([PathBuf::from("/usr/sbin")]);
