@@ -7,17 +7,21 @@ use serde_json::{Value, json};
 /// `StringLike` asks for a prefix to be given: a listing without one is refused where a prefix is the fence.
 pub(super) fn document(buckets: &[String], prefix: &str) -> Value {
     let on = |rest: &str| buckets.iter().map(|name| format!("arn:aws:s3:::{name}{rest}")).collect::<Vec<_>>();
-    let mut list = json!({
-        "Effect": "Allow",
-        "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
-        "Resource": on(""),
-    });
-    if !prefix.is_empty()
-        && let Some(statement) = list.as_object_mut()
-    {
-        statement
-            .insert("Condition".into(), json!({ "StringLike": { "s3:prefix": [format!("{prefix}*")] } }));
-    }
+    let list = if prefix.is_empty() {
+        json!({
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+            "Resource": on(""),
+        })
+    } else {
+        // MinIO has no condition for the list of unfinished uploads, which would show every tenant's.
+        json!({
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
+            "Resource": on(""),
+            "Condition": { "StringLike": { "s3:prefix": [format!("{prefix}*")] } },
+        })
+    };
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -48,6 +52,7 @@ mod tests {
         let own = document(&["tl-shared".into()], "engine/");
         let listing = &own["Statement"][0];
         assert_eq!(listing["Condition"]["StringLike"]["s3:prefix"][0], "engine/*");
+        assert!(!own.to_string().contains("ListBucketMultipartUploads"));
         assert_eq!(own["Statement"][2]["Resource"][0], "arn:aws:s3:::tl-shared/engine/*");
         let whole = document(&["tl-engine".into()], "");
         assert!(whole["Statement"][0].get("Condition").is_none());
