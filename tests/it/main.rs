@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod endings;
 mod first_byte;
+mod http;
 mod isolation;
 mod keeper;
 mod postgres;

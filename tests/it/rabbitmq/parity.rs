@@ -1,8 +1,7 @@
 //! The fast boot gives the same broker as RabbitMQ's own script: the same parts at work, and every kind of queue,
 //! definition and plugin usable on it, also after a kill.
 
-use std::time::Duration;
-
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bulkhead_model::{Enforcement, Service};
 use bulkhead_target::services::{
     Place,
@@ -12,7 +11,10 @@ use lapin::types::{AMQPValue, FieldTable};
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::{arguments, beam, broker, channel, consume, declare, eval, next, provisioned, publish, shown};
-use crate::support::{Direct, place, spec, tenant};
+use crate::{
+    http,
+    support::{Direct, place, spec, tenant},
+};
 
 /// What RabbitMQ found out about itself while it booted, in Erlang's notation.
 const PARTS: [&str; 5] = [
@@ -120,19 +122,9 @@ const DEFINITIONS: &str = r#"{"vhosts": [{"name": "imported"}],
  "bindings": [{"source": "e", "vhost": "imported", "destination": "q", "destination_type": "queue", "routing_key": "a.#", "arguments": {}}],
  "policies": [{"vhost": "imported", "name": "limit", "pattern": ".*", "apply-to": "queues", "priority": 0, "definition": {"max-length": 3}}]}"#;
 
-/// One HTTP request, by a program that nobody here wrote.
-async fn curl(url: &str, login: Option<(&str, &str)>, ca: &std::path::Path) -> (String, String) {
-    let mut curl = tokio::process::Command::new("curl");
-    curl.args(["--silent", "--show-error", "--write-out", "\n%{http_code}", "--cacert"]).arg(ca);
-    if let Some((user, password)) = login {
-        curl.args(["--user", &format!("{user}:{password}")]);
-    }
-    let output =
-        tokio::time::timeout(Duration::from_secs(30), curl.arg(url).output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (body, code) = text.rsplit_once('\n').unwrap();
-    (body.to_owned(), code.to_owned())
+/// Basic authentication's header value (RFC 7617).
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 #[tokio::test]
@@ -146,21 +138,21 @@ async fn plugins_and_definitions_work() {
 
     let url = server.running.management().await.unwrap().unwrap();
     let ca = server.place.ca.clone();
-    let operator = Some(("operator", "imported"));
-    let (body, code) = curl(&format!("{url}/api/queues/imported/q"), operator, &ca).await;
+    let operator = basic("operator", "imported");
+    let (code, body) = http::get(&format!("{url}/api/queues/imported/q"), Some(&operator), &ca).await;
     let queue: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((code.as_str(), queue["type"].as_str()), ("200", Some("quorum")), "{body}");
-    let (body, code) = curl(&format!("{url}/api/policies/imported"), operator, &ca).await;
-    assert!(code == "200" && body.contains("max-length"), "{body}");
-    let (body, code) = curl(&format!("{url}/api/bindings/imported"), operator, &ca).await;
-    assert!(code == "200" && body.contains("\"routing_key\":\"a.#\""), "{body}");
+    assert_eq!((code, queue["type"].as_str()), (200, Some("quorum")), "{body}");
+    let (code, body) = http::get(&format!("{url}/api/policies/imported"), Some(&operator), &ca).await;
+    assert!(code == 200 && body.contains("max-length"), "{body}");
+    let (code, body) = http::get(&format!("{url}/api/bindings/imported"), Some(&operator), &ca).await;
+    assert!(code == 200 && body.contains("\"routing_key\":\"a.#\""), "{body}");
 
     // A tenant has no tag, so the API refuses it though its password is right; so does everybody without one.
     let access = provisioned(&mut server, &[tenant("engine", "m")], Enforcement::Enforced).await.remove(0);
     let rabbitmq = &access.connections.rabbitmq;
-    for login in [Some((rabbitmq.user.as_str(), rabbitmq.password.expose())), None] {
-        let (body, code) = curl(&format!("{url}/api/overview"), login, &ca).await;
-        assert_eq!(code, "401", "{body}");
+    for login in [Some(basic(&rabbitmq.user, rabbitmq.password.expose())), None] {
+        let (code, body) = http::get(&format!("{url}/api/overview"), login.as_deref(), &ca).await;
+        assert_eq!(code, 401, "{body}");
     }
 
     // Another plugin, turned on by RabbitMQ's own function; it too is on loopback.
@@ -172,7 +164,7 @@ async fn plugins_and_definitions_work() {
     assert_eq!(eval(&mut server.running, &enable).await, "ok");
     let ports = "[ranch:get_port(Ref) || {acceptor, _, 0} = Ref <- maps:keys(ranch:info())]";
     let port = eval(&mut server.running, ports).await.trim_matches(['[', ']']).to_owned();
-    let (body, code) = curl(&format!("http://127.0.0.1:{port}/metrics"), None, &ca).await;
-    assert!(code == "200" && body.contains("rabbitmq_build_info"), "{port}: {code}");
+    let (code, body) = http::get(&format!("http://127.0.0.1:{port}/metrics"), None, &ca).await;
+    assert!(code == 200 && body.contains("rabbitmq_build_info"), "{port}: {code}");
     server.running.stop().await;
 }

@@ -1,26 +1,12 @@
 //! HTTP by hand over TLS, for requests that no SDK would send.
 
-use std::sync::Arc;
-
 use bulkhead_target::TenantAccess;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-/// An answer, its head as text.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
+use crate::http;
+pub(crate) use crate::http::Answer;
 
 /// `host:port` of the endpoint.
 pub(crate) fn authority(access: &TenantAccess) -> String {
@@ -29,15 +15,7 @@ pub(crate) fn authority(access: &TenantAccess) -> String {
 
 /// Connects and shakes hands.
 pub(crate) async fn connect(access: &TenantAccess) -> TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(access.ca.as_ref().unwrap()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect(authority(access)).await.unwrap();
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    http::tls(&authority(access), access.ca.as_ref().unwrap()).await
 }
 
 /// Sends `<method> <target>` exactly as given, with these header lines, and reads the answer to its end.
@@ -48,7 +26,6 @@ pub(crate) async fn send(
     headers: &[&str],
     body: &[u8],
 ) -> Answer {
-    let mut stream = connect(access).await;
     let mut head =
         format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", authority(access));
     for line in headers {
@@ -56,15 +33,7 @@ pub(crate) async fn send(
         head.push_str("\r\n");
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body).await.unwrap();
-    let mut answer = Vec::new();
-    // rustls reports an end without close_notify as an error; what was read is what counts.
-    let _end = stream.read_to_end(&mut answer).await;
-    let split = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
-    let head = String::from_utf8(answer[..split].to_vec()).unwrap().to_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, body: answer[split + 4..].to_vec() }
+    http::exchange(connect(access).await, &head, body).await
 }
 
 /// Path and query of a URL of this endpoint.
