@@ -1,6 +1,6 @@
 //! SIGKILL at random moments of start, run and stop: nothing of the run is left.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use nix::sys::signal::Signal;
 
@@ -19,9 +19,9 @@ enum Moment {
     Start(Duration),
     /// This long after a server was said to be ready.
     Ready(&'static str, Duration),
-    /// This long after the slices were there.
+    /// This long after it said that everything is up.
     Run(Duration),
-    /// This long after the harness was told to close.
+    /// This long after its Ctrl-C.
     Stop(Duration),
 }
 
@@ -53,7 +53,7 @@ impl Dice {
     }
 }
 
-/// Fifty times the harness, and a moment later its keeper.
+/// Fifty times the harness, which is `bulkhead up`, and a moment later its keeper.
 #[tokio::test]
 async fn nothing_outlives_a_killed_harness_and_a_killed_keeper() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -65,9 +65,11 @@ async fn nothing_outlives_a_killed_harness_and_a_killed_keeper() {
         let (moment, pause) = (dice.moment(), dice.millis(250));
         println!("round {round}: {moment:?}, keeper {pause:?} later");
         let own = Own::new("kill");
-        let mut harness = Harness::start(&own);
+        let mut harness = Harness::up(&own);
         wait_for(moment, &mut harness).await;
-        let (runs, ports) = (own.folders(), own.ports());
+        let runs = own.folders();
+        // Looking for ports takes a while, which would turn early moments into later ones.
+        let ports = if matches!(moment, Moment::Start(_)) { BTreeSet::new() } else { own.ports() };
         if matches!(moment, Moment::Run(_)) {
             assert_eq!(runs.len(), 1, "round {round}");
             assert!(ports.len() >= 4, "round {round}: four servers listen, not {ports:?}");
@@ -92,16 +94,16 @@ async fn wait_for(moment: Moment, harness: &mut Harness) {
     let pause = match moment {
         Moment::Start(pause) => pause,
         Moment::Ready(service, pause) => {
-            harness.line(&format!("ready {service}")).await;
+            harness.line(&format!("stand-ins   {service} ")).await;
             pause
         }
         Moment::Run(pause) => {
-            harness.line("slices ").await;
+            harness.line("Ctrl-C stops the servers").await;
             pause
         }
         Moment::Stop(pause) => {
-            harness.line("slices ").await;
-            harness.begin_to_finish().await;
+            harness.line("Ctrl-C stops the servers").await;
+            harness.interrupt();
             pause
         }
     };

@@ -171,9 +171,20 @@ impl Harness {
         Self::spawn(command, own)
     }
 
+    /// The command itself: `bulkhead up`, with its runs in the test's folder.
+    pub(super) fn up(own: &Own) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
+        command.arg("up").current_dir(own.path()).env("TMPDIR", own.path());
+        Self::with_pipes(command)
+    }
+
     fn spawn(mut command: Command, own: &Own) -> Self {
         command.args(["keeper::trace::play_the_harness", "--exact", "--nocapture"]);
         command.env(ROLE, serde_json::to_string(&own.spec).unwrap());
+        Self::with_pipes(command)
+    }
+
+    fn with_pipes(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -200,9 +211,9 @@ impl Harness {
         assert!(self.child.wait().await.unwrap().success());
     }
 
-    /// Asks it to close its session and does not wait.
-    pub(super) async fn begin_to_finish(&mut self) {
-        self.stdin.write_all(b"\n").await.unwrap();
+    /// Ctrl-C.
+    pub(super) fn interrupt(&self) {
+        signal(self.child.id().unwrap(), Signal::SIGINT);
     }
 
     /// Kills it and waits until it is gone.
