@@ -2,9 +2,9 @@
 //!
 //! Most of a plain boot is spent looking for files: Erlang searches 90 folders in turn for each of 700 modules, and
 //! RabbitMQ loads every module of every loaded application to read attributes that only its own modules carry. So the
-//! node gets one flat folder of links to all modules that it needs, a plugins folder with those applications alone,
-//! and copies of the other applications' descriptions that list no modules. All of it is links and small texts in
-//! the server's own folder: making it takes some 20 ms, less than it would take to check a cached one.
+//! node gets one flat folder of links to all modules that it needs, and copies of the other applications'
+//! descriptions that list no modules. All of it is links and small texts in the server's own folder: making it takes
+//! some 20 ms, about as long as checking a cached one would.
 //!
 //! Where an installation looks otherwise than expected, [`prepare`] says why and the caller starts the plain way.
 
@@ -37,6 +37,35 @@ const EMULATOR: &str = "+W w +MBas ageffcbf +MHas ageffcbf +MBlmbcs 512 +MHlmbcs
 const APPLICATIONS: &str =
     "-syslog logger [] -syslog syslog_error_logger false -kernel prevent_overlapping_partitions false";
 
+/// Where everything is, below one folder.
+///
+/// RabbitMQ puts each folder of its plugins path in front of the code path, the first one foremost: the modules must
+/// be there, or every search begins in a dozen other places.
+struct Layout {
+    /// A plugins folder with one "plugin", which has no description and holds all modules.
+    first: PathBuf,
+    /// The modules.
+    modules: PathBuf,
+    /// The descriptions without modules, foremost after that.
+    descriptions: PathBuf,
+    /// The plugins that may be turned on.
+    plugins: PathBuf,
+    /// RabbitMQ's other applications: searched last, for their descriptions and what is neither.
+    libraries: PathBuf,
+}
+
+impl Layout {
+    fn new(dir: &Path) -> Self {
+        Self {
+            first: dir.join("first"),
+            modules: dir.join("first/modules/ebin"),
+            descriptions: dir.join("descriptions"),
+            plugins: dir.join("plugins"),
+            libraries: dir.join("libraries"),
+        }
+    }
+}
+
 /// Makes the code path in `dir`, replacing what a broker that ran here before left.
 ///
 /// # Errors
@@ -46,30 +75,36 @@ pub(super) fn prepare(install: &Install, dir: &Path) -> Result<(), String> {
         let path = path.display().to_string();
         move |error: std::io::Error| format!("`{path}`: {error}")
     };
+    if dir.as_os_str().as_encoded_bytes().contains(&b':') {
+        return Err(format!("`{}` holds a colon, which separates folders in a list", dir.display()));
+    }
     if dir.exists() {
         fs::remove_dir_all(dir).map_err(failed(dir))?;
     }
-    let (flat, plugins) = (dir.join("flat"), dir.join("plugins"));
-    for folder in [dir, &flat, &plugins] {
-        fs::create_dir(folder).map_err(failed(folder))?;
+    let to = Layout::new(dir);
+    for folder in [&to.modules, &to.descriptions, &to.plugins, &to.libraries] {
+        fs::create_dir_all(folder).map_err(failed(folder))?;
     }
     let own = folders(&install.home.join("plugins"));
     let system = folders(&install.erlang.root.join("lib"));
-    for (name, (folder, text)) in closure(&own, &system)? {
+    let plugins = PLUGINS.iter().filter(|plugin| own.contains_key(**plugin));
+    let base = closure(&REQUIRED, &own, &system)?;
+    let all: Vec<&str> = REQUIRED.iter().chain(plugins).copied().collect();
+    for (name, (folder, text)) in closure(&all, &own, &system)? {
         if own.contains_key(&name) {
-            let link = plugins.join(file_name(&folder));
+            let place = if base.contains_key(&name) { &to.libraries } else { &to.plugins };
+            let link = place.join(file_name(&folder));
             symlink(&folder, &link).map_err(failed(&link))?;
         }
-        for module in
-            entries(&folder.join("ebin")).iter().filter(|path| path.extension() == Some("beam".as_ref()))
-        {
-            let link = flat.join(file_name(module));
+        let files = entries(&folder.join("ebin"));
+        for module in files.iter().filter(|path| path.extension() == Some("beam".as_ref())) {
+            let link = to.modules.join(file_name(module));
             symlink(module, &link).map_err(failed(&link))?;
         }
         if !name.starts_with("rabbit") {
             let trimmed = application::without_modules(&text);
             let trimmed = trimmed.ok_or_else(|| format!("the application `{name}` lists no modules"))?;
-            let file = flat.join(format!("{name}.app"));
+            let file = to.descriptions.join(format!("{name}.app"));
             fs::write(&file, trimmed).map_err(failed(&file))?;
         }
     }
@@ -82,15 +117,19 @@ pub(super) fn launch(install: &Install, dir: &Path, home: &Home) -> Launch {
     let mut args = words("-noinput -s rabbit boot -boot start_sasl");
     args.extend(words(EMULATOR));
     args.extend(home.flags().into_iter().map(OsString::from));
-    args.extend(["-pa".into(), dir.join("flat").into()]);
+    let at = Layout::new(dir);
+    // The last one given is the foremost.
+    args.extend(["-pa".into(), at.descriptions.into(), "-pa".into(), at.modules.into()]);
     args.extend(words(APPLICATIONS));
-    let plugins = dir.join("plugins").into_os_string();
+    let mut plugins = at.first.into_os_string();
+    plugins.push(":");
+    plugins.push(at.plugins);
     let env = [
         ("ROOTDIR", install.erlang.root.clone().into_os_string()),
         ("BINDIR", install.erlang.bin.clone().into()),
         ("EMU", "beam".into()),
         ("PROGNAME", "erl".into()),
-        ("ERL_LIBS", plugins.clone()),
+        ("ERL_LIBS", at.libraries.into()),
         ("ERL_MAX_ETS_TABLES", "50000".into()),
         ("ERL_MAX_PORTS", "65536".into()),
         ("RABBITMQ_HOME", dir.into()),
@@ -116,13 +155,13 @@ fn folders(parent: &Path) -> BTreeMap<String, PathBuf> {
     folders
 }
 
-/// Every application that is needed, with its folder and the text of its description.
+/// These applications and all that they need, each with its folder and the text of its description.
 fn closure(
+    roots: &[&str],
     own: &BTreeMap<String, PathBuf>,
     system: &BTreeMap<String, PathBuf>,
 ) -> Result<BTreeMap<String, (PathBuf, String)>, String> {
-    let optional = PLUGINS.iter().filter(|plugin| own.contains_key(**plugin));
-    let mut wanted: Vec<String> = REQUIRED.iter().chain(optional).map(|name| (*name).to_owned()).collect();
+    let mut wanted: Vec<String> = roots.iter().map(|name| (*name).to_owned()).collect();
     let mut found = BTreeMap::new();
     while let Some(name) = wanted.pop() {
         if found.contains_key(&name) {
