@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 use bulkhead_model::{Enforcement, Service, Tenant};
 use bulkhead_target::{TenantAccess, clients, services::redis::WITHHELD};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Direct, alone, command_lines, direct, tenant};
 
@@ -192,6 +193,29 @@ async fn a_slice_is_made_once_and_a_refused_call_leaves_none() {
     assert!(error.chain().contains("plane") && error.chain().contains("exists already"), "{}", error.chain());
     clients::redis::connect(&first[0]).await.expect("the first holder keeps its login");
     provisioned(&mut server, &[engine], Enforcement::Enforced).await;
+    server.running.stop().await;
+}
+
+/// Until it logs in, every connection belongs to the shared user: ending that user's connections must spare it.
+#[tokio::test]
+async fn ending_the_shared_login_spares_whoever_is_about_to_log_in() {
+    let mut server = direct(Service::Redis).await;
+    let shared = [tenant("engine", "s")];
+    let held = provisioned(&mut server, &shared, Enforcement::Convention).await.remove(0);
+    let own = provisioned(&mut server, &[tenant("plane", "o")], Enforcement::Enforced).await.remove(0);
+    let mut open = clients::redis::connect(&held).await.unwrap();
+    redis::cmd("PING").exec_async(&mut open).await.unwrap();
+
+    let url = &own.connections.redis;
+    let mut coming = crate::http::tls(&format!("127.0.0.1:{}", url.port), &server.place.ca).await;
+    server.running.remove(&shared).await.unwrap();
+    coming.write_all(format!("AUTH {} {}\r\n", url.user, url.password.expose()).as_bytes()).await.unwrap();
+    let mut answer = [0; 5];
+    coming.read_exact(&mut answer).await.expect("the connection is still there");
+    assert_eq!(&answer, b"+OK\r\n");
+
+    let ended = redis::cmd("PING").exec_async(&mut open).await;
+    assert!(ended.is_err(), "a connection of the shared login outlived it");
     server.running.stop().await;
 }
 

@@ -106,6 +106,16 @@ pub const WITHHELD: [(&[&str], &str); 22] = [
     (&["CONFIG", "GET", "dir"], "shows and changes the whole server's settings"),
 ];
 
+/// The ids, in a `CLIENT LIST`, of connections that are logged in as the shared user. One that has not sent a command
+/// yet is somebody's on the way in and may log in as anyone.
+pub(super) fn shared_connections(list: &str) -> Vec<&str> {
+    let field = |line: &str, name: &str, value: &str| {
+        line.split(' ').any(|field| field.strip_prefix(name).is_some_and(|found| found == value))
+    };
+    let shared = list.lines().filter(|line| field(line, "user=", DEFAULT) && !field(line, "cmd=", "NULL"));
+    shared.filter_map(|line| line.split(' ').next()?.strip_prefix("id=")).collect()
+}
+
 /// A password as an ACL rule that adds it: its digest, so that the text is never sent, stored or logged.
 pub(super) fn digest(password: &Secret) -> String {
     format!("#{}", hex::encode(Sha256::digest(password.expose())))
@@ -148,7 +158,17 @@ pub(super) fn pattern(prefix: &str) -> String {
 mod tests {
     use bulkhead_model::Secret;
 
-    use super::{pattern, rules};
+    use super::{pattern, rules, shared_connections};
+
+    #[test]
+    fn only_connections_that_are_logged_in_are_the_shared_users() {
+        let list = "id=3 addr=127.0.0.1:1 name= db=0 cmd=client|list user=bulkhead resp=3\n\
+                    id=4 addr=127.0.0.1:2 name= db=0 cmd=get user=default resp=2\n\
+                    id=5 addr=127.0.0.1:3 name= db=0 cmd=NULL user=default resp=2\n\
+                    id=6 addr=127.0.0.1:4 name= db=0 cmd=get user=default-1 resp=2\n";
+        assert_eq!(shared_connections(list), ["4"]);
+        assert_eq!(shared_connections(""), Vec::<&str>::new());
+    }
 
     #[test]
     fn a_prefix_is_taken_literally() {

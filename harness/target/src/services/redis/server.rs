@@ -102,13 +102,25 @@ impl Server {
                 set.arg("SETUSER").arg(acl::DEFAULT);
                 if others.clone().all(|other| matches!(other, Login::Own(_))) {
                     self.run(set.arg("off").arg("resetpass")).await?;
-                    self.run(cmd("CLIENT").arg("KILL").arg("USER").arg(acl::DEFAULT)).await?;
+                    self.end_shared().await?;
                 } else if !others.any(|other| *other == login) {
                     self.run(set.arg(acl::undigest(password))).await?;
                 }
             }
         }
         self.logins.remove(prefix);
+        Ok(())
+    }
+
+    /// Ends the connections that are logged in as the shared user.
+    ///
+    /// `CLIENT KILL USER` would take others along: until it logs in, every connection belongs to that user.
+    async fn end_shared(&mut self) -> Result<(), RedisError> {
+        let list: String = cmd("CLIENT").arg("LIST").query_async(&mut self.admin).await?;
+        for id in acl::shared_connections(&list) {
+            // One that has ended meanwhile is no error.
+            self.run(cmd("CLIENT").arg("KILL").arg("ID").arg(id)).await?;
+        }
         Ok(())
     }
 
