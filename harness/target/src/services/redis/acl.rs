@@ -106,14 +106,16 @@ pub const WITHHELD: [(&[&str], &str); 22] = [
     (&["CONFIG", "GET", "dir"], "shows and changes the whole server's settings"),
 ];
 
-/// The ids, in a `CLIENT LIST`, of connections that are logged in as the shared user. One that has not sent a command
-/// yet is somebody's on the way in and may log in as anyone.
+/// The ids, in a `CLIENT LIST`, of connections that are logged in as the shared user. One that has sent nothing yet,
+/// or nothing but what may come before a login, is somebody's on the way in and may log in as anyone.
 pub(super) fn shared_connections(list: &str) -> Vec<&str> {
-    let field = |line: &str, name: &str, value: &str| {
-        line.split(' ').any(|field| field.strip_prefix(name).is_some_and(|found| found == value))
-    };
-    let shared = list.lines().filter(|line| field(line, "user=", DEFAULT) && !field(line, "cmd=", "NULL"));
-    shared.filter_map(|line| line.split(' ').next()?.strip_prefix("id=")).collect()
+    const BEFORE_LOGIN: [&str; 4] = ["NULL", "hello", "auth", "reset"];
+    let shared = list.lines().filter_map(|line| {
+        let value = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name));
+        let speaks = value("user=")? == DEFAULT && !BEFORE_LOGIN.contains(&value("cmd=")?);
+        speaks.then(|| value("id="))?
+    });
+    shared.collect()
 }
 
 /// A password as an ACL rule that adds it: its digest, so that the text is never sent, stored or logged.
@@ -165,6 +167,7 @@ mod tests {
         let list = "id=3 addr=127.0.0.1:1 name= db=0 cmd=client|list user=bulkhead resp=3\n\
                     id=4 addr=127.0.0.1:2 name= db=0 cmd=get user=default resp=2\n\
                     id=5 addr=127.0.0.1:3 name= db=0 cmd=NULL user=default resp=2\n\
+                    id=7 addr=127.0.0.1:5 name= db=0 cmd=hello user=default resp=3\n\
                     id=6 addr=127.0.0.1:4 name= db=0 cmd=get user=default-1 resp=2\n";
         assert_eq!(shared_connections(list), ["4"]);
         assert_eq!(shared_connections(""), Vec::<&str>::new());
