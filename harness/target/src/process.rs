@@ -57,6 +57,7 @@ pub struct Child {
     inner: tokio::process::Child,
     pid: Pid,
     log: PathBuf,
+    death_signal: Signal,
 }
 
 impl ChildSpec {
@@ -76,7 +77,7 @@ impl ChildSpec {
         command.args(&self.args).env_clear().env(RUN_VARIABLE, &self.run);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
         command.env("LANG", "C.UTF-8").env("HOME", &self.dir).env("TMPDIR", &self.dir);
-        command.envs(self.env).current_dir(&self.dir).kill_on_drop(true).stderr(errors);
+        command.envs(self.env).current_dir(&self.dir).stderr(errors);
         if self.piped {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
         } else {
@@ -108,7 +109,16 @@ impl ChildSpec {
         let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pid =
             pid.ok_or_else(|| failed(io::Error::other("the process ended before it could be watched")))?;
-        Ok(Child { service: self.service, inner, pid, log: self.log })
+        Ok(Child { service: self.service, inner, pid, log: self.log, death_signal })
+    }
+}
+
+/// A child that is let go ends as when its parent dies: a start that was given up must not leave more behind than a
+/// killed one, and PostgreSQL keeps a System V segment when it is killed by SIGKILL.
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.signal(self.death_signal);
+        self.signal(Signal::SIGCONT);
     }
 }
 

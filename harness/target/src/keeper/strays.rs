@@ -7,7 +7,7 @@
 use std::{
     collections::HashSet,
     fs, io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::Path,
     time::{Duration, Instant},
 };
@@ -124,8 +124,10 @@ fn wait_all(handles: &[OwnedFd], patience: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the System V segment that a PostgreSQL which was killed hard leaves behind: the seventh line of its
-/// `postmaster.pid` holds the segment's key and id (PostgreSQL's `utils/pidfile.h`).
+/// Removes the System V segment that a PostgreSQL which was killed hard leaves behind.
+///
+/// The seventh line of its `postmaster.pid` holds the segment's key and id (PostgreSQL's `utils/pidfile.h`). Where the
+/// file lacks it, the disk being full, the key tells: it is the data folder's inode (`port/sysv_shmem.c`).
 fn free_shared_memory(dir: &Path) {
     let folders = fs::read_dir(dir).into_iter().flatten().flatten();
     let nested = folders.flat_map(|folder| {
@@ -133,12 +135,30 @@ fn free_shared_memory(dir: &Path) {
         [folder.path()].into_iter().chain(inside)
     });
     for folder in nested {
-        let Ok(text) = fs::read_to_string(folder.join("postmaster.pid")) else { continue };
-        let segment = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-        if let Some(segment) = segment {
+        if !folder.join("PG_VERSION").is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(folder.join("postmaster.pid")).unwrap_or_default();
+        let noted = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+        let keyed = fs::metadata(&folder).ok().and_then(|data| keyed(&table, data.ino(), data.uid()));
+        for segment in [noted, keyed].into_iter().flatten() {
             remove_segment(segment);
         }
     }
+}
+
+/// The id of the segment with the key of a data folder, in the kernel's table (`proc(5)`): key, id, permissions, size,
+/// creator, last user, attachments and owner are its first columns.
+fn keyed(table: &str, inode: u64, owner: u32) -> Option<i32> {
+    // A key has 32 bits, an inode more: PostgreSQL takes the lower ones.
+    let key = u32::try_from(inode & u64::from(u32::MAX)).ok()?.cast_signed();
+    table.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is = |index: usize, wanted: i64| fields.get(index)?.parse::<i64>().ok().filter(|n| *n == wanted);
+        is(0, key.into()).and(is(7, owner.into()))?;
+        fields.get(1)?.parse().ok()
+    })
 }
 
 /// Removes the segment unless a process is attached to it.
@@ -191,6 +211,17 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    #[test]
+    fn a_segment_is_found_by_its_folders_inode_and_owner() {
+        let table = "       key      shmid perms       size  cpid  lpid nattch   uid   gid\n\
+                     \x20     2292     491566   600         56 14311 14311      0   101   104\n\
+                     \x20       -2     491567   600         56 14311 14311      0   101   104\n";
+        assert_eq!(keyed(table, 2292, 101), Some(491_566));
+        assert_eq!(keyed(table, 0x1_ffff_fffe, 101), Some(491_567));
+        assert_eq!(keyed(table, 2292, 0), None);
+        assert_eq!(keyed(table, 491_566, 101), None);
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) async fn run(
     place: &Place,
     data: &Path,
 ) -> Result<(), Error> {
-    let mut args = vec!["-D".into(), data.into()];
+    // A failed try leaves its folder, by whose inode the shared memory of a crashed bootstrap is found.
+    let mut args = vec!["--no-clean".into(), "-D".into(), data.into()];
     args.extend(OPTIONS.map(Into::into));
     let mut child = ChildSpec {
         service: Service::Postgres,
