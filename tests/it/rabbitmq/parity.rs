@@ -63,6 +63,21 @@ fn from_offset(offset: i64) -> FieldTable {
     table
 }
 
+/// Waits on the node, at most half a minute, until a queue is known and its process lives.
+const LEADER: &str = "
+Waiting = fun Wait(Left) ->
+    Leads = case rabbit_amqqueue:lookup($NAME) of
+        {ok, Queue} -> is_pid(amqqueue:get_pid(Queue)) andalso is_process_alive(amqqueue:get_pid(Queue));
+        {error, not_found} -> false
+    end,
+    case Leads of
+        true -> leads;
+        false when Left =:= 0 -> nobody_leads;
+        false -> timer:sleep(20), Wait(Left - 1)
+    end
+end,
+Waiting(1500)";
+
 #[tokio::test]
 async fn every_kind_of_queue_works_and_confirmed_messages_survive_a_kill() {
     let mut server = broker().await;
@@ -86,6 +101,9 @@ async fn every_kind_of_queue_works_and_confirmed_messages_survive_a_kill() {
     let sync = "lists:usort([dets:sync(Table) || Table <- dets:all()])";
     assert_eq!(eval(&mut server.running, sync).await, "[ok]");
     kill_and_restart(&mut server, access.connections.rabbitmq.port).await;
+    // A stream's leader is chosen after the broker has begun to serve; until then the stream counts as down.
+    let name = format!("rabbit_misc:r(<<\"{}\">>, queue, <<\"stream\">>)", access.connections.rabbitmq.vhost);
+    assert_eq!(eval(&mut server.running, &LEADER.replace("$NAME", &name)).await, "leads");
 
     let (_connection, channel) = channel(&access).await;
     for kind in kinds {
