@@ -18,6 +18,10 @@ pub(super) fn missing(spec: &TargetSpec) -> Vec<Missing> {
     services::ALL.iter().filter_map(|stand_in| stand_in.find(spec).err()).collect()
 }
 
+/// The main command inside a container that may install what it lacks, the repository being the current folder.
+const IN_A_CONTAINER: &str =
+    "docker run --rm -it -v \"$PWD:/src\" -w /src -e BULKHEAD_INSTALL=1 rust:1.95-bookworm cargo verify";
+
 /// How to get what is missing.
 pub(crate) fn advice(missing: &[Missing]) -> String {
     let line = |manager: &Manager| {
@@ -31,7 +35,7 @@ pub(crate) fn advice(missing: &[Missing]) -> String {
     lines.push(String::from(
         "or set BULKHEAD_INSTALL=1 to let Bulkhead run the one of them that fits this machine",
     ));
-    lines.push(String::from("or use Docker: the files are in `compose/`"));
+    lines.push(format!("or use Docker: {IN_A_CONTAINER}"));
     format!("install what is missing with one of\n  {}", lines.join("\n  "))
 }
 
