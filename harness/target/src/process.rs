@@ -136,6 +136,15 @@ impl Child {
         self.inner.try_wait()
     }
 
+    /// The error for its having ended by itself, if it has, or for the system's not knowing.
+    pub fn end(&mut self) -> Option<Error> {
+        match self.exited() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(self.ended(status)),
+            Err(source) => Some(Error::serve(self.service, "watch the server")(source)),
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -155,11 +155,7 @@ impl Running for Server {
     }
 
     fn exited(&mut self) -> Option<Error> {
-        match self.node.beam.exited() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(self.node.beam.ended(status)),
-            Err(source) => Some(Error::serve(Service::Rabbitmq, "watch the server")(source)),
-        }
+        self.node.beam.end()
     }
 
     fn log_tail(&self, lines: usize) -> Vec<String> {

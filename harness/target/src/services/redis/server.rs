@@ -198,11 +198,7 @@ impl Running for Server {
     }
 
     fn exited(&mut self) -> Option<Error> {
-        match self.child.exited() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(self.child.ended(status)),
-            Err(source) => Some(Error::serve(Service::Redis, "watch the server")(source)),
-        }
+        self.child.end()
     }
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
