@@ -13,7 +13,7 @@ use serde_json::Value;
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Room, what it must never reach, and why.
-const NEVER: [(&str, &[&str], &str); 6] = [
+const NEVER: [(&str, &[&str], &str); 7] = [
     (
         "bulkhead-model",
         &["tokio", "rand", "bulkhead-target", "bulkhead-engine", "bulkhead-checks", "bulkhead-report"],
@@ -33,6 +33,11 @@ const NEVER: [(&str, &[&str], &str); 6] = [
         "bulkhead-target",
         &["bulkhead-engine", "bulkhead-checks", "bulkhead-report"],
         "the target never knows what runs on it",
+    ),
+    (
+        "bulkhead-proxy",
+        &["bulkhead-model", "bulkhead-target", "bulkhead-engine", "bulkhead-checks", "bulkhead-report"],
+        "the proxy knows bytes only: no tenant, no scenario, no service's protocol",
     ),
     ("bulkhead-engine", &["bulkhead-checks", "bulkhead-report"], "whoever drives must not judge"),
     (

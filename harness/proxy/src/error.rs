@@ -1,0 +1,59 @@
+//! Why a change was refused, in Toxiproxy's own words and with its HTTP status, so that every surface says the same.
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The request is not JSON of the right shape; what the parser said.
+    #[error("bad request body: {0}")]
+    BadBody(String),
+    /// A proxy without its name or upstream; in a list, with its place counted from 1.
+    #[error("missing required field: {field}{}", place(*.at))]
+    MissingField {
+        /// `name` or `upstream`.
+        field: &'static str,
+        /// The proxy's place in a list, counted from 1.
+        at: Option<usize>,
+    },
+    /// No proxy of that name.
+    #[error("proxy not found")]
+    ProxyNotFound,
+    /// The name is taken.
+    #[error("proxy already exists")]
+    ProxyExists,
+    /// Neither `upstream`, `downstream` nor, as an extension, `both`.
+    #[error("stream was invalid, can be either upstream or downstream")]
+    InvalidStream,
+    /// No toxic of that type.
+    #[error("invalid toxic type")]
+    InvalidType,
+    /// The proxy has a toxic of that name, on either stream.
+    #[error("toxic already exists")]
+    ToxicExists,
+    /// The proxy has no toxic of that name.
+    #[error("toxic not found")]
+    ToxicNotFound,
+    /// The address cannot be resolved or listened on.
+    #[error("listen tcp {address}: {reason}")]
+    Listen {
+        /// As it was asked for.
+        address: String,
+        /// The operating system's text.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The HTTP status that goes with it.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::BadBody(_) | Self::MissingField { .. } | Self::InvalidStream | Self::InvalidType => 400,
+            Self::ProxyNotFound | Self::ToxicNotFound => 404,
+            Self::ProxyExists | Self::ToxicExists => 409,
+            Self::Listen { .. } => 500,
+        }
+    }
+}
+
+fn place(at: Option<usize>) -> String {
+    at.map(|at| format!(" at proxy {at}")).unwrap_or_default()
+}

@@ -1,0 +1,23 @@
+//! A TCP proxy that breaks connections on purpose, and Toxiproxy's HTTP API in front of it.
+//!
+//! It knows bytes only: no tenant, no scenario, no protocol of a service. As a library it is [`Proxies`]; the API, the
+//! configuration file and the command are views of that one value.
+//!
+//! Start reading at [`chain`], the pure core: what a chain of toxics does to a stream, as a function of time and seed
+//! without sockets or clocks. Then `connection`, which moves bytes between sockets and a chain; then [`proxies`]. A new
+//! toxic is a file in [`toxics`] and a line in its `ALL`.
+
+pub mod chain;
+mod connection;
+pub mod error;
+pub mod proxies;
+mod proxy;
+pub mod seed;
+pub mod spec;
+pub mod tape;
+#[cfg(test)]
+mod tests;
+pub mod toxics;
+
+pub use error::Error;
+pub use proxies::{Proxies, Settings};
