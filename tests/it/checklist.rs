@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// Expects the item to hold first, and to be open after the change, with a reason that says this.
-    async fn goes_red(&self, item: Item, reason: &str, change: impl FnOnce(&mut TenantAccess)) {
+    async fn goes_red(&self, item: Item, reason: &str, change: impl FnOnce(&mut TenantAccess)) -> Examined {
         let mut access = self.engine();
         let before = self.examine(item, &access).await;
         assert!(before.done, "{item}: {before:?}");
@@ -62,6 +62,7 @@ impl Bench {
         let after = self.examine(item, &access).await;
         assert!(!after.done && after.evidence.contains(reason), "{item} for `{reason}`: {after:?}");
         assert!(!after.fix.is_empty(), "{item}: {after:?}");
+        after
     }
 
     async fn close(self) {
@@ -112,7 +113,8 @@ async fn a_missing_database_or_schema_is_named() {
 async fn a_foreign_prefix_is_named_where_the_server_refuses_it() {
     let bench = Bench::new(ENFORCED).await;
     let foreign = |access: &mut TenantAccess| access.tenant.slices.redis.prefix = String::from("other:");
-    bench.goes_red(Item::RedisPrefixUsed, "no permissions", foreign).await;
+    let found = bench.goes_red(Item::RedisPrefixUsed, "permissions to access", foreign).await;
+    assert!(found.fix.contains("ACL SETUSER") && found.fix.contains("~other:*"), "{found:?}");
     bench.close().await;
 }
 

@@ -11,6 +11,10 @@ use super::{ChecklistItem, Examination, NotDone, RoundTrips};
 /// How long the key may outlive an examination that broke off, in seconds.
 const EXPIRES: u64 = 60;
 
+/// What to do where no work was refused, but none was done either.
+const CONNECT: &str =
+    "look at host, port, user and password in the Redis URL; it must begin with `rediss://`";
+
 pub(super) struct RedisPrefixUsed;
 
 #[async_trait]
@@ -22,24 +26,20 @@ impl ChecklistItem for RedisPrefixUsed {
     async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
         let slice = &examination.access.tenant.slices.redis;
         let user = &examination.access.connections.redis.user;
-        let not_done = |error: Error| {
-            let text = error.chain();
-            let fix = if text.contains("NOPERM") {
-                format!(
+        let not_done = |error: Error, fix: String| NotDone::new(error.chain(), fix);
+        let unreachable = |error| not_done(error, CONNECT.to_owned());
+        let mut connection = clients::redis::connect(examination.access).await.map_err(unreachable)?;
+        let trips = work(&mut connection, &slice.key("bulkhead:checklist")).await.map_err(|error| {
+            // The code and not the text, whose wording differs between servers and versions.
+            let fix = match error.code() {
+                Some("NOPERM") => format!(
                     "use the prefix that the login is limited to, or: ACL SETUSER {user} resetkeys ~{}*",
                     slice.prefix
-                )
-            } else {
-                String::from(
-                    "look at host, port, user and password in the Redis URL; it must begin with `rediss://`",
-                )
+                ),
+                _ => CONNECT.to_owned(),
             };
-            NotDone::new(text, fix)
-        };
-        let mut connection = clients::redis::connect(examination.access).await.map_err(not_done)?;
-        let work = work(&mut connection, &slice.key("bulkhead:checklist")).await;
-        let trips =
-            work.map_err(Error::serve(Service::Redis, format!("work with {slice}"))).map_err(not_done)?;
+            not_done(Error::serve(Service::Redis, format!("work with {slice}"))(error), fix)
+        })?;
         let server = examination.server(Service::Redis).await?;
         let refuses = match examination.topology.enforcement(Service::Redis) {
             Enforcement::Enforced => "the server refuses other keys",
