@@ -98,7 +98,7 @@ impl Rig {
                 );
                 assert_eq!(self.administer(&statement).await, "ok");
             }
-            Service::S3 => panic!("an S3 key is widened as a whole, see its own test"),
+            Service::S3 => panic!("an S3 right is not one class's, see its own tests"),
         }
     }
 
@@ -233,48 +233,71 @@ async fn rabbitmq_with_queue_prefixes_in_one_vhost() {
     each_overgrant_turns_exactly_its_probe_red(Service::Rabbitmq, Sharing::Shared).await;
 }
 
-#[tokio::test]
-async fn s3_with_buckets_of_their_own() {
-    let mut rig = Rig::new(Service::S3, Sharing::Separate).await;
-    let slices = rig.slices("n", Enforcement::Enforced).await;
-    keeps_out(Service::S3, &slices).await;
-    rig.server.running.stop().await;
-}
+/// What a neighbour's key may do on top, under B2's names, and the probes that see it: a delete without a version is a
+/// write there.
+const S3_RIGHTS: [(&str, &[Class]); 3] = [
+    ("readFiles", &[Class::Read]),
+    ("writeFiles", &[Class::Write, Class::Delete]),
+    ("listFiles", &[Class::Enumerate]),
+];
 
-/// A key carries its capabilities for all that it reaches, so one that reaches too far turns all four red.
-#[tokio::test]
-async fn s3_with_prefixes_in_one_bucket_and_a_key_without_one() {
-    let mut rig = Rig::new(Service::S3, Sharing::Shared).await;
-    let slices = rig.slices("n", Enforcement::Enforced).await;
-    keeps_out(Service::S3, &slices).await;
-
-    let tenants = ["engine", "plane"].map(|name| rig.tenant(name, "wide"));
-    let mut granted = tenants.clone();
-    granted[0].slices.s3.prefix = None;
-    let made = rig.server.running.provision(&granted, Enforcement::Enforced).await.unwrap();
-    let ca = &rig.server.place.ca;
-    let access: Vec<_> = tenants.iter().zip(made).map(|(tenant, made)| alone(tenant, made, ca)).collect();
-    for probe in four(Service::S3) {
-        let found = run(probe, &access[0], &access[1]).await;
-        assert_eq!(found.outcome, Outcome::Allowed, "{}: {found:#?}", probe.name());
-        assert_eq!(verdict(probe, &found, Enforcement::Enforced), Verdict::Fail, "{}", probe.name());
-        let back = run(probe, &access[1], &access[0]).await;
-        assert_eq!(
-            verdict(probe, &back, Enforcement::Enforced),
-            Verdict::Pass,
-            "{}: {back:#?}",
-            probe.name()
-        );
+/// Each right of a key in the neighbour's slice turns its probes red, and leaves the others and the way back as they
+/// were.
+async fn each_right_of_a_key_turns_its_probes_red(sharing: Sharing) {
+    let mut rig = Rig::new(Service::S3, sharing).await;
+    let probes = four(Service::S3);
+    let seen = S3_RIGHTS.iter().flat_map(|(_, red)| *red);
+    assert!(probes.iter().all(|probe| seen.clone().any(|class| *class == probe.class())));
+    for (right, red) in S3_RIGHTS {
+        let slices = rig.slices(&right.to_lowercase(), Enforcement::Enforced).await;
+        let [from, to] = &slices;
+        keeps_out(Service::S3, &slices).await;
+        let (key, slice) = (&from.connections.s3.access_key_id, &to.tenant.slices.s3);
+        let grant = serde_json::json!({
+            "buckets": [slice.bucket], "prefix": slice.key(""), "capabilities": [right],
+        });
+        rig.administer(&serde_json::json!({ "key": key, "grant": grant }).to_string()).await;
+        for probe in &probes {
+            let found = run(*probe, from, to).await;
+            let leaks = red.contains(&probe.class());
+            let case = format!("{} with {right} on top: {found:#?}", probe.name());
+            assert_eq!(found.outcome == Outcome::Allowed, leaks, "{case}");
+            let expected = if leaks { Verdict::Fail } else { Verdict::Pass };
+            assert_eq!(verdict(*probe, &found, Enforcement::Enforced), expected, "{case}");
+            assert!(found.control.held, "{case}");
+            let back = run(*probe, to, from).await;
+            assert_eq!(verdict(*probe, &back, Enforcement::Enforced), Verdict::Pass, "back: {back:#?}");
+        }
     }
     rig.server.running.stop().await;
 }
 
-/// One login for all: everything is allowed, which passes as a convention and would fail as a promise.
 #[tokio::test]
-async fn redis_with_one_login_for_all() {
-    let mut rig = Rig::new(Service::Redis, Sharing::Shared).await;
+async fn s3_with_buckets_of_their_own() {
+    each_right_of_a_key_turns_its_probes_red(Sharing::Separate).await;
+}
+
+#[tokio::test]
+async fn s3_with_prefixes_in_one_bucket() {
+    each_right_of_a_key_turns_its_probes_red(Sharing::Shared).await;
+}
+
+#[tokio::test]
+async fn s3_widens_no_key_that_is_not_there() {
+    let mut rig = Rig::new(Service::S3, Sharing::Separate).await;
+    let grant = r#"{"buckets": null, "prefix": "", "capabilities": ["readFiles"]}"#;
+    let nobody = format!(r#"{{"key": "nobody", "grant": {grant}}}"#);
+    let error = rig.server.running.administer(&nobody).await.unwrap_err();
+    assert!(error.chain().contains("there is no key `nobody`"), "{}", error.chain());
+    assert!(rig.server.running.administer("GRANT ALL").await.is_err());
+    rig.server.running.stop().await;
+}
+
+/// One login for all: everything is allowed, which passes as a convention and would fail as a promise.
+async fn one_login_for_all_passes_as_a_convention_only(service: Service, sharing: Sharing) {
+    let mut rig = Rig::new(service, sharing).await;
     let [from, to] = rig.slices("n", Enforcement::Convention).await;
-    for probe in four(Service::Redis) {
+    for probe in four(service) {
         let found = run(probe, &from, &to).await;
         assert_eq!(
             (found.outcome, found.control.held),
@@ -286,6 +309,21 @@ async fn redis_with_one_login_for_all() {
         assert_eq!(verdict(probe, &found, Enforcement::Enforced), Verdict::Fail, "{}", probe.name());
     }
     rig.server.running.stop().await;
+}
+
+#[tokio::test]
+async fn redis_with_one_login_for_all() {
+    one_login_for_all_passes_as_a_convention_only(Service::Redis, Sharing::Shared).await;
+}
+
+#[tokio::test]
+async fn s3_with_one_key_for_all_buckets() {
+    one_login_for_all_passes_as_a_convention_only(Service::S3, Sharing::Separate).await;
+}
+
+#[tokio::test]
+async fn s3_with_one_key_for_all_prefixes() {
+    one_login_for_all_passes_as_a_convention_only(Service::S3, Sharing::Shared).await;
 }
 
 /// A tenant whose own client does not work never reads as isolated.

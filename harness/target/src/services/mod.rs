@@ -74,7 +74,8 @@ pub trait Running: Send {
     }
 
     /// Has the administrator run one statement in the service's own language, and gives its answer: a Redis command,
-    /// an Erlang expression on RabbitMQ's node. Whatever this changes ends with the server.
+    /// an Erlang expression on RabbitMQ's node, more rights for a key of the embedded S3. Whatever this changes ends with
+    /// the server.
     ///
     /// It is how a server is set up wrong on purpose; provisioning never goes through it.
     ///

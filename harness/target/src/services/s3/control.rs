@@ -89,6 +89,8 @@ pub(crate) enum Command {
         /// Keys.
         keys: Vec<Key>,
     },
+    /// Adds to what a key may do. No slice is made like this: it is how a server is set up wrong on purpose.
+    Widen(Widening),
     /// Removes these slices: their keys, their objects, and each bucket that no key can reach any more.
     Remove {
         /// The slices.
@@ -104,10 +106,20 @@ pub(crate) struct Key {
     /// Its secret.
     #[serde(with = "secret::exposed")]
     pub secret: Secret,
-    /// What it may do.
-    pub grant: KeyGrant,
+    /// What it may do: the one grant that it was made with, then what it was given on top.
+    pub grants: Vec<KeyGrant>,
     /// The slice that it was made for, and goes with.
     pub slice: Slice,
+}
+
+/// More for a key that there is: the only statement that the server's administrator can make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Widening {
+    /// The key's id.
+    pub key: String,
+    /// What it may do besides, and where.
+    pub grant: KeyGrant,
 }
 
 /// A bucket, or the keys below a prefix in a bucket that others share.

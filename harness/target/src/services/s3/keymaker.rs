@@ -41,7 +41,12 @@ pub(super) fn make(slice: &S3Slice, buckets: &[String], enforcement: Enforcement
             capabilities: READ_AND_WRITE.to_vec(),
         },
     };
-    Key { id: id(), secret: secret(), grant, slice: Slice { bucket: slice.bucket.clone(), prefix } }
+    Key {
+        id: id(),
+        secret: secret(),
+        grants: vec![grant],
+        slice: Slice { bucket: slice.bucket.clone(), prefix },
+    }
 }
 
 /// `005`, twelve hexadecimal digits of an account, ten digits of a key.

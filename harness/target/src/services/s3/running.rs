@@ -87,7 +87,7 @@ impl Embedded {
     /// When the server does not answer.
     pub async fn add_key(&mut self, bucket: &str, grant: KeyGrant) -> Result<S3Access, Error> {
         let slice = Slice { bucket: bucket.to_owned(), prefix: grant.prefix.clone() };
-        let key = Key { id: keymaker::id(), secret: keymaker::secret(), grant, slice };
+        let key = Key { id: keymaker::id(), secret: keymaker::secret(), grants: vec![grant], slice };
         let access = self.access(&key);
         self.ask(Command::Provision { buckets: vec![bucket.to_owned()], keys: vec![key] }, "add a key")
             .await?;
@@ -193,6 +193,15 @@ impl Running for Embedded {
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
         let slices = tenants.iter().map(|tenant| slice(&tenant.slices.s3)).collect();
         self.ask(Command::Remove { slices }, &format!("remove {}", described(tenants))).await
+    }
+
+    /// The statement is JSON: `{"key": "…", "grant": {"buckets": ["…"], "prefix": "", "capabilities": ["readFiles"]}}`
+    /// lets the key do that as well.
+    async fn administer(&mut self, statement: &str) -> Result<String, Error> {
+        let doing = "widen a key as administrator";
+        let widening = serde_json::from_str(statement).map_err(Error::serve(Service::S3, doing))?;
+        self.ask(Command::Widen(widening), doing).await?;
+        Ok(String::from("done"))
     }
 
     fn exited(&mut self) -> Option<Error> {

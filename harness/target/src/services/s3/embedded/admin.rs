@@ -1,14 +1,15 @@
-//! What the keeper asks for: buckets and keys made, slices removed. The other way in, past every signature.
+//! What the keeper asks for: buckets and keys made, keys widened, slices removed. The other way in, past every signature.
 
 use std::sync::Arc;
 
 use s3s::{S3Error, S3Result};
 
 use super::{
+    KeyGrant,
     keys::Keys,
     store::{Store, index::Bucket, now, record::Entry},
 };
-use crate::services::s3::control::{Command, Key, Reply, Slice};
+use crate::services::s3::control::{Command, Key, Reply, Slice, Widening};
 
 /// Obeys the keeper.
 pub(super) struct Admin {
@@ -26,6 +27,7 @@ impl Admin {
     pub(super) fn obey(&self, command: Command) -> Reply {
         let done = match command {
             Command::Provision { buckets, keys } => self.provision(buckets, keys),
+            Command::Widen(Widening { key, grant }) => self.widen(&key, grant),
             Command::Remove { slices } => self.remove(&slices),
         };
         match done {
@@ -50,6 +52,13 @@ impl Admin {
             return Err(super::store::internal(error));
         }
         Ok(())
+    }
+
+    fn widen(&self, id: &str, grant: KeyGrant) -> S3Result<()> {
+        if self.keys.widen(id, grant).map_err(super::store::internal)? {
+            return Ok(());
+        }
+        Err(s3s::s3_error!(InvalidAccessKeyId, "there is no key `{id}`"))
     }
 
     fn remove(&self, slices: &[Slice]) -> S3Result<()> {

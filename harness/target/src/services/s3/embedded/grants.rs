@@ -1,6 +1,6 @@
 //! What a key may do: Backblaze B2's application keys, limited to buckets, a name prefix and capabilities.
 //!
-//! [`allowed`] is the whole of authorisation: a pure function of the grant and of what a request is about. Operations
+//! [`allowed`] is the whole of authorisation: a pure function of the grants and of what a request is about. Operations
 //! that it does not list are refused. Whether a key exists and a signature holds is decided elsewhere.
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub enum Capability {
     DeleteFiles,
 }
 
-/// What one key may do, and where.
+/// What a key may do, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyGrant {
     /// The buckets it is limited to; none means every bucket.
@@ -88,29 +88,32 @@ enum Scope {
     Batch,
 }
 
-/// Whether the holder of `key` may do what `request` asks.
-pub(crate) fn allowed(key: &KeyGrant, request: &Request<'_>) -> Decision {
+/// Whether the holder of a key with these grants may do what `request` asks. A key is made with one grant, and what it
+/// was given on top adds to that.
+pub(crate) fn allowed(grants: &[KeyGrant], request: &Request<'_>) -> Decision {
+    let object = |capability, bucket, key| {
+        grants.iter().any(|grant| grant.has(capability) && grant.covers(bucket, key))
+    };
+    let bucket =
+        |capability| grants.iter().any(|grant| grant.has(capability) && grant.covers_bucket(request.bucket));
     let covered = scope(request).is_some_and(|scope| match scope {
-        Scope::Everywhere(both) => both.iter().all(|one| key.has(*one)),
-        Scope::Manage(capability) => key.has(capability) && key.buckets.is_none(),
-        Scope::Bucket(capability) => key.has(capability) && key.covers_bucket(request.bucket),
-        Scope::Listing(capability) => {
-            key.has(capability)
-                && key.covers_bucket(request.bucket)
-                && request.prefix.starts_with(&key.prefix)
+        Scope::Everywhere(both) => grants.iter().any(|grant| both.iter().all(|one| grant.has(*one))),
+        Scope::Manage(capability) => {
+            grants.iter().any(|grant| grant.has(capability) && grant.buckets.is_none())
         }
-        Scope::Object(capability) => key.has(capability) && key.covers(request.bucket, request.key),
+        Scope::Bucket(capability) => bucket(capability),
+        Scope::Listing(capability) => grants.iter().any(|grant| {
+            grant.has(capability)
+                && grant.covers_bucket(request.bucket)
+                && request.prefix.starts_with(&grant.prefix)
+        }),
+        Scope::Object(capability) => object(capability, request.bucket, request.key),
         Scope::Copy => {
-            let (bucket, name) = request.source.unzip();
-            key.has(Capability::WriteFiles)
-                && key.covers(request.bucket, request.key)
-                && key.has(Capability::ReadFiles)
-                && key.covers(bucket, name)
+            let (source, name) = request.source.unzip();
+            object(Capability::WriteFiles, request.bucket, request.key)
+                && object(Capability::ReadFiles, source, name)
         }
-        Scope::Batch => {
-            (key.has(Capability::WriteFiles) || key.has(Capability::DeleteFiles))
-                && key.covers_bucket(request.bucket)
-        }
+        Scope::Batch => bucket(Capability::WriteFiles) || bucket(Capability::DeleteFiles),
     });
     if covered { Decision::Allowed } else { Decision::NotEntitled }
 }

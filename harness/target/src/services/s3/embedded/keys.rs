@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::store::journal::Journal;
+use super::{KeyGrant, store::journal::Journal};
 use crate::services::s3::control::{Key, Slice};
 
 /// All keys.
@@ -28,6 +28,7 @@ struct State {
 #[serde(rename_all = "kebab-case")]
 enum Change {
     Add(Vec<Key>),
+    Widen(String, KeyGrant),
     Remove(Vec<String>),
 }
 
@@ -53,6 +54,18 @@ impl Keys {
     /// When the file cannot be written.
     pub(crate) fn add(&self, keys: Vec<Key>) -> io::Result<()> {
         self.state().change(Change::Add(keys))
+    }
+
+    /// Adds a grant to a key's own; false when there is no such key.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn widen(&self, id: &str, grant: KeyGrant) -> io::Result<bool> {
+        let mut state = self.state();
+        if !state.known.contains_key(id) {
+            return Ok(false);
+        }
+        state.change(Change::Widen(id.to_owned(), grant)).map(|()| true)
     }
 
     /// Removes every key that was made for one of these slices.
@@ -87,6 +100,11 @@ impl State {
 fn apply(known: &mut HashMap<String, Arc<Key>>, change: Change) {
     match change {
         Change::Add(keys) => known.extend(keys.into_iter().map(|key| (key.id.clone(), Arc::new(key)))),
+        Change::Widen(id, grant) => {
+            if let Some(key) = known.get_mut(&id) {
+                Arc::make_mut(key).grants.push(grant);
+            }
+        }
         Change::Remove(ids) => known.retain(|id, _| !ids.contains(id)),
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn several(api: &Api, request: S3Request<DeleteObjectsInput>) -> Answ
                 version: object.version_id.is_some(),
                 source: None,
             };
-            if allowed(&signer.grant, &asked) == Decision::NotEntitled {
+            if allowed(&signer.grants, &asked) == Decision::NotEntitled {
                 errors.push(Error {
                     code: Some(String::from("AccessDenied")),
                     message: Some(String::from("not entitled")),

@@ -84,7 +84,7 @@ impl S3Access for Gate {
             version: query.get("versionId").is_some(),
             source: source.as_ref().map(|(bucket, key)| (&**bucket, &**key)),
         };
-        if allowed(&key.grant, &request) == Decision::NotEntitled {
+        if allowed(&key.grants, &request) == Decision::NotEntitled {
             return Err(not_entitled());
         }
         headers::check(request.operation, context.headers(), self.options.profile)?;

@@ -1,6 +1,8 @@
 //! Every S3 operation against keys of each kind, as one table: a key of one bucket, one with a prefix, read-only and
 //! write-only ones, and the account's own.
 
+use std::slice::from_ref;
+
 use super::{
     Capability::{self, *},
     Decision, KeyGrant, Request, allowed,
@@ -114,7 +116,7 @@ fn every_operation_asks_for_its_capability_in_the_keys_own_bucket() {
     for (operation, shape, who) in TABLE {
         for (letter, key) in keys() {
             let expected = if who.contains(letter) { Decision::Allowed } else { Decision::NotEntitled };
-            let decision = allowed(&key, &request(operation, *shape, "mine", "a/b"));
+            let decision = allowed(from_ref(&key), &request(operation, *shape, "mine", "a/b"));
             assert_eq!(decision, expected, "{operation} ({shape}) by key {letter}");
         }
     }
@@ -126,7 +128,7 @@ fn nothing_but_the_accounts_key_reaches_another_bucket() {
         for (letter, key) in keys() {
             let expected =
                 if letter == 'a' && who.contains('a') { Decision::Allowed } else { Decision::NotEntitled };
-            let decision = allowed(&key, &request(operation, *shape, "theirs", "a/b"));
+            let decision = allowed(from_ref(&key), &request(operation, *shape, "theirs", "a/b"));
             assert_eq!(decision, expected, "{operation} ({shape}) by key {letter}");
         }
     }
@@ -145,11 +147,11 @@ fn a_prefix_key_keeps_below_its_prefix() {
             continue;
         }
         for name in outside {
-            let decision = allowed(&key, &request(operation, *shape, "mine", name));
+            let decision = allowed(from_ref(&key), &request(operation, *shape, "mine", name));
             assert_eq!(decision, Decision::NotEntitled, "{operation} on `{name}`");
         }
         for name in inside {
-            let decision = allowed(&key, &request(operation, *shape, "mine", name));
+            let decision = allowed(from_ref(&key), &request(operation, *shape, "mine", name));
             assert_eq!(decision, Decision::Allowed, "{operation} on `{name}`");
         }
     }
@@ -160,7 +162,7 @@ fn a_copy_asks_about_both_ends() {
     let key = grant(Some("mine"), &READ_WRITE);
     for operation in ["CopyObject", "UploadPartCopy"] {
         let copy = |source: Option<(&'static str, &'static str)>, bucket: &'static str| {
-            allowed(&key, &Request { source, ..request(operation, 'o', bucket, "to") })
+            allowed(from_ref(&key), &Request { source, ..request(operation, 'o', bucket, "to") })
         };
         assert_eq!(copy(Some(("mine", "from")), "mine"), Decision::Allowed);
         assert_eq!(copy(Some(("theirs", "from")), "mine"), Decision::NotEntitled);
@@ -168,11 +170,55 @@ fn a_copy_asks_about_both_ends() {
         assert_eq!(copy(None, "mine"), Decision::NotEntitled);
     }
     let writes = grant(Some("mine"), &[WriteFiles]);
-    assert_eq!(allowed(&writes, &request("CopyObject", 'c', "mine", "x")), Decision::NotEntitled);
+    assert_eq!(allowed(from_ref(&writes), &request("CopyObject", 'c', "mine", "x")), Decision::NotEntitled);
 }
 
 #[test]
 fn a_key_without_buckets_reaches_none() {
     let key = KeyGrant { buckets: Some(Vec::new()), ..grant(None, &READ_WRITE) };
-    assert_eq!(allowed(&key, &request("GetObject", 'o', "mine", "x")), Decision::NotEntitled);
+    assert_eq!(allowed(from_ref(&key), &request("GetObject", 'o', "mine", "x")), Decision::NotEntitled);
+}
+
+#[test]
+fn what_a_key_was_given_on_top_adds_to_its_own_and_lends_it_nothing_more() {
+    let extra = |prefix: &str, capability| KeyGrant {
+        prefix: prefix.to_owned(),
+        ..grant(Some("theirs"), &[capability])
+    };
+    let of = |extra| [grant(Some("mine"), &READ_WRITE), extra];
+    let asks = |key: &[KeyGrant; 2], operation, shape, bucket, name| {
+        allowed(key, &request(operation, shape, bucket, name)) == Decision::Allowed
+    };
+    for (capability, can) in [
+        (ReadFiles, ["GetObject"].as_slice()),
+        (WriteFiles, ["PutObject", "DeleteObject", "DeleteObjects"].as_slice()),
+        (DeleteFiles, ["DeleteObjects"].as_slice()),
+        (ListFiles, ["ListObjectsV2"].as_slice()),
+    ] {
+        let key = of(extra("", capability));
+        for (operation, shape) in [
+            ("GetObject", 'o'),
+            ("PutObject", 'o'),
+            ("DeleteObject", 'o'),
+            ("DeleteObjects", 'b'),
+            ("ListObjectsV2", 'b'),
+        ] {
+            assert!(asks(&key, operation, shape, "mine", "x"), "{operation} with {capability:?} on top");
+            let there = asks(&key, operation, shape, "theirs", "x");
+            assert_eq!(there, can.contains(&operation), "{operation} with {capability:?} on top");
+        }
+        assert_eq!(asks(&key, "DeleteObject", 'v', "theirs", "x"), capability == DeleteFiles);
+        assert!(!asks(&key, "GetObject", 'o', "third", "x"));
+    }
+    let reads = of(extra("engine/", ReadFiles));
+    assert!(asks(&reads, "GetObject", 'o', "theirs", "engine/x"));
+    assert!(!asks(&reads, "GetObject", 'o', "theirs", "plane/x"));
+    let copy = |key: &[KeyGrant; 2], source, bucket| {
+        let source = Some((source, "engine/x"));
+        allowed(key, &Request { source, ..request("CopyObject", 'o', bucket, "engine/y") })
+    };
+    assert_eq!(copy(&reads, "theirs", "mine"), Decision::Allowed, "each end by the grant that covers it");
+    assert_eq!(copy(&reads, "mine", "theirs"), Decision::NotEntitled);
+    assert_eq!(copy(&of(extra("", WriteFiles)), "mine", "theirs"), Decision::Allowed);
+    assert_eq!(copy(&of(extra("", WriteFiles)), "theirs", "mine"), Decision::NotEntitled);
 }
