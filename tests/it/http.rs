@@ -41,6 +41,8 @@ pub(crate) async fn exchange(
 ) -> Answer {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
+    // TLS keeps back what the socket did not take at once. A server that has answered already may take no more.
+    let _answered = stream.flush().await;
     let mut answer = Vec::new();
     // rustls reports an end without close_notify as an error; what was read is what counts.
     let _end = stream.read_to_end(&mut answer).await;
