@@ -21,6 +21,10 @@ pub struct Placed {
     pub version: u64,
     /// Changes with the toxicity: the coin is tossed again.
     pub toss: u64,
+    /// When it was added, and how many connections its proxy had accepted by then: what a trigger counts from.
+    pub added: Instant,
+    /// See [`added`](Self::added).
+    pub before: u64,
     /// What it is.
     pub spec: ToxicSpec,
 }
@@ -109,7 +113,7 @@ impl Chain {
         for placed in toxics {
             let here = placed.spec.side.covers(self.origin.direction);
             if here && !self.stages.iter().any(|stage| stage.placed.id == placed.id) {
-                self.stages.push(Stage::meet(placed, &self.origin));
+                self.stages.push(Stage::meet(placed, &self.origin, now, &mut self.marks));
             }
         }
         self.stages.retain(|stage| !stage.leaving || !stage.released.is_empty());
@@ -139,13 +143,19 @@ impl Chain {
             }
         }
         self.stages.retain(|stage| !stage.leaving || !stage.released.is_empty());
-        let until = self.stages.iter().filter_map(Stage::due).min();
+        let until = self.due();
         Next::Wait { until, wants_input: self.wants_input() }
     }
 
     /// What was done to bytes since the last call.
     pub fn marks(&mut self) -> Vec<Mark> {
         std::mem::take(&mut self.marks)
+    }
+
+    /// When something may leave or move on. What waits for a later toxic to take it is not counted, that one's time is.
+    fn due(&self) -> Option<Instant> {
+        let later = self.stages.iter().skip(1).map(Stage::wants_input).chain([true]);
+        self.stages.iter().zip(later).filter(|(_, taken)| *taken).filter_map(|(stage, _)| stage.due()).min()
     }
 
     fn last_item(&mut self, now: Instant) -> Option<Item> {
@@ -171,13 +181,27 @@ impl Chain {
 }
 
 impl Stage {
-    fn meet(placed: &Arc<Placed>, origin: &Origin) -> Self {
+    fn meet(placed: &Arc<Placed>, origin: &Origin, now: Instant, marks: &mut Vec<Mark>) -> Self {
         let name: Arc<str> = placed.spec.name.as_str().into();
         let mut randomness = origin.seed.stream(&origin.proxy, origin.connection, origin.direction, &name);
         let acts = randomness.unit() < f64::from(placed.spec.toxicity);
-        let toxic = toxic(placed, acts);
+        let toxic = Box::new(Pass::default());
         let released = VecDeque::new();
-        Self { placed: placed.clone(), name, randomness, toxic, acts, released, leaving: false, given: 0 }
+        let mut stage = Self {
+            placed: placed.clone(),
+            name,
+            randomness,
+            toxic,
+            acts,
+            released,
+            leaving: false,
+            given: 0,
+        };
+        if acts {
+            stage.toxic =
+                stage.with(now, marks, |_, context| placed.spec.kind.meet(&placed.spec.attributes, context));
+        }
+        stage
     }
 
     fn wants_input(&self) -> bool {
@@ -216,7 +240,13 @@ impl Stage {
                 let items = self.with(now, marks, |toxic, context| toxic.release(context));
                 self.released.extend(items);
                 self.acts = acts;
-                self.toxic = toxic(placed, acts);
+                self.toxic = if acts {
+                    self.with(now, marks, |_, context| {
+                        placed.spec.kind.meet(&placed.spec.attributes, context)
+                    })
+                } else {
+                    Box::new(Pass::default())
+                };
             }
         }
         if self.placed.version != placed.version {
@@ -233,18 +263,15 @@ impl Stage {
         call: impl FnOnce(&mut dyn Toxic, &mut Context<'_>) -> R,
     ) -> R {
         let mut touches: Vec<Touch> = Vec::new();
-        let answer = call(self.toxic.as_mut(), &mut Context::new(now, &mut self.randomness, &mut touches));
+        let answer =
+            call(self.toxic.as_mut(), &mut Context::new(now, self.given, &mut self.randomness, &mut touches));
         let marked = touches.into_iter().map(|touch| Mark {
             toxic: self.name.clone(),
-            offset: self.given,
+            offset: touch.offset,
             bytes: touch.bytes,
             effect: touch.effect,
         });
         marks.extend(marked);
         answer
     }
-}
-
-fn toxic(placed: &Placed, acts: bool) -> Box<dyn Toxic> {
-    if acts { placed.spec.kind.meet(&placed.spec.attributes) } else { Box::new(Pass::default()) }
 }

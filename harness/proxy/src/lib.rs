@@ -18,6 +18,7 @@ pub mod tape;
 #[cfg(test)]
 mod tests;
 pub mod toxics;
+pub mod trigger;
 
 pub use error::Error;
 pub use proxies::{Proxies, Settings};

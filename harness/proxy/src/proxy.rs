@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -186,7 +186,9 @@ impl Proxy {
 
     fn place(&mut self, spec: ToxicSpec) {
         self.last += 1;
-        self.toxics.push(Placed { id: self.last, version: 0, toss: 0, spec });
+        let before = self.connections.load(Ordering::Relaxed);
+        let placed = Placed { id: self.last, version: 0, toss: 0, added: Instant::now(), before, spec };
+        self.toxics.push(placed);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is asked for: proxies and toxics as plain data. JSON stays with the API, sockets with the proxy.
 
-use crate::toxics::{Attributes, Kind};
+use crate::{
+    toxics::{Attributes, Kind},
+    trigger::Trigger,
+};
 
 /// One way through a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +68,8 @@ pub struct ToxicSpec {
     pub toxicity: f32,
     /// Its numbers and words.
     pub attributes: Attributes,
+    /// When it acts: an extension, always when not given.
+    pub trigger: Trigger,
 }
 
 /// A proxy as it was asked for.

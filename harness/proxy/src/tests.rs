@@ -11,6 +11,7 @@ use crate::{
     spec::{Direction, ProxySpec, Side, ToxicSpec},
     tape::Effect,
     toxics::{self, Attributes, Value},
+    trigger::Trigger,
 };
 
 /// A server that sends back whatever it is sent.
@@ -33,7 +34,8 @@ fn latency(milliseconds: i64) -> ToxicSpec {
     let mut attributes = Attributes::of(kind.fields());
     attributes.set("latency", Value::Integer(milliseconds));
     let side = Side::One(Direction::Downstream);
-    ToxicSpec { name: "slow".into(), kind, stream: "downstream".into(), side, toxicity: 1.0, attributes }
+    let (stream, trigger) = ("downstream".into(), Trigger::default());
+    ToxicSpec { name: "slow".into(), kind, stream, side, toxicity: 1.0, attributes, trigger }
 }
 
 async fn echoed(stream: &mut TcpStream, bytes: &[u8]) {

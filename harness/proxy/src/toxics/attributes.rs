@@ -7,6 +7,8 @@ pub struct Field {
     pub name: &'static str,
     /// What it is when not given; also says its type.
     pub default: Value,
+    /// The words that it may be; none where it is a number.
+    pub words: &'static [&'static str],
     /// Whether Toxiproxy does not know it. An extension is printed only when it was given.
     pub extension: bool,
     /// One line for people, with the unit.
@@ -16,7 +18,26 @@ pub struct Field {
 impl Field {
     /// One of Toxiproxy's, a whole number of 64 bits that is 0 when not given.
     pub const fn integer(name: &'static str, about: &'static str) -> Self {
-        Self { name, default: Value::Integer(0), extension: false, about }
+        Self { name, default: Value::Integer(0), words: &[], extension: false, about }
+    }
+
+    /// Any number.
+    pub const fn number(name: &'static str, default: f64, about: &'static str) -> Self {
+        Self { name, default: Value::Number(default), words: &[], extension: false, about }
+    }
+
+    /// One of these words, the first when not given.
+    pub const fn word(name: &'static str, words: &'static [&'static str], about: &'static str) -> Self {
+        let default = match words {
+            [first, ..] => first,
+            [] => "",
+        };
+        Self { name, default: Value::Word(default), words, extension: false, about }
+    }
+
+    /// The same as an extension.
+    pub const fn extension(self) -> Self {
+        Self { extension: true, ..self }
     }
 }
 

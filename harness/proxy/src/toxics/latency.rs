@@ -32,7 +32,7 @@ impl Kind for Latency {
         FIELDS
     }
 
-    fn meet(&self, attributes: &Attributes) -> Box<dyn Toxic> {
+    fn meet(&self, attributes: &Attributes, _: &mut Context<'_>) -> Box<dyn Toxic> {
         let mut state = State::default();
         state.read(attributes);
         Box::new(state)
@@ -67,8 +67,8 @@ impl Toxic for State {
         self.queue.len() < ROOM
     }
 
-    fn give(&mut self, item: Item, context: &mut Context<'_>) {
-        let due = match &item {
+    fn give(&mut self, mut item: Item, context: &mut Context<'_>) {
+        let due = match &mut item {
             Item::Data(chunk) => {
                 let delay = self.delay(context);
                 // A delay beyond what the clock can count is for ever.
@@ -76,6 +76,8 @@ impl Toxic for State {
                 if due.is_none_or(|due| due > context.now) {
                     context.touched(chunk.bytes.len(), Effect::Delayed(delay));
                 }
+                // The next toxic counts from here, so two latencies add up.
+                chunk.arrived = due.unwrap_or(chunk.arrived);
                 due
             }
             Item::End | Item::Cut(_) => Some(context.now),

@@ -4,20 +4,40 @@
 //! the same times under the same seed leave in the same way. To add one: a file here with a [`Kind`], and a line in
 //! [`ALL`].
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
 use crate::{seed::Randomness, tape::Effect};
 
 mod attributes;
+mod bandwidth;
 mod latency;
+mod limit_data;
 pub(crate) mod noop;
+mod packet_loss;
+mod reset_peer;
+mod slicer;
+mod slow_close;
+mod timeout;
 
 pub use attributes::{Attributes, Field, Value};
 
 /// Every kind of toxic.
-pub const ALL: &[&dyn Kind] = &[&latency::Latency, &noop::Noop];
+pub const ALL: &[&dyn Kind] = &[
+    &latency::Latency,
+    &bandwidth::Bandwidth,
+    &slow_close::SlowClose,
+    &timeout::Timeout,
+    &reset_peer::ResetPeer,
+    &slicer::Slicer,
+    &limit_data::LimitData,
+    &packet_loss::PacketLoss,
+    &noop::Noop,
+];
 
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
@@ -35,8 +55,13 @@ pub trait Kind: Sync {
     /// Its attributes, in the order in which they are printed.
     fn fields(&self) -> &'static [Field];
 
-    /// Its state on a connection that it has just met.
-    fn meet(&self, attributes: &Attributes) -> Box<dyn Toxic>;
+    /// Its state on a connection that it meets now.
+    fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic>;
+
+    /// Whether it is done with a connection before any byte comes, so that no trigger can wait for some.
+    fn acts_before_bytes(&self) -> bool {
+        false
+    }
 
     /// What becomes of a connection before anything is dialled. Most toxics leave it alone.
     fn admission(&self, attributes: &Attributes) -> Option<Admission> {
@@ -120,6 +145,8 @@ pub trait Toxic: Send {
 pub struct Context<'a> {
     /// The time by the connection's one clock.
     pub now: Instant,
+    /// How many bytes it was given before; while it is given some, where those begin.
+    pub offset: u64,
     /// Its own stream of random numbers.
     pub randomness: &'a mut Randomness,
     touches: &'a mut Vec<Touch>,
@@ -128,6 +155,8 @@ pub struct Context<'a> {
 /// What a toxic did to some of the bytes that it was given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Touch {
+    /// The first of them, counted from 0 over all that it was given.
+    pub offset: u64,
     /// How many bytes.
     pub bytes: usize,
     /// What it did.
@@ -136,13 +165,38 @@ pub struct Touch {
 
 impl<'a> Context<'a> {
     /// For one call of a toxic; what it does to bytes is added to `touches`.
-    pub fn new(now: Instant, randomness: &'a mut Randomness, touches: &'a mut Vec<Touch>) -> Self {
-        Self { now, randomness, touches }
+    pub fn new(
+        now: Instant,
+        offset: u64,
+        randomness: &'a mut Randomness,
+        touches: &'a mut Vec<Touch>,
+    ) -> Self {
+        Self { now, offset, randomness, touches }
     }
 
-    /// Says what was done to bytes, for the tape and the counters. A toxic that lets bytes pass as they are says
-    /// nothing.
+    /// Says what was done to bytes, from [`offset`](Self::offset) on, for the tape and the counters. A toxic that lets
+    /// bytes pass as they are says nothing.
     pub fn touched(&mut self, bytes: usize, effect: Effect) {
-        self.touches.push(Touch { bytes, effect });
+        self.touched_at(self.offset, bytes, effect);
     }
+
+    /// The same of bytes that begin elsewhere.
+    pub fn touched_at(&mut self, offset: u64, bytes: usize, effect: Effect) {
+        self.touches.push(Touch { offset, bytes, effect });
+    }
+}
+
+/// A number of milliseconds as it was asked for; what is below 0 is 0.
+fn milliseconds(number: i64) -> Duration {
+    Duration::from_millis(u64::try_from(number).unwrap_or(0))
+}
+
+/// A chance as it was asked for, held to 0 to 1.
+fn chance(number: f64) -> f64 {
+    if number > 0.0 { number.min(1.0) } else { 0.0 }
+}
+
+/// A count of bytes as a position in a stream.
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -21,7 +21,7 @@ impl Kind for Noop {
         &[]
     }
 
-    fn meet(&self, _: &Attributes) -> Box<dyn Toxic> {
+    fn meet(&self, _: &Attributes, _: &mut Context<'_>) -> Box<dyn Toxic> {
         Box::new(Pass::default())
     }
 }

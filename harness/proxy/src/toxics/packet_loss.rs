@@ -1,0 +1,84 @@
+//! `packet_loss`: whole chunks are thrown away by chance, and the receiver gets a stream with holes.
+
+use std::time::Instant;
+
+use super::{Attributes, Context, Field, Item, Kind, Toxic};
+use crate::tape::Effect;
+
+/// The kind.
+#[derive(Debug)]
+pub(super) struct PacketLoss;
+
+impl Kind for PacketLoss {
+    fn name(&self) -> &'static str {
+        "packet_loss"
+    }
+
+    fn about(&self) -> &'static str {
+        "throws chunks away by chance, more likely after one that was"
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        const FIELDS: &[Field] = &[
+            Field::number("loss_rate", 0.1, "chance of each chunk, 0 to 1"),
+            Field::number("correlation", 0.0, "what the chance rises by after a chunk was lost, 0 to 1"),
+        ];
+        FIELDS
+    }
+
+    fn meet(&self, attributes: &Attributes, _: &mut Context<'_>) -> Box<dyn Toxic> {
+        let mut state = State { loss: 0.0, correlation: 0.0, lost: false, held: None };
+        state.read(attributes);
+        Box::new(state)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    loss: f64,
+    correlation: f64,
+    /// Whether the last chunk was thrown away.
+    lost: bool,
+    held: Option<Item>,
+}
+
+impl State {
+    fn read(&mut self, attributes: &Attributes) {
+        self.loss = super::chance(attributes.number("loss_rate"));
+        self.correlation = super::chance(attributes.number("correlation"));
+    }
+}
+
+impl Toxic for State {
+    fn wants_input(&self) -> bool {
+        self.held.is_none()
+    }
+
+    fn give(&mut self, item: Item, context: &mut Context<'_>) {
+        if let Item::Data(chunk) = &item {
+            let chance = if self.lost { self.loss + self.correlation } else { self.loss };
+            self.lost = context.randomness.unit() < chance;
+            if self.lost {
+                context.touched(chunk.bytes.len(), Effect::Dropped);
+                return;
+            }
+        }
+        self.held = Some(item);
+    }
+
+    fn take(&mut self, _: &mut Context<'_>) -> Option<Item> {
+        self.held.take()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn update(&mut self, attributes: &Attributes, _: &mut Context<'_>) {
+        self.read(attributes);
+    }
+
+    fn release(&mut self, _: &mut Context<'_>) -> Vec<Item> {
+        self.held.take().into_iter().collect()
+    }
+}
