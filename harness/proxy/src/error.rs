@@ -14,6 +14,9 @@ pub enum Error {
         /// The proxy's place in a list, counted from 1.
         at: Option<usize>,
     },
+    /// The extension `tls` does not make sense: which part, and why. Never a key.
+    #[error("bad tls: {0}")]
+    Tls(String),
     /// No proxy of that name.
     #[error("proxy not found")]
     ProxyNotFound,
@@ -46,7 +49,11 @@ impl Error {
     /// The HTTP status that goes with it.
     pub const fn status(&self) -> u16 {
         match self {
-            Self::BadBody(_) | Self::MissingField { .. } | Self::InvalidStream | Self::InvalidType => 400,
+            Self::BadBody(_)
+            | Self::MissingField { .. }
+            | Self::Tls(_)
+            | Self::InvalidStream
+            | Self::InvalidType => 400,
             Self::ProxyNotFound | Self::ToxicNotFound => 404,
             Self::ProxyExists | Self::ToxicExists => 409,
             Self::Listen { .. } => 500,

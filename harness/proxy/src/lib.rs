@@ -17,6 +17,7 @@ pub mod spec;
 pub mod tape;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod toxics;
 pub mod trigger;
 

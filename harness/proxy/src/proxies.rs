@@ -15,6 +15,7 @@ use crate::{
     seed::Seed,
     spec::{ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
     tape::Tape,
+    tls::Tls,
 };
 
 /// How a set of proxies behaves.
@@ -56,6 +57,8 @@ pub struct View {
     pub enabled: bool,
     /// Its toxics, upstream first, then downstream, each in order of creation.
     pub toxics: Vec<ToxicSpec>,
+    /// TLS as it was asked for; its `Debug` and JSON show no key.
+    pub tls: Option<Tls>,
 }
 
 /// What a list of proxies came to.

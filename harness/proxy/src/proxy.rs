@@ -90,6 +90,7 @@ impl Proxy {
             upstream: self.spec.upstream.clone(),
             enabled: self.spec.enabled,
             toxics: Direction::ALL.into_iter().flat_map(on).cloned().collect(),
+            tls: self.spec.tls.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is asked for: proxies and toxics as plain data. JSON stays with the API, sockets with the proxy.
 
 use crate::{
+    tls::Tls,
     toxics::{Attributes, Kind},
     trigger::Trigger,
 };
@@ -85,6 +86,8 @@ pub struct ProxySpec {
     pub enabled: bool,
     /// Toxics from the start: an extension, ignored by Toxiproxy.
     pub toxics: Vec<ToxicSpec>,
+    /// TLS ended at the proxy and begun anew to the upstream: an extension. Absent, the bytes pass through as they are.
+    pub tls: Option<Tls>,
 }
 
 /// What to change in a proxy. A missing field keeps its value.

@@ -54,6 +54,7 @@ async fn a_toxic_that_is_added_to_an_open_connection_delays_it_and_is_on_the_tap
         upstream: echo().await,
         enabled: true,
         toxics: Vec::new(),
+        tls: None,
     };
     let view = proxies.create(spec).await.unwrap();
     let mut stream = TcpStream::connect(&view.listen).await.unwrap();
