@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Scenario(commands::scenario::Scenario),
     /// Judge a saved history again. Needs no services.
     Check(commands::check::Check),
+    /// Run the fault proxy alone: Toxiproxy's API, on the loopback interface.
+    Proxy(commands::proxy::Proxy),
 }
 
 /// How much to say.

@@ -10,6 +10,7 @@ mod drive;
 mod exit;
 mod failure;
 mod interrupt;
+mod json_log;
 mod judged;
 mod look;
 mod output;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Some("__s3") => return bulkhead_target::services::s3::embedded::main(),
         _ => {}
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(commands::proxy::spelled(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { exit::PASS };
@@ -42,7 +43,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
-    log(cli.volume);
+    match &cli.command {
+        Command::Proxy(_) => commands::proxy::log(),
+        _ => log(cli.volume),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         match cli.command {
@@ -54,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Env(command) => command.run().await,
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
+            Command::Proxy(command) => command.run().await,
         }
     });
     // Work that was given up on must not hold the process.

@@ -6,6 +6,9 @@ pub enum Error {
     /// The request is not JSON of the right shape; what the parser said.
     #[error("bad request body: {0}")]
     BadBody(String),
+    /// The request is larger than anything that could be meant.
+    #[error("bad request body: it is larger than 16 MiB")]
+    BodyTooLarge,
     /// A proxy without its name or upstream; in a list, with its place counted from 1.
     #[error("missing required field: {field}{}", place(*.at))]
     MissingField {
@@ -54,6 +57,7 @@ impl Error {
             | Self::Tls(_)
             | Self::InvalidStream
             | Self::InvalidType => 400,
+            Self::BodyTooLarge => 413,
             Self::ProxyNotFound | Self::ToxicNotFound => 404,
             Self::ProxyExists | Self::ToxicExists => 409,
             Self::Listen { .. } => 500,

@@ -7,12 +7,14 @@
 //! without sockets or clocks. Then `connection`, which moves bytes between sockets and a chain; then [`proxies`]. A new
 //! toxic is a file in [`toxics`] and a line in its `ALL`.
 
+pub mod api;
 pub mod chain;
 mod connection;
 pub mod error;
 pub mod proxies;
 mod proxy;
 pub mod seed;
+pub mod server;
 pub mod spec;
 pub mod tape;
 #[cfg(test)]

@@ -140,6 +140,60 @@ impl Proxies {
         Ok(())
     }
 
+    /// Makes all of a list in its order. One that is there already with the same addresses is left alone, one with
+    /// others is replaced. The first that fails ends it.
+    pub async fn populate(&self, specs: Vec<ProxySpec>) -> Populated {
+        let mut proxies = Vec::new();
+        for spec in specs {
+            match self.create_or_replace(spec).await {
+                Ok(view) => proxies.push(view),
+                Err(error) => return Populated { proxies, error: Some(error) },
+            }
+        }
+        Populated { proxies, error: None }
+    }
+
+    async fn create_or_replace(&self, spec: ProxySpec) -> Result<View, Error> {
+        let changing = self.changing.lock().await;
+        if let Ok(mut there) = self.taken(&spec.name) {
+            match there.differs(&spec.listen, &spec.upstream).await {
+                Ok(true) => there.stop().await,
+                kept => {
+                    let view = there.view();
+                    self.locked().insert(view.name.clone(), there);
+                    return kept.map(|_| view);
+                }
+            }
+        }
+        drop(changing);
+        self.create(spec).await
+    }
+
+    /// Lets every proxy listen and removes all toxics.
+    ///
+    /// # Errors
+    /// The first of those that cannot listen; all others are done.
+    pub async fn reset(&self) -> Result<(), Error> {
+        let names: Vec<String> = self.locked().keys().cloned().collect();
+        let mut result = Ok(());
+        for name in names {
+            let enabled = ProxyChange { enabled: Some(true), ..ProxyChange::default() };
+            let started = self.change(&name, enabled).await.map(|_| ());
+            let cleared = self
+                .on(&name, |proxy| {
+                    proxy.clear();
+                    Ok(())
+                })
+                .await;
+            for done in [started, cleared] {
+                if !matches!(done, Ok(()) | Err(Error::ProxyNotFound)) {
+                    result = result.and(done);
+                }
+            }
+        }
+        result
+    }
+
     /// Adds a toxic at the end of its chain.
     ///
     /// # Errors

@@ -136,6 +136,16 @@ impl Proxy {
         self.start_if_enabled().await
     }
 
+    /// Whether it would have to be stopped to have these addresses.
+    pub(crate) async fn differs(&self, listen: &str, upstream: &str) -> Result<bool, Error> {
+        Ok(!same_address(listen, &self.spec.listen).await? || upstream != self.spec.upstream)
+    }
+
+    /// Removes all toxics.
+    pub(crate) fn clear(&mut self) {
+        self.toxics.clear();
+    }
+
     pub(crate) fn add_toxic(&mut self, toxic: ToxicSpec) -> Result<ToxicSpec, Error> {
         if self.toxics.iter().any(|placed| placed.spec.name == toxic.name) {
             return Err(Error::ToxicExists);

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod checklist;
 pub(crate) mod down;
 pub(crate) mod env;
+pub(crate) mod proxy;
 pub(crate) mod scenario;
 pub(crate) mod status;
 pub(crate) mod up;

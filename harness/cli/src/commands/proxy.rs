@@ -1,0 +1,116 @@
+//! `bulkhead proxy`: the fault proxy alone, with Toxiproxy's flags, API and log lines.
+
+use std::{ffi::OsString, io, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use bulkhead_proxy::{Proxies, Settings, api, seed::Seed, server::Server};
+use clap::{ArgAction, Args};
+
+use crate::{exit, interrupt::Interrupt, json_log::JsonLines};
+
+const EXAMPLES: &str = "\
+Examples:
+  bulkhead proxy                               the API on localhost:8474, as toxiproxy-server
+  bulkhead proxy --config proxies.json --seed 7
+                                               proxies from a file; the same faults in every run
+  bulkhead proxy -port 0 -host 127.0.0.1       a free port; the log says which";
+
+/// `bulkhead proxy`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Proxy {
+    /// Where the API listens
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// The API's port; 0 takes a free one
+    #[arg(long, default_value = "8474")]
+    port: String,
+    /// JSON file with proxies to begin with
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Seed of every random choice [default: a new one, which is logged]
+    #[arg(long)]
+    seed: Option<i64>,
+    /// Metrics of this process at /metrics
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(value_parser = boolean, default_value = "false", default_missing_value = "true")]
+    runtime_metrics: bool,
+    /// Metrics of the proxies at /metrics
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(value_parser = boolean, default_value = "false", default_missing_value = "true")]
+    proxy_metrics: bool,
+    /// Print the version of the contract and end
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(value_parser = boolean, default_value = "false", default_missing_value = "true")]
+    version: bool,
+    /// Do as Toxiproxy does where it could be better: for comparisons byte by byte
+    #[arg(long, action = ArgAction::SetTrue)]
+    exact: bool,
+}
+
+/// Flags that Toxiproxy spells with one dash.
+const FLAGS: [&str; 8] =
+    ["host", "port", "config", "seed", "runtime-metrics", "proxy-metrics", "version", "exact"];
+
+/// The arguments with one-dash flags of `bulkhead proxy` spelled with two.
+pub(crate) fn spelled(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut ours = false;
+    let respelled = arguments.map(|argument| {
+        let Some(text) = argument.to_str() else { return argument };
+        if !ours {
+            ours = text == "proxy";
+            return argument;
+        }
+        let flag = text.strip_prefix('-').map(|flag| flag.split('=').next().unwrap_or_default());
+        if flag.is_some_and(|flag| FLAGS.contains(&flag)) { format!("-{text}").into() } else { argument }
+    });
+    respelled.collect()
+}
+
+/// Log lines on stdout, as many as `LOG_LEVEL` asks for.
+pub(crate) fn log() {
+    JsonLines::install(std::env::var("LOG_LEVEL").ok().as_deref());
+}
+
+impl Proxy {
+    /// Runs until Ctrl-C or SIGTERM.
+    pub(crate) async fn run(self) -> Result<u8> {
+        if self.version {
+            use io::Write as _;
+            writeln!(io::stdout(), "toxiproxy-server version {}", api::VERSION)?;
+            return Ok(exit::PASS);
+        }
+        let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        let seed = self.seed.map_or_else(fresh_seed, i64::cast_unsigned);
+        tracing::info!(version = api::VERSION, seed, "Starting Toxiproxy");
+        let proxies = Proxies::new(Settings { seed: Seed(seed), whole_close: self.exact });
+        let address = if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        };
+        let server = Server::bind(&address, api::Api::new(proxies.clone(), self.exact)).await?;
+        let address = server.address()?.to_string();
+        tracing::info!(address, "Starting Toxiproxy HTTP server");
+        tokio::select! {
+            () = server.run() => {}
+            () = interrupt.asked() => tracing::info!("Shutdown started"),
+        }
+        Ok(exit::PASS)
+    }
+}
+
+/// Some number that no other run has.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish() >> 1
+}
+
+/// As Go's flags read a truth value.
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}

@@ -1,0 +1,281 @@
+//! Proxies and toxics from JSON, with Toxiproxy's defaults and in its order of checks.
+//!
+//! Keys match in any letter case, the last of doubles counts, `null` leaves what is there, and keys that mean nothing
+//! are passed over but remembered, so that the answer can name them.
+
+use super::json::{Json, Shape};
+use crate::{
+    error::Error,
+    spec::{ProxyChange, ProxySpec, Side, ToxicChange, ToxicSpec},
+    toxics::{self, Attributes, Field, Kind, Value},
+    trigger::Trigger,
+};
+
+/// Keys that meant nothing, as paths.
+pub(crate) type Ignored = Vec<String>;
+
+/// A proxy as a body has it.
+#[derive(Debug, Default)]
+pub(crate) struct ProxyBody<'a> {
+    name: String,
+    listen: Option<String>,
+    upstream: Option<String>,
+    enabled: Option<bool>,
+    toxics: Vec<ToxicBody<'a>>,
+}
+
+/// A toxic as a body has it.
+#[derive(Debug, Default)]
+pub(crate) struct ToxicBody<'a> {
+    name: String,
+    kind: String,
+    stream: Option<String>,
+    toxicity: Option<f32>,
+    attributes: Vec<Json<'a>>,
+}
+
+impl<'a> ProxyBody<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// When something in it is of another type.
+    pub(crate) fn read(json: Json<'a>, ignored: &mut Ignored) -> Result<Self, Error> {
+        let mut body = Self::default();
+        for (key, value) in members(json, "a proxy")? {
+            match () {
+                () if same(&key, "name") => string(value, "name", &mut body.name)?,
+                () if same(&key, "listen") => {
+                    optional(value, "listen", Json::string, "a string", &mut body.listen)?
+                }
+                () if same(&key, "upstream") => {
+                    optional(value, "upstream", Json::string, "a string", &mut body.upstream)?;
+                }
+                () if same(&key, "enabled") => {
+                    optional(value, "enabled", Json::bool, "true or false", &mut body.enabled)?;
+                }
+                () if same(&key, "toxics") => {
+                    body.toxics = list(value, "toxics")?
+                        .into_iter()
+                        .map(|toxic| ToxicBody::read(toxic, ignored))
+                        .collect::<Result<_, _>>()?;
+                }
+                // An accident of recent versions, which prints it and refuses anything else.
+                () if same(&key, "Logger") => {
+                    members(value, "Logger")?;
+                }
+                () => ignored.push(key),
+            }
+        }
+        Ok(body)
+    }
+
+    /// The proxy that it asks for; `at` is its place in a list, counted from 1.
+    ///
+    /// # Errors
+    /// When the name or the upstream is missing or a toxic is wrong.
+    pub(crate) fn spec(self, at: Option<usize>, ignored: &mut Ignored) -> Result<ProxySpec, Error> {
+        if self.name.is_empty() {
+            return Err(Error::MissingField { field: "name", at });
+        }
+        let upstream = self.upstream.unwrap_or_default();
+        if upstream.is_empty() {
+            return Err(Error::MissingField { field: "upstream", at });
+        }
+        let mut toxics: Vec<ToxicSpec> = Vec::new();
+        for toxic in self.toxics {
+            let spec = toxic.spec(|name| toxics.iter().any(|toxic| toxic.name == name), ignored)?;
+            toxics.push(spec);
+        }
+        let listen = self.listen.unwrap_or_default();
+        Ok(ProxySpec {
+            name: self.name,
+            listen,
+            upstream,
+            enabled: self.enabled.unwrap_or(true),
+            toxics,
+            tls: None,
+        })
+    }
+
+    /// The change that it asks for.
+    pub(crate) fn change(self) -> ProxyChange {
+        ProxyChange { listen: self.listen, upstream: self.upstream, enabled: self.enabled }
+    }
+}
+
+/// A list of proxies, all of them checked.
+///
+/// # Errors
+/// The first thing that is wrong in any of them.
+pub(crate) fn proxies(json: Json<'_>, ignored: &mut Ignored) -> Result<Vec<ProxySpec>, Error> {
+    let bodies: Vec<ProxyBody<'_>> = list(json, "the body")?
+        .into_iter()
+        .map(|proxy| ProxyBody::read(proxy, ignored))
+        .collect::<Result<_, _>>()?;
+    bodies.into_iter().enumerate().map(|(index, body)| body.spec(Some(index + 1), ignored)).collect()
+}
+
+impl<'a> ToxicBody<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// When something in it is of another type.
+    pub(crate) fn read(json: Json<'a>, ignored: &mut Ignored) -> Result<Self, Error> {
+        let mut body = Self::default();
+        for (key, value) in members(json, "a toxic")? {
+            match () {
+                () if same(&key, "name") => string(value, "name", &mut body.name)?,
+                () if same(&key, "type") => string(value, "type", &mut body.kind)?,
+                () if same(&key, "stream") => {
+                    optional(value, "stream", Json::string, "a string", &mut body.stream)?
+                }
+                () if same(&key, "toxicity") => {
+                    optional(value, "toxicity", Json::float32, "a number of 32 bits", &mut body.toxicity)?;
+                }
+                () if same(&key, "attributes") => {
+                    members(value, "attributes")?;
+                    body.attributes.push(value);
+                }
+                () => ignored.push(key),
+            }
+        }
+        Ok(body)
+    }
+
+    /// The toxic that it asks for.
+    ///
+    /// # Errors
+    /// In this order: the stream, the type, a name that is `taken`, the attributes.
+    pub(crate) fn spec(
+        self,
+        taken: impl FnOnce(&str) -> bool,
+        ignored: &mut Ignored,
+    ) -> Result<ToxicSpec, Error> {
+        let stream = self.stream.unwrap_or_else(|| "downstream".to_owned());
+        let side = Side::parse(&stream).ok_or(Error::InvalidStream)?;
+        let name = if self.name.is_empty() { format!("{}_{stream}", self.kind) } else { self.name };
+        let kind = toxics::find(&self.kind).ok_or(Error::InvalidType)?;
+        if taken(&name) {
+            return Err(Error::ToxicExists);
+        }
+        let attributes = attributes(kind, Attributes::of(kind.fields()), &self.attributes, ignored)?;
+        let (toxicity, trigger) = (self.toxicity.unwrap_or(1.0), Trigger::default());
+        Ok(ToxicSpec { name, kind, stream, side, toxicity, attributes, trigger })
+    }
+}
+
+/// What to change in a toxic: all of it or, on an error, nothing.
+///
+/// # Errors
+/// When something in it is of another type.
+pub(crate) fn toxic_change(
+    json: Json<'_>,
+    old: &ToxicSpec,
+    ignored: &mut Ignored,
+) -> Result<ToxicChange, Error> {
+    let mut toxicity = None;
+    let mut given = Vec::new();
+    for (key, value) in members(json, "a toxic")? {
+        match () {
+            () if same(&key, "toxicity") => {
+                optional(value, "toxicity", Json::float32, "a number of 32 bits", &mut toxicity)?;
+            }
+            () if same(&key, "attributes") => given.push(value),
+            () if ["name", "type", "stream"].iter().any(|name| same(&key, name)) => {}
+            () => ignored.push(key),
+        }
+    }
+    let attributes = attributes(old.kind, old.attributes.clone(), &given, ignored)?;
+    let changed = given.iter().any(|given| given.shape() == Shape::Object);
+    Ok(ToxicChange { attributes: changed.then_some(attributes), toxicity })
+}
+
+/// The attributes of a kind with those given set in them.
+fn attributes(
+    kind: &'static dyn Kind,
+    mut attributes: Attributes,
+    given: &[Json<'_>],
+    ignored: &mut Ignored,
+) -> Result<Attributes, Error> {
+    for object in given {
+        for (key, value) in members(*object, "attributes")? {
+            match kind.fields().iter().find(|field| same(&key, field.name)) {
+                None => ignored.push(format!("attributes.{key}")),
+                Some(_) if value.shape() == Shape::Null => {}
+                Some(field) => attributes.set(field.name, attribute(field, value)?),
+            }
+        }
+    }
+    Ok(attributes)
+}
+
+fn attribute(field: &Field, json: Json<'_>) -> Result<Value, Error> {
+    let (value, wanted) = match field.default {
+        Value::Integer(_) => (json.integer().map(Value::Integer), "a whole number of 64 bits"),
+        Value::Number(_) => (json.float64().map(Value::Number), "a number of 64 bits"),
+        Value::Word(_) => {
+            let given = json.string();
+            let known = field.words.iter().find(|word| given.as_deref() == Some(**word));
+            (known.map(|word| Value::Word(word)), "a word that the type knows")
+        }
+    };
+    value.ok_or_else(|| mistyped(&format!("attributes.{}", field.name), json, wanted))
+}
+
+fn members<'a>(json: Json<'a>, what: &str) -> Result<Vec<(String, Json<'a>)>, Error> {
+    match json.shape() {
+        Shape::Object | Shape::Null => Ok(json.members()),
+        _ => Err(mistyped(what, json, "an object")),
+    }
+}
+
+fn list<'a>(json: Json<'a>, what: &str) -> Result<Vec<Json<'a>>, Error> {
+    match json.shape() {
+        Shape::Array | Shape::Null => Ok(json.elements()),
+        _ => Err(mistyped(what, json, "an array")),
+    }
+}
+
+fn string(json: Json<'_>, what: &str, into: &mut String) -> Result<(), Error> {
+    let mut given = None;
+    optional(json, what, Json::string, "a string", &mut given)?;
+    if let Some(given) = given {
+        *into = given;
+    }
+    Ok(())
+}
+
+fn optional<'a, T>(
+    json: Json<'a>,
+    what: &str,
+    read: impl FnOnce(Json<'a>) -> Option<T>,
+    wanted: &str,
+    into: &mut Option<T>,
+) -> Result<(), Error> {
+    if json.shape() != Shape::Null {
+        *into = Some(read(json).ok_or_else(|| mistyped(what, json, wanted))?);
+    }
+    Ok(())
+}
+
+/// Says what was found in place of what was wanted; a number is quoted, since its size may be what is wrong.
+fn mistyped(what: &str, json: Json<'_>, wanted: &str) -> Error {
+    let found = match json.shape() {
+        Shape::Number => format!("number {:.40}", json.text()),
+        other => other.name().to_owned(),
+    };
+    Error::BadBody(format!("json: {what} must be {wanted}, found {found}"))
+}
+
+/// Whether a key is that name, as Go folds letters: two letters outside ASCII count as `s` and `k`.
+fn same(key: &str, name: &str) -> bool {
+    let folded = |text: &str| {
+        let letters = text.chars().map(|letter| match letter {
+            '\u{17f}' => 's',
+            '\u{212a}' => 'k',
+            other => other.to_ascii_lowercase(),
+        });
+        letters.collect::<String>()
+    };
+    key == name || folded(key) == folded(name)
+}
