@@ -17,14 +17,6 @@ rabbitmq = { vhost = "/engine" }
 s3       = { bucket = "tl-engine" }
 "#;
 
-const SHARED: &str = r#"
-[tenants.engine]
-postgres = { database = "neondb", schema = "engine" }
-redis    = { prefix = "engine:" }
-rabbitmq = { vhost = "wmohtwtk", queues = "engine:" }
-s3       = { bucket = "tl-plane", prefix = "engine/" }
-"#;
-
 struct Bench {
     session: Session,
     topology: Topology,
@@ -72,7 +64,7 @@ impl Bench {
 
 #[tokio::test]
 async fn all_six_hold_where_everything_is_shared() {
-    let bench = Bench::new(SHARED).await;
+    let bench = Bench::new(support::ALL_SHARED).await;
     for item in Item::ALL {
         let found = bench.examine(item, &bench.engine()).await;
         assert!(found.done && found.fix.is_empty(), "{item}: {found:?}");
@@ -98,7 +90,7 @@ async fn a_missing_database_or_schema_is_named() {
     bench.goes_red(Item::DatabaseCreated, "the URL names database `postgres`", other).await;
     bench.close().await;
 
-    let bench = Bench::new(SHARED).await;
+    let bench = Bench::new(support::ALL_SHARED).await;
     let access = bench.engine();
     let mut owner = clients::postgres::connect(&access).await.unwrap();
     let schema = access.tenant.slices.postgres.schema.clone().unwrap();

@@ -3,6 +3,7 @@
 mod command;
 mod input;
 mod interrupted;
+mod leak;
 mod library;
 mod picture;
 mod secrets;

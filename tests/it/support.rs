@@ -12,6 +12,22 @@ use bulkhead_target::{
     services::{self, Access, Place, Running, StandIn},
 };
 
+/// Two tenants in one database, one vhost and one bucket, each in its own part of it; Redis has a login for each.
+pub(crate) const ALL_SHARED: &str = r#"
+[tenants.engine]
+postgres = { database = "shared", schema = "engine" }
+redis    = { prefix = "engine:" }
+rabbitmq = { vhost = "wmohtwtk", queues = "engine:" }
+s3       = { bucket = "tl-shared", prefix = "engine/" }
+
+[tenants.plane]
+env      = "PLANE_"
+postgres = { database = "shared", schema = "plane" }
+redis    = { prefix = "plane:" }
+rabbitmq = { vhost = "wmohtwtk", queues = "plane:" }
+s3       = { bucket = "tl-shared", prefix = "plane/" }
+"#;
+
 /// The request that every test starts from; it reads the same variables as the command does.
 ///
 /// Unless `BULKHEAD_LINGER` says otherwise, servers stay a few seconds, so that test binaries that run one after

@@ -39,22 +39,6 @@ const PROGRAMS: [Program; 8] = [
     Program { language: Language::Node, service: Service::S3, file: "s3-files.mjs" },
 ];
 
-/// Everything shared: one database, one vhost, one bucket, each tenant in its own part of it.
-const ALL_SHARED: &str = r#"
-[tenants.engine]
-postgres = { database = "shared", schema = "engine" }
-redis    = { prefix = "engine:" }
-rabbitmq = { vhost = "wmohtwtk", queues = "engine:" }
-s3       = { bucket = "tl-shared", prefix = "engine/" }
-
-[tenants.plane]
-env      = "PLANE_"
-postgres = { database = "shared", schema = "plane" }
-redis    = { prefix = "plane:" }
-rabbitmq = { vhost = "wmohtwtk", queues = "plane:" }
-s3       = { bucket = "tl-shared", prefix = "plane/" }
-"#;
-
 /// A tenant and what a program of it finds in its environment.
 struct App {
     tenant: Tenant,
@@ -167,7 +151,8 @@ async fn clients_work_with_what_env_prints() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_work_where_everything_is_shared() {
     let session = support::session().await;
-    let access = session.slices(&Topology::parse(ALL_SHARED, "all-shared.toml").unwrap()).await.unwrap();
+    let access =
+        session.slices(&Topology::parse(support::ALL_SHARED, "all-shared.toml").unwrap()).await.unwrap();
     let apps: Vec<_> = access.iter().map(App::of).collect();
     assert_eq!(apps.len(), 2);
     all_work(&apps).await;

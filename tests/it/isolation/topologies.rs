@@ -29,22 +29,6 @@ probes: [postgres.read, postgres.write, postgres.delete, postgres.enumerate,
 expect: [isolated, nothing-foreign]
 ";
 
-/// Two tenants in one database, one vhost and one bucket, a login for each on Redis.
-const SHARED: &str = r#"
-[tenants.engine]
-postgres = { database = "neondb", schema = "engine" }
-redis    = { prefix = "engine:" }
-rabbitmq = { vhost = "wmohtwtk", queues = "engine:" }
-s3       = { bucket = "tl-plane", prefix = "engine/" }
-
-[tenants.plane]
-env      = "PLANE_"
-postgres = { database = "neondb", schema = "plane" }
-redis    = { prefix = "plane:" }
-rabbitmq = { vhost = "wmohtwtk", queues = "plane:" }
-s3       = { bucket = "tl-plane", prefix = "plane/" }
-"#;
-
 /// Two share what the third has for itself.
 const MIXED: &str = r#"
 [tenants.engine]
@@ -118,7 +102,7 @@ async fn the_documents_own() {
 
 #[tokio::test]
 async fn everything_shared() {
-    every_pair_passes(&enforced(SHARED)).await;
+    every_pair_passes(&enforced(support::ALL_SHARED)).await;
 }
 
 #[tokio::test]
