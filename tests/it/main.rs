@@ -14,6 +14,7 @@ mod http;
 mod isolation;
 mod keeper;
 mod postgres;
+mod proxy;
 mod rabbitmq;
 mod redis;
 mod s3;

@@ -15,10 +15,12 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use self::{
-    room::{Language, Room, Said, skipped},
+    room::{Language, Room, Said},
     set::Set,
 };
 use super::support;
+
+pub(crate) use self::room::skipped;
 
 /// One client library's program.
 struct Program {

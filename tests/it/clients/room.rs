@@ -139,7 +139,7 @@ impl Room {
 }
 
 /// Says that a test is skipped and why; fails it where nothing may be skipped.
-pub(super) fn skipped(reason: &str) {
+pub(crate) fn skipped(reason: &str) {
     assert!(
         env::var_os("BULKHEAD_NO_SKIP").is_none_or(|value| value != "1"),
         "skipped although nothing may be: {reason}"

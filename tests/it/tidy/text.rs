@@ -39,11 +39,12 @@ const PRINTERS: [(&str, &str); 3] = [
 ];
 
 /// Where tests may call `sleep`, how often, and why no event can be awaited there.
-const SLEEPERS: [(&str, usize, &str); 6] = [
+const SLEEPERS: [(&str, usize, &str); 7] = [
     ("tests/it/cli/command.rs", 1, "nothing tells that a stranger's process and folder are gone"),
     ("tests/it/endings.rs", 1, "nothing tells that a stranger's child is gone"),
     ("tests/it/keeper/kill.rs", 2, "the random moment at which something is killed is a length of time"),
     ("tests/it/keeper/trace.rs", 2, "nothing tells that a stranger's processes and folders are gone"),
+    ("tests/it/proxy/server.rs", 1, "nothing tells that a stranger's server listens"),
     ("tests/it/rabbitmq/fences.rs", 1, "the client has no event for a connection that the server closed"),
     ("tests/it/rabbitmq/parity.rs", 1, "the broker tells nobody that a stream has a leader"),
 ];
