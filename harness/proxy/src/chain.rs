@@ -3,14 +3,24 @@
 //! Sockets are `connection`'s. A chain is told which toxics its proxy has by [`Chain::reconcile`], as often as they
 //! change; it keeps the state of those that stay.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use crate::{
-    seed::{Randomness, Seed},
-    spec::{Direction, ToxicSpec},
+    seed::Seed,
+    spec::{Direction, Side, ToxicSpec},
     tape::Effect,
-    toxics::{Context, Item, Touch, Toxic, noop::Pass},
+    toxics::{Admission, Item},
 };
+
+#[cfg(test)]
+pub(crate) mod line;
+mod notes;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use notes::{Notes, Touch};
+use stage::Stage;
 
 /// A toxic of a proxy, the same for all of its connections.
 #[derive(Clone, Debug)]
@@ -36,7 +46,7 @@ pub enum Next {
     Item(Item),
     /// Nothing leaves now. Ask again at that time, or after giving more.
     Wait {
-        /// When something may leave without more input.
+        /// When something may leave without more input, a trigger turns, or what was done is to be told.
         until: Option<Instant>,
         /// Whether the source is to be read.
         wants_input: bool,
@@ -56,13 +66,6 @@ pub struct Mark {
     pub effect: Effect,
 }
 
-/// The toxics on one way through one connection.
-pub struct Chain {
-    origin: Origin,
-    stages: Vec<Stage>,
-    marks: Vec<Mark>,
-}
-
 /// What a chain's random numbers are split by.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -76,24 +79,38 @@ pub struct Origin {
     pub direction: Direction,
 }
 
-struct Stage {
-    placed: Arc<Placed>,
-    name: Arc<str>,
-    randomness: Randomness,
-    toxic: Box<dyn Toxic>,
-    /// Whether its coin chose this connection.
-    acts: bool,
-    /// What was let go when the toxic was removed or spared, to leave before anything else.
-    released: VecDeque<Item>,
-    /// Set when the toxic is gone from the proxy and the stage only empties itself.
-    leaving: bool,
-    given: u64,
+/// The toxics on one way through one connection.
+pub struct Chain {
+    origin: Origin,
+    stages: Vec<Stage>,
+    marks: Vec<Mark>,
+    /// Whether the end or a cut has left it.
+    over: bool,
+}
+
+impl Placed {
+    /// Whether its coin and its trigger's count of connections choose this one. The same answer each time until the
+    /// toxicity changes.
+    pub fn chooses(&self, origin: &Origin) -> bool {
+        let Origin { seed, proxy, connection, direction } = origin;
+        let spec = &self.spec;
+        // What is done before anything is dialled is done once, so it is one coin for both ways.
+        let whole = spec.side == Side::Both && spec.kind.admission(&spec.attributes).is_some();
+        let direction = if whole { Direction::Upstream } else { *direction };
+        let coin = || seed.coin(proxy, *connection, direction, &spec.name, self.toss);
+        spec.trigger.takes(*connection, self.before) && coin() < f64::from(spec.toxicity)
+    }
+
+    /// When its trigger's time comes; `None` is never.
+    pub fn starts(&self) -> Option<Instant> {
+        self.added.checked_add(self.spec.trigger.after.unwrap_or_default())
+    }
 }
 
 impl Chain {
     /// An empty one: everything passes.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, stages: Vec::new(), marks: Vec::new() }
+        Self { origin, stages: Vec::new(), marks: Vec::new(), over: false }
     }
 
     /// Whether everything passes untouched, so that bytes need not come this way.
@@ -101,177 +118,146 @@ impl Chain {
         self.stages.is_empty()
     }
 
+    /// The names of the toxics that act here, in order.
+    pub fn acting(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.stages.iter().filter(|stage| stage.acts()).map(Stage::name)
+    }
+
+    /// What becomes of the connection before anything is dialled, by the first acting toxic that has a say.
+    pub fn admission(&self) -> Option<(Admission, &Arc<str>)> {
+        self.stages.iter().find_map(|stage| stage.admission().map(|admission| (admission, stage.name())))
+    }
+
+    /// Starts and heals toxics by their triggers, and says when the next one turns. [`next`](Self::next) does the same;
+    /// this is for a connection that moves no bytes yet.
+    pub fn turn(&mut self, now: Instant) -> Option<Instant> {
+        for stage in &mut self.stages {
+            stage.settle(now);
+        }
+        self.stages.iter().filter_map(Stage::turns).min()
+    }
+
     /// Takes on the toxics that the proxy has now: those that are gone let go of what they hold, those that changed go
     /// on in their state, new ones come last.
     pub fn reconcile(&mut self, toxics: &[Arc<Placed>], now: Instant) {
+        if self.over {
+            return;
+        }
         for stage in &mut self.stages {
-            match toxics.iter().find(|placed| placed.id == stage.placed.id) {
-                None => stage.leave(now, &mut self.marks),
-                Some(placed) => stage.update(placed, now, &mut self.marks),
+            match toxics.iter().find(|placed| placed.id == stage.id()) {
+                None => stage.leave(now),
+                Some(placed) => stage.update(placed, &self.origin, now),
             }
         }
         for placed in toxics {
             let here = placed.spec.side.covers(self.origin.direction);
-            if here && !self.stages.iter().any(|stage| stage.placed.id == placed.id) {
-                self.stages.push(Stage::meet(placed, &self.origin, now, &mut self.marks));
+            if here && !self.stages.iter().any(|stage| stage.id() == placed.id) {
+                self.stages.push(Stage::meet(placed, &self.origin, now));
             }
         }
-        self.stages.retain(|stage| !stage.leaving || !stage.released.is_empty());
+        self.prune();
     }
 
     /// Whether the first toxic takes another item now.
     pub fn wants_input(&self) -> bool {
-        self.stages.first().is_none_or(Stage::wants_input)
+        !self.over && self.stages.first().is_none_or(Stage::wants_input)
     }
 
     /// Gives what was read from the source. Called only while the chain [wants input](Self::wants_input) and is not
     /// [empty](Self::is_empty).
     pub fn give(&mut self, item: Item, now: Instant) {
         if let Some(first) = self.stages.first_mut() {
-            first.give(item, now, &mut self.marks);
+            first.give(item, now);
         }
     }
 
-    /// What leaves now.
+    /// What leaves now. After the end or a cut has left, nothing does.
     pub fn next(&mut self, now: Instant) -> Next {
+        for stage in &mut self.stages {
+            stage.settle(now);
+        }
         loop {
-            if let Some(item) = self.last_item(now) {
+            if let Some(item) = self.take(self.stages.len().wrapping_sub(1), now) {
+                if !matches!(item, Item::Data(_)) {
+                    self.over = true;
+                    self.finish();
+                }
                 return Next::Item(item);
             }
-            if !self.advance(now) {
+            if !self.advance(now) && !self.prune() {
                 break;
             }
         }
-        self.stages.retain(|stage| !stage.leaving || !stage.released.is_empty());
-        let until = self.due();
+        for stage in &mut self.stages {
+            stage.tell(Some(now), &mut self.marks);
+        }
+        self.prune();
+        let until = if self.over { None } else { self.due() };
         Next::Wait { until, wants_input: self.wants_input() }
     }
 
-    /// What was done to bytes since the last call.
-    pub fn marks(&mut self) -> Vec<Mark> {
-        std::mem::take(&mut self.marks)
+    /// What was done to bytes and is to be told by now. Touches that adjoin and are alike are gathered for a moment, see
+    /// [`Next::Wait`].
+    pub fn marks(&mut self) -> std::vec::Drain<'_, Mark> {
+        self.marks.drain(..)
     }
 
-    /// When something may leave or move on. What waits for a later toxic to take it is not counted, that one's time is.
+    /// Lets [`marks`](Self::marks) tell everything: to be called when a connection ends in whatever way.
+    pub fn finish(&mut self) {
+        for stage in &mut self.stages {
+            stage.tell(None, &mut self.marks);
+        }
+    }
+
+    /// When something may leave, turn or be told. What waits for a later toxic to take it is not counted, that one's
+    /// time is.
     fn due(&self) -> Option<Instant> {
         let later = self.stages.iter().skip(1).map(Stage::wants_input).chain([true]);
-        self.stages.iter().zip(later).filter(|(_, taken)| *taken).filter_map(|(stage, _)| stage.due()).min()
+        let taken = self.stages.iter().zip(later).filter(|(_, taken)| *taken);
+        let leaves = taken.filter_map(|(stage, _)| stage.due()).min();
+        let turns = self.stages.iter().filter_map(Stage::turns).min();
+        [leaves, turns].into_iter().flatten().min()
     }
 
-    fn last_item(&mut self, now: Instant) -> Option<Item> {
-        self.stages.last_mut()?.take(now, &mut self.marks)
+    /// What leaves that stage now. Behind an end or a cut nothing comes any more.
+    fn take(&mut self, at: usize, now: Instant) -> Option<Item> {
+        let item = self.stages.get_mut(at)?.take(now)?;
+        if !matches!(item, Item::Data(_)) {
+            for stage in self.stages.iter_mut().take(at + 1) {
+                stage.finish();
+            }
+        }
+        Some(item)
     }
 
     /// Moves one item from each stage to the next that wants it. False when nothing moved.
     fn advance(&mut self, now: Instant) -> bool {
         let mut moved = false;
-        for after in (1..self.stages.len()).rev() {
-            let (before, from) = self.stages.split_at_mut(after);
-            let (Some(before), Some(next)) = (before.last_mut(), from.first_mut()) else { continue };
-            if !next.wants_input() {
+        for at in (1..self.stages.len()).rev() {
+            if !self.stages.get(at).is_some_and(Stage::wants_input) {
                 continue;
             }
-            if let Some(item) = before.take(now, &mut self.marks) {
-                next.give(item, now, &mut self.marks);
+            if let Some(item) = self.take(at - 1, now)
+                && let Some(next) = self.stages.get_mut(at)
+            {
+                next.give(item, now);
                 moved = true;
             }
         }
         moved
     }
-}
 
-impl Stage {
-    fn meet(placed: &Arc<Placed>, origin: &Origin, now: Instant, marks: &mut Vec<Mark>) -> Self {
-        let name: Arc<str> = placed.spec.name.as_str().into();
-        let mut randomness = origin.seed.stream(&origin.proxy, origin.connection, origin.direction, &name);
-        let acts = randomness.unit() < f64::from(placed.spec.toxicity);
-        let toxic = Box::new(Pass::default());
-        let released = VecDeque::new();
-        let mut stage = Self {
-            placed: placed.clone(),
-            name,
-            randomness,
-            toxic,
-            acts,
-            released,
-            leaving: false,
-            given: 0,
-        };
-        if acts {
-            stage.toxic =
-                stage.with(now, marks, |_, context| placed.spec.kind.meet(&placed.spec.attributes, context));
-        }
-        stage
-    }
-
-    fn wants_input(&self) -> bool {
-        self.released.is_empty() && !self.leaving && self.toxic.wants_input()
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.toxic.due()
-    }
-
-    fn give(&mut self, item: Item, now: Instant, marks: &mut Vec<Mark>) {
-        let bytes = if let Item::Data(chunk) = &item { chunk.bytes.len() } else { 0 };
-        self.with(now, marks, |toxic, context| toxic.give(item, context));
-        self.given = self.given.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-
-    fn take(&mut self, now: Instant, marks: &mut Vec<Mark>) -> Option<Item> {
-        if let Some(item) = self.released.pop_front() {
-            return Some(item);
-        }
-        self.with(now, marks, |toxic, context| toxic.take(context))
-    }
-
-    fn leave(&mut self, now: Instant, marks: &mut Vec<Mark>) {
-        if !self.leaving {
-            self.leaving = true;
-            let items = self.with(now, marks, |toxic, context| toxic.release(context));
-            self.released.extend(items);
-        }
-    }
-
-    fn update(&mut self, placed: &Arc<Placed>, now: Instant, marks: &mut Vec<Mark>) {
-        if self.placed.toss != placed.toss {
-            let acts = self.randomness.unit() < f64::from(placed.spec.toxicity);
-            if acts != self.acts {
-                let items = self.with(now, marks, |toxic, context| toxic.release(context));
-                self.released.extend(items);
-                self.acts = acts;
-                self.toxic = if acts {
-                    self.with(now, marks, |_, context| {
-                        placed.spec.kind.meet(&placed.spec.attributes, context)
-                    })
-                } else {
-                    Box::new(Pass::default())
-                };
+    /// Takes out the stages that have nothing left. False when there are none.
+    fn prune(&mut self) -> bool {
+        let before = self.stages.len();
+        let Self { stages, marks, .. } = self;
+        stages.retain_mut(|stage| {
+            let keep = !stage.is_left();
+            if !keep {
+                stage.tell(None, marks);
             }
-        }
-        if self.placed.version != placed.version {
-            self.with(now, marks, |toxic, context| toxic.update(&placed.spec.attributes, context));
-        }
-        self.placed = placed.clone();
-    }
-
-    /// Calls the toxic and places what it says on the tape.
-    fn with<R>(
-        &mut self,
-        now: Instant,
-        marks: &mut Vec<Mark>,
-        call: impl FnOnce(&mut dyn Toxic, &mut Context<'_>) -> R,
-    ) -> R {
-        let mut touches: Vec<Touch> = Vec::new();
-        let answer =
-            call(self.toxic.as_mut(), &mut Context::new(now, self.given, &mut self.randomness, &mut touches));
-        let marked = touches.into_iter().map(|touch| Mark {
-            toxic: self.name.clone(),
-            offset: touch.offset,
-            bytes: touch.bytes,
-            effect: touch.effect,
+            keep
         });
-        marks.extend(marked);
-        answer
+        stages.len() < before
     }
 }

@@ -16,13 +16,15 @@ pub const CAPACITY: usize = 65_536;
 pub enum Effect {
     /// They leave that much later.
     Delayed(Duration),
+    /// They leave later, some by the least and some by the most of these.
+    DelayedBetween(Duration, Duration),
     /// They are held until the toxic is changed or removed.
     Held,
     /// They never leave.
     Dropped,
     /// They leave in that many pieces.
     Sliced(usize),
-    /// That many of their bits were flipped.
+    /// That many bits were flipped from the first to the last of them.
     Corrupted(u64),
     /// The connection ends here, by FIN.
     Closed,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::toxics::Kind;
+use crate::toxics::{Attributes, Kind};
 
 /// When a toxic acts. The default is always; all that is given must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Trigger {
                     .to_owned(),
             );
         }
-        if self.after_bytes.is_some() && kind.acts_before_bytes() {
+        if self.after_bytes.is_some() && kind.admission(&Attributes::of(kind.fields())).is_some() {
             return Err(format!(
                 "trigger: {} acts before any byte comes, give after_ms, from_connection or connections \
                  in place of after_bytes",

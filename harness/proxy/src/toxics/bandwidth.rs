@@ -92,13 +92,17 @@ impl State {
         }
     }
 
-    fn told(&self, chunk: &Chunk, context: &mut Context<'_>) {
-        let bytes = chunk.bytes.len();
-        match self.cost(bytes) {
-            None => context.touched(bytes, Effect::Held),
-            Some(Duration::ZERO) => {}
-            Some(cost) => context.touched(bytes, Effect::Delayed(cost)),
-        }
+    /// Says how long the last chunk waits behind those before it.
+    fn tell(&self, context: &mut Context<'_>) {
+        let Some(Item::Data(last)) = self.queue.back() else { return };
+        let bytes = self.queue.iter().map(Item::bytes).sum();
+        let leaves = self.cost(bytes).and_then(|cost| self.begun.checked_add(cost));
+        let effect = match leaves {
+            None => Effect::Held,
+            Some(leaves) if leaves <= context.now => return,
+            Some(leaves) => Effect::Delayed(leaves.saturating_duration_since(context.now)),
+        };
+        context.touched(last.bytes.len(), effect);
     }
 }
 
@@ -112,10 +116,8 @@ impl Toxic for State {
             self.begun = context.now.checked_sub(self.late).unwrap_or(context.now).max(self.begun);
             self.late = Duration::ZERO;
         }
-        if let Item::Data(chunk) = &item {
-            self.told(chunk, context);
-        }
         self.queue.push_back(item);
+        self.tell(context);
     }
 
     fn take(&mut self, context: &mut Context<'_>) -> Option<Item> {
@@ -153,5 +155,80 @@ impl Toxic for State {
 
     fn release(&mut self, _: &mut Context<'_>) -> Vec<Item> {
         self.queue.drain(..).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn a_large_body_leaves_in_pieces_of_100_ms_each_after_its_time() {
+        let mut line = Line::with("bandwidth", &[("rate", 100)]);
+        line.give(vec![0; 100_000]);
+        line.end();
+        line.until(2000);
+        let mut wanted: Vec<_> = (1..=10).map(|piece| (piece * 100, 10_000)).collect();
+        wanted.push((1000, 0));
+        assert_eq!(line.sizes(), wanted);
+        assert_eq!(line.marks()[0].effect, Effect::Delayed(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn chunks_follow_one_another_without_a_gap_and_idle_time_is_not_saved_up() {
+        let mut line = Line::with("bandwidth", &[("rate", 1)]);
+        line.until(5000).give([0; 50]);
+        line.give([0; 20]);
+        assert!(!line.wants_input());
+        line.until(6000);
+        assert_eq!(line.sizes(), [(5050, 50), (5070, 20)]);
+    }
+
+    #[test]
+    fn a_late_timer_is_made_up_for_and_a_slow_receiver_is_not() {
+        let mut context_line = Line::with("bandwidth", &[("rate", 1)]);
+        let start = context_line.start;
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let chain = &mut context_line.chain;
+        let chunk = || Item::Data(Chunk { bytes: bytes::Bytes::from_static(&[0; 20]), arrived: start });
+        chain.give(chunk(), at(0));
+        assert!(matches!(chain.next(at(25)), crate::chain::Next::Item(_)));
+        chain.give(chunk(), at(25));
+        assert!(matches!(chain.next(at(39)), crate::chain::Next::Wait { .. }));
+        assert!(matches!(chain.next(at(40)), crate::chain::Next::Item(_)));
+        chain.give(chunk(), at(40));
+        assert!(matches!(chain.next(at(1060)), crate::chain::Next::Item(_)));
+        chain.give(chunk(), at(1060));
+        assert!(matches!(chain.next(at(1069)), crate::chain::Next::Wait { .. }));
+        assert!(matches!(chain.next(at(1070)), crate::chain::Next::Item(_)));
+    }
+
+    #[test]
+    fn a_rate_of_0_stalls_until_removal_and_a_negative_one_is_no_limit() {
+        let mut line = Line::with("bandwidth", &[("rate", 0)]);
+        line.give("a");
+        line.end();
+        assert!(line.until(1_000_000).out.is_empty());
+        assert_eq!(line.marks()[0].effect, Effect::Held);
+        line.remove(0);
+        assert_eq!(line.until(1_000_000).left(), left([(1_000_000, "a"), (1_000_000, "|")]));
+
+        let mut line = Line::with("bandwidth", &[("rate", -1)]);
+        line.give(vec![0; 1 << 20]);
+        assert_eq!(line.sizes(), [(0, 1 << 20)]);
+    }
+
+    #[test]
+    fn an_update_keeps_what_was_waited_for() {
+        let mut line = Line::with("bandwidth", &[("rate", 1)]);
+        line.give([0; 100]);
+        // Half of it is paid; the other half costs half as much.
+        line.until(50).update(0, &[("rate", 2)]);
+        assert_eq!(line.until(1000).sizes(), [(75, 100)]);
+        line.update(0, &[("rate", 0)]);
+        line.give([0; 100]);
+        line.until(2000).update(0, &[("rate", 1)]);
+        assert_eq!(line.until(3000).sizes()[1..], [(2100, 100)]);
     }
 }

@@ -90,3 +90,53 @@ impl Toxic for State {
         items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn exactly_so_many_bytes_pass() {
+        let mut line = Line::with("limit_data", &[("bytes", 5)]);
+        line.give("0123456789");
+        assert_eq!(line.left(), left([(0, "01234"), (0, "x")]));
+        assert!(!line.wants_input());
+        let marks = line.marks();
+        assert_eq!((marks[0].offset, marks[0].bytes, &marks[0].effect), (5, 5, &Effect::Dropped));
+        assert_eq!((marks[1].offset, marks[1].bytes, &marks[1].effect), (5, 0, &Effect::Closed));
+
+        let mut line = Line::with("limit_data", &[("bytes", 3)]);
+        line.give("ab");
+        line.give("c");
+        assert_eq!(line.left(), left([(0, "ab"), (0, "c"), (0, "x")]));
+    }
+
+    #[test]
+    fn with_0_or_less_the_first_data_closes_and_the_end_passes() {
+        for bytes in [0, -1, i64::MIN] {
+            let mut line = Line::with("limit_data", &[("bytes", bytes)]);
+            assert!(line.until(10).out.is_empty());
+            line.give("a");
+            assert_eq!(line.left(), left([(10, "x")]));
+        }
+        let mut line = Line::with("limit_data", &[]);
+        line.end();
+        assert_eq!(line.left(), left([(0, "|")]));
+    }
+
+    #[test]
+    fn the_count_is_kept_over_updates_and_a_lower_limit_closes_at_the_next_data() {
+        let mut line = Line::with("limit_data", &[("bytes", 10)]);
+        line.give("abcd");
+        line.update(0, &[("bytes", 6)]);
+        line.give("efgh");
+        assert_eq!(line.left(), left([(0, "abcd"), (0, "ef"), (0, "x")]));
+        let mut line = Line::with("limit_data", &[("bytes", 10)]);
+        line.give("abcd");
+        line.update(0, &[("bytes", 2)]);
+        assert_eq!(line.until(5).left(), left([(0, "abcd")]));
+        line.give("e");
+        assert_eq!(line.left(), left([(0, "abcd"), (5, "x")]));
+    }
+}

@@ -11,14 +11,22 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{seed::Randomness, tape::Effect};
+use crate::{
+    chain::{Notes, Touch},
+    seed::Randomness,
+    tape::Effect,
+};
 
 mod attributes;
 mod bandwidth;
+mod blackhole;
+mod corrupt;
+mod half_open;
 mod latency;
 mod limit_data;
 pub(crate) mod noop;
 mod packet_loss;
+mod refuse;
 mod reset_peer;
 mod slicer;
 mod slow_close;
@@ -36,6 +44,10 @@ pub const ALL: &[&dyn Kind] = &[
     &slicer::Slicer,
     &limit_data::LimitData,
     &packet_loss::PacketLoss,
+    &corrupt::Corrupt,
+    &blackhole::Blackhole,
+    &half_open::HalfOpen,
+    &refuse::Refuse,
     &noop::Noop,
 ];
 
@@ -57,11 +69,6 @@ pub trait Kind: Sync {
 
     /// Its state on a connection that it meets now.
     fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic>;
-
-    /// Whether it is done with a connection before any byte comes, so that no trigger can wait for some.
-    fn acts_before_bytes(&self) -> bool {
-        false
-    }
 
     /// What becomes of a connection before anything is dialled. Most toxics leave it alone.
     fn admission(&self, attributes: &Attributes) -> Option<Admission> {
@@ -140,49 +147,37 @@ pub trait Toxic: Send {
     fn release(&mut self, context: &mut Context<'_>) -> Vec<Item>;
 }
 
+impl Item {
+    /// How many bytes it is; an end is none.
+    pub fn bytes(&self) -> usize {
+        if let Self::Data(chunk) = self { chunk.bytes.len() } else { 0 }
+    }
+}
+
 /// What a toxic is told and may use.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The time by the connection's one clock.
     pub now: Instant,
+    /// When the toxic was added to its proxy, the same for all connections.
+    pub added: Instant,
     /// How many bytes it was given before; while it is given some, where those begin.
     pub offset: u64,
     /// Its own stream of random numbers.
     pub randomness: &'a mut Randomness,
-    touches: &'a mut Vec<Touch>,
+    pub(crate) notes: &'a mut Notes,
 }
 
-/// What a toxic did to some of the bytes that it was given.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Touch {
-    /// The first of them, counted from 0 over all that it was given.
-    pub offset: u64,
-    /// How many bytes.
-    pub bytes: usize,
-    /// What it did.
-    pub effect: Effect,
-}
-
-impl<'a> Context<'a> {
-    /// For one call of a toxic; what it does to bytes is added to `touches`.
-    pub fn new(
-        now: Instant,
-        offset: u64,
-        randomness: &'a mut Randomness,
-        touches: &'a mut Vec<Touch>,
-    ) -> Self {
-        Self { now, offset, randomness, touches }
-    }
-
+impl Context<'_> {
     /// Says what was done to bytes, from [`offset`](Self::offset) on, for the tape and the counters. A toxic that lets
-    /// bytes pass as they are says nothing.
+    /// bytes pass as they are says nothing. What is said later of the same bytes replaces what was said before.
     pub fn touched(&mut self, bytes: usize, effect: Effect) {
         self.touched_at(self.offset, bytes, effect);
     }
 
     /// The same of bytes that begin elsewhere.
     pub fn touched_at(&mut self, offset: u64, bytes: usize, effect: Effect) {
-        self.touches.push(Touch { offset, bytes, effect });
+        self.notes.add(Touch { offset, bytes, effect });
     }
 }
 
@@ -197,6 +192,6 @@ fn chance(number: f64) -> f64 {
 }
 
 /// A count of bytes as a position in a stream.
-fn count(bytes: usize) -> u64 {
+pub(crate) fn count(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -82,3 +82,58 @@ impl Toxic for State {
         self.held.take().into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chain::line::{Line, attributes},
+        toxics::{Value, count},
+        trigger::Trigger,
+    };
+
+    fn line(loss: f64, correlation: f64) -> Line {
+        let mut given = attributes(&PacketLoss, &[]);
+        given.set("loss_rate", Value::Number(loss));
+        given.set("correlation", Value::Number(correlation));
+        let mut line = Line::new();
+        line.place("loss", &PacketLoss, given, 1.0, Trigger::default());
+        line
+    }
+
+    #[test]
+    fn whole_chunks_are_lost_at_the_rate_and_each_is_on_the_tape() {
+        let mut line = line(0.25, 0.0);
+        for _ in 0..4000 {
+            line.give("abc");
+        }
+        let lost: usize = line.marks().iter().map(|mark| mark.bytes).sum();
+        assert_eq!(lost + line.bytes().len(), 12_000);
+        assert!((2700..3300).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn after_a_loss_the_chance_rises() {
+        let mut line = line(0.1, 0.9);
+        for _ in 0..1000 {
+            line.give("a");
+        }
+        // The first loss is the last chance of the rest.
+        let marks = line.marks();
+        assert_eq!(marks.iter().map(|mark| mark.bytes).sum::<usize>() + line.bytes().len(), 1000);
+        assert_eq!(marks.last().unwrap().offset + count(marks.last().unwrap().bytes), 1000);
+        assert!(line.bytes().len() < 200);
+    }
+
+    #[test]
+    fn a_rate_out_of_range_is_clamped() {
+        for (rate, left) in [(7.5, 0), (f64::INFINITY, 0), (-1.0, 100), (f64::NAN, 100), (0.0, 100), (1.0, 0)]
+        {
+            let mut line = line(rate, f64::NAN);
+            for _ in 0..100 {
+                line.give("a");
+            }
+            assert_eq!(line.bytes().len(), left, "{rate}");
+        }
+    }
+}

@@ -76,3 +76,54 @@ impl Toxic for State {
         self.first.take().into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn the_first_data_is_lost_and_both_ends_are_reset() {
+        let mut line = Line::with("reset_peer", &[("timeout", 100)]);
+        assert!(line.until(1000).out.is_empty());
+        line.give("abc");
+        assert!(!line.wants_input());
+        assert_eq!(line.until(2000).left(), left([(1100, "!")]));
+        let marks = line.marks();
+        assert_eq!((marks[0].offset, marks[0].bytes, &marks[0].effect), (0, 3, &Effect::Dropped));
+        assert_eq!((marks[1].offset, marks[1].bytes, &marks[1].effect), (3, 0, &Effect::Reset));
+    }
+
+    #[test]
+    fn the_end_resets_too() {
+        let mut line = Line::with("reset_peer", &[]);
+        line.until(5).end();
+        assert_eq!(line.left(), left([(5, "!")]));
+    }
+
+    #[test]
+    fn a_removal_in_time_loses_nothing_and_an_update_starts_the_wait_anew() {
+        let mut line = Line::with("reset_peer", &[("timeout", 100)]);
+        line.give("abc");
+        line.until(50).update(0, &[("timeout", 200)]);
+        line.until(249).remove(0);
+        line.until(249).give("d");
+        assert_eq!(line.until(1000).left(), left([(249, "abc"), (249, "d")]));
+        assert!(line.marks().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_the_coin_spares_is_not_reset() {
+        let mut line = Line::new();
+        line.place(
+            "r",
+            &ResetPeer,
+            Attributes::of(ResetPeer.fields()),
+            0.0,
+            crate::trigger::Trigger::default(),
+        );
+        line.give("a");
+        line.end();
+        assert_eq!(line.left(), left([(0, "a"), (0, "|")]));
+    }
+}

@@ -126,3 +126,49 @@ impl Toxic for State {
         self.held.take().into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn pieces_leave_with_a_pause_after_each_the_last_too() {
+        let mut line = Line::with("slicer", &[("average_size", 10), ("delay", 20_000)]);
+        line.give("0123456789abcdefghijklmnopqrstuvwxyzABCD");
+        line.until(70).end();
+        let wanted =
+            left([(0, "0123456789"), (20, "abcdefghij"), (40, "klmnopqrst"), (60, "uvwxyzABCD"), (80, "|")]);
+        assert_eq!(line.until(1000).left(), wanted);
+        let marks = line.marks();
+        assert_eq!((marks[0].offset, marks[0].bytes, &marks[0].effect), (0, 40, &Effect::Sliced(4)));
+    }
+
+    #[test]
+    fn no_size_or_variation_kills_it_and_no_piece_is_empty_or_too_long() {
+        for average in [0, -1, i64::MIN] {
+            let mut line = Line::with("slicer", &[("average_size", average), ("delay", 1000)]);
+            line.give([0; 100]);
+            line.give([0; 100]);
+            assert_eq!(line.sizes(), [(0, 100), (0, 100)]);
+            assert!(line.marks().is_empty());
+        }
+        for (average, variation) in [(1, 1), (3, 100), (7, 7), (10, -5), (1, i64::MAX), (64, 63)] {
+            let mut line = Line::with("slicer", &[("average_size", average), ("size_variation", variation)]);
+            let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
+            line.give(&bytes);
+            assert_eq!(line.bytes(), bytes);
+            let most = usize::try_from(average + variation.clamp(0, average)).unwrap();
+            assert!(line.sizes().iter().all(|(_, size)| (1..=most).contains(size)), "{average} {variation}");
+        }
+    }
+
+    #[test]
+    fn a_removal_lets_the_rest_go_whole_and_an_update_slices_it_anew() {
+        let mut line = Line::with("slicer", &[("average_size", 2), ("delay", i64::MAX)]);
+        line.give("abcdefgh");
+        line.until(10).update(0, &[("average_size", 3), ("delay", 10_000)]);
+        line.until(15).remove(0);
+        assert_eq!(line.until(15).left(), left([(0, "ab"), (10, "cde"), (15, "fgh")]));
+    }
+}

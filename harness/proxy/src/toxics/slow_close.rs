@@ -78,3 +78,31 @@ impl Toxic for State {
         self.held.take().into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn data_passes_and_the_end_is_held() {
+        let mut line = Line::with("slow_close", &[("delay", 500)]);
+        line.give("a");
+        line.until(10).end();
+        assert_eq!(line.until(509).left(), left([(0, "a")]));
+        assert_eq!(line.until(1000).left(), left([(0, "a"), (510, "|")]));
+        assert_eq!(line.marks()[0].effect, Effect::Delayed(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_removal_lets_the_end_go_and_an_update_holds_it_anew() {
+        let mut line = Line::with("slow_close", &[("delay", i64::MAX)]);
+        line.end();
+        line.until(100).update(0, &[("delay", 50)]);
+        assert_eq!(line.until(200).left(), left([(150, "|")]));
+        let mut line = Line::with("slow_close", &[("delay", 500)]);
+        line.end();
+        line.until(7).remove(0);
+        assert_eq!(line.until(7).left(), left([(7, "|")]));
+    }
+}

@@ -93,3 +93,43 @@ impl Toxic for State {
         vec![Item::Cut(self.cut.unwrap_or(Cut::Close))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::line::{Line, left};
+
+    #[test]
+    fn it_closes_after_a_while_without_data() {
+        let mut line = Line::with("timeout", &[("timeout", 500)]);
+        assert_eq!(line.until(1000).left(), left([(500, "x")]));
+        let mut line = Line::with("timeout", &[("timeout", 500)]);
+        line.until(400).give("ab");
+        line.until(800).give("c");
+        assert_eq!(line.until(2000).left(), left([(1300, "x")]));
+        let marks = line.marks();
+        assert_eq!((marks[0].offset, marks[0].bytes, &marks[0].effect), (0, 2, &Effect::Dropped));
+        assert_eq!((marks[2].offset, marks[2].bytes, &marks[2].effect), (3, 0, &Effect::Closed));
+    }
+
+    #[test]
+    fn without_a_time_only_the_source_and_the_removal_close() {
+        for time in [0, -1, i64::MIN, i64::MAX] {
+            let mut line = Line::with("timeout", &[("timeout", time)]);
+            line.give("a");
+            assert!(line.until(1_000_000).out.is_empty());
+            line.end();
+            assert_eq!(line.left(), left([(1_000_000, "x")]));
+        }
+        let mut line = Line::with("timeout", &[]);
+        line.until(3).remove(0);
+        assert_eq!(line.until(3).left(), left([(3, "x")]));
+    }
+
+    #[test]
+    fn an_update_restarts_the_time() {
+        let mut line = Line::with("timeout", &[("timeout", 500)]);
+        line.until(400).update(0, &[("timeout", 300)]);
+        assert_eq!(line.until(2000).left(), left([(700, "x")]));
+    }
+}
