@@ -57,6 +57,14 @@ pub(super) fn labelled(name: &str, words: &str, width: usize) -> Vec<String> {
     beside(name, text::wrap(words, width - LABEL))
 }
 
+/// A note. Its first line is wrapped; what follows is a text to be read or copied as it is, such as a script.
+pub(super) fn note(words: &str, width: usize) -> Vec<String> {
+    let (first, rest) = words.split_once('\n').unwrap_or((words, ""));
+    let mut lines = labelled("note", first, width);
+    lines.extend(rest.lines().map(|line| format!("{}{}", " ".repeat(LABEL), text::plain(line))));
+    lines
+}
+
 /// Items beside a label, broken between items only. They may hold colour: measured without it.
 pub(super) fn items(name: &str, items: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<Vec<&String>> = vec![Vec::new()];

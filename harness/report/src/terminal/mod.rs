@@ -109,7 +109,7 @@ impl Terminal {
                 state.stand_in(server.service, Some(words));
             }
             RunEvent::Note(note) => {
-                let lines = blocks::labelled("note", &redact::text(note), state.look.width);
+                let lines = blocks::note(&redact::text(note), state.look.width);
                 state.say(Verbosity::Normal, &lines);
             }
             RunEvent::CaseStarted { id } => {

@@ -53,6 +53,22 @@ fn show(report: &RunReport, look: Look) -> String {
 }
 
 #[test]
+fn a_note_keeps_the_lines_of_a_script() {
+    let page = Page::default();
+    let script =
+        "installing redis, as follows:\nset -e\nif true; then\n  apt-get install \"redis\"\x07\nfi\n";
+    Terminal::new(page.clone(), LOG).event(&RunEvent::Note(script.to_owned()));
+    let lines = [
+        "note        installing redis, as follows:",
+        "            set -e",
+        "            if true; then",
+        "              apt-get install \"redis\"\u{fffd}",
+        "            fi\n",
+    ];
+    assert_eq!(page.text(), lines.join("\n"));
+}
+
+#[test]
 fn a_good_run_reads_from_the_header_to_the_exit_code() {
     let text = show(&samples::good(), LOG);
     let parts = [

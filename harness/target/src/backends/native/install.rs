@@ -48,9 +48,9 @@ pub(super) async fn install(
     let script = manager.script(&packages);
     let command = command(manager, &script);
     progress(RunEvent::Note(format!(
-        "installing {}: {} -c \\\n{script}",
+        "installing {} with `{}` and this script:\n{script}",
         packages.join(", "),
-        command[..command.len() - 2].join(" ")
+        command[..command.len() - 1].join(" ")
     )));
     run(&command).await?;
     check(spec)
