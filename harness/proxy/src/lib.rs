@@ -7,10 +7,13 @@
 //! without sockets or clocks. Then `connection`, which moves bytes between sockets and a chain; then [`proxies`]. A new
 //! toxic is a file in [`toxics`] and a line in its `ALL`.
 
+mod accept;
 pub mod api;
 pub mod chain;
+mod clock;
 mod connection;
 pub mod error;
+pub mod live;
 pub mod proxies;
 mod proxy;
 pub mod seed;

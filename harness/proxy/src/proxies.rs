@@ -10,7 +10,10 @@ use std::{
 };
 
 use crate::{
+    clock::Clock,
+    connection::Pipes,
     error::Error,
+    live::{Connection, Flow, Touched},
     proxy::Proxy,
     seed::Seed,
     spec::{ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
@@ -42,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) began: Instant,
     pub(crate) tape: Tape,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) pipes: Pipes,
 }
 
 /// A proxy as it is now.
@@ -73,7 +78,13 @@ pub struct Populated {
 impl Proxies {
     /// None yet.
     pub fn new(settings: Settings) -> Self {
-        let shared = Shared { settings, began: Instant::now(), tape: Tape::default() };
+        let shared = Shared {
+            settings,
+            began: Instant::now(),
+            tape: Tape::default(),
+            clock: Arc::default(),
+            pipes: Pipes::default(),
+        };
         Self { shared: Arc::new(shared), proxies: Arc::default(), changing: Arc::default() }
     }
 
@@ -85,6 +96,22 @@ impl Proxies {
     /// Every fault that touched bytes.
     pub fn tape(&self) -> &Tape {
         &self.shared.tape
+    }
+
+    /// The connections that are open now, by proxy and age.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.locked().values().flat_map(|proxy| proxy.live().connections()).collect()
+    }
+
+    /// The bytes that have flowed through each proxy, up to now; one entry for each listener and upstream that it had.
+    pub fn flows(&self) -> Vec<Flow> {
+        self.locked().values().flat_map(|proxy| proxy.live().flows()).collect()
+    }
+
+    /// What each toxic has touched, those that were removed among them.
+    pub fn touched(&self) -> Vec<Touched> {
+        let touched = |(name, proxy): (&String, &Proxy)| proxy.live().touched(&name.as_str().into());
+        self.locked().iter().flat_map(touched).collect()
     }
 
     /// All of them, by name.

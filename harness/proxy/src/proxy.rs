@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,14 +11,15 @@ use std::{
 
 use tokio::{
     net::{TcpListener, lookup_host},
-    sync::{oneshot, watch},
-    task::JoinSet,
+    sync::oneshot,
 };
 
 use crate::{
+    accept,
     chain::Placed,
-    connection::{self, Terms},
+    connection::Terms,
     error::Error,
+    live::{Live, Place},
     proxies::{Shared, View},
     spec::{Direction, ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
 };
@@ -32,19 +33,48 @@ pub(crate) struct Proxy {
     spec: ProxySpec,
     toxics: Vec<Placed>,
     last: u64,
-    generation: watch::Sender<Arc<Generation>>,
+    present: Arc<Present>,
     shared: Arc<Shared>,
-    connections: Arc<AtomicU64>,
+    live: Arc<Live>,
     running: Option<Running>,
     /// Told when no connection runs the present generation any more.
     gone: Option<oneshot::Receiver<()>>,
 }
 
 /// The toxics at one moment. When the last connection lets go of it, whoever waits for that is told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Generation {
     pub(crate) toxics: Vec<Arc<Placed>>,
+    number: u64,
     _gone: Option<oneshot::Sender<()>>,
+}
+
+/// The generation that a proxy has now.
+#[derive(Debug, Default)]
+pub(crate) struct Present {
+    /// Read alone to see whether there is a newer one.
+    number: AtomicU64,
+    generation: Mutex<Arc<Generation>>,
+}
+
+impl Present {
+    pub(crate) fn get(&self) -> Arc<Generation> {
+        self.generation.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The present generation where it is not that one.
+    pub(crate) fn after(&self, held: &Generation) -> Option<Arc<Generation>> {
+        (self.number.load(Ordering::Acquire) != held.number).then(|| self.get())
+    }
+
+    fn set(&self, generation: Generation) {
+        let number = generation.number;
+        let mut present = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *present, Arc::new(generation));
+        self.number.store(number, Ordering::Release);
+        drop(present);
+        drop(old);
+    }
 }
 
 /// Told when no connection runs an older generation any more.
@@ -68,16 +98,17 @@ struct Running {
 
 impl Proxy {
     pub(crate) fn new(spec: ProxySpec, shared: Arc<Shared>) -> Self {
-        let (generation, _) = watch::channel(Arc::new(Generation { toxics: Vec::new(), _gone: None }));
-        let connections = Arc::default();
-        let toxics = Vec::new();
-        let mut proxy =
-            Self { spec, toxics, last: 0, generation, shared, connections, running: None, gone: None };
+        let (toxics, present, live) = (Vec::new(), Arc::default(), Arc::default());
+        let mut proxy = Self { spec, toxics, last: 0, present, shared, live, running: None, gone: None };
         for toxic in std::mem::take(&mut proxy.spec.toxics) {
             proxy.place(toxic);
         }
         let _ = proxy.publish();
         proxy
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     pub(crate) fn view(&self) -> View {
@@ -106,7 +137,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(refused)?;
         self.spec.listen = address.to_string();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(accept(listener, self.terms(), self.connections.clone(), stopped));
+        let task = tokio::spawn(accept::run(listener, Arc::new(self.terms()), stopped));
         self.running = Some(Running { stop, task });
         Ok(())
     }
@@ -181,23 +212,28 @@ impl Proxy {
     pub(crate) fn publish(&mut self) -> Applied {
         let (gone, told) = oneshot::channel();
         let toxics = self.toxics.iter().cloned().map(Arc::new).collect();
-        let old = self.generation.send_replace(Arc::new(Generation { toxics, _gone: Some(gone) }));
-        drop(old);
+        let number = self.present.get().number + 1;
+        self.present.set(Generation { toxics, number, _gone: Some(gone) });
+        self.live.wake();
         Applied(self.gone.replace(told))
     }
 
     fn terms(&self) -> Terms {
         Terms {
-            proxy: self.spec.name.as_str().into(),
-            upstream: self.spec.upstream.as_str().into(),
-            generation: self.generation.subscribe(),
+            place: Arc::new(Place {
+                proxy: self.spec.name.as_str().into(),
+                listener: self.spec.listen.as_str().into(),
+                upstream: self.spec.upstream.as_str().into(),
+            }),
+            present: self.present.clone(),
+            live: self.live.clone(),
             shared: self.shared.clone(),
         }
     }
 
     fn place(&mut self, spec: ToxicSpec) {
         self.last += 1;
-        let before = self.connections.load(Ordering::Relaxed);
+        let before = self.live.accepted();
         let placed = Placed { id: self.last, version: 0, toss: 0, added: Instant::now(), before, spec };
         self.toxics.push(placed);
     }
@@ -220,28 +256,4 @@ async fn same_address(wanted: &str, now: &str) -> Result<bool, Error> {
         |error: std::io::Error| Error::Listen { address: wanted.to_owned(), reason: error.to_string() };
     let first: Option<SocketAddr> = lookup_host(wanted).await.map_err(refused)?.next();
     Ok(first.is_some_and(|address| address.to_string() == now))
-}
-
-/// Accepts until told to stop; then every connection is closed.
-async fn accept(
-    listener: TcpListener,
-    terms: Terms,
-    ordinals: Arc<AtomicU64>,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => {
-                if let Ok((client, _)) = accepted {
-                    let ordinal = ordinals.fetch_add(1, Ordering::Relaxed) + 1;
-                    connections.spawn(connection::run(client, ordinal, terms.clone()));
-                }
-            }
-        }
-    }
-    drop(listener);
-    connections.shutdown().await;
 }

@@ -1,0 +1,103 @@
+//! Accepts the connections of one proxy until it is told to stop; then every one of them is closed.
+//!
+//! When descriptors run out it keeps the connections that it has and refuses new ones: each is accepted on a descriptor
+//! held in reserve and closed at once, since one that waits in the kernel's queue would keep the listener ready for ever.
+
+use std::{fs::File, io, sync::Arc, time::Duration};
+
+use rustix::io::Errno;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinSet,
+};
+
+use crate::connection::{self, Terms};
+
+/// How long accepting rests where not even the reserve can be had.
+const REST: Duration = Duration::from_millis(50);
+
+/// Accepts until told to stop.
+pub(crate) async fn run(listener: TcpListener, terms: Arc<Terms>, mut stopped: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    let mut reserve = Reserve::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            accepted = listener.accept() => match accepted {
+                Ok((client, peer)) => {
+                    reserve.relieved(&terms);
+                    let listed = terms.live.open(&terms.place, peer);
+                    connections.spawn(connection::run(client, listed, terms.clone()));
+                }
+                Err(error) if is_exhausted(&error) => reserve.refuse_one(&listener, &terms, &error).await,
+                // One connection was gone before it was accepted: the next may be well.
+                Err(error) => tracing::debug!(proxy = %terms.place.proxy, %error, "cannot accept"),
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+/// Whether an error says that the process or the machine has no descriptor or memory left.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    let codes = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
+}
+
+/// A descriptor to accept with when there is no other.
+struct Reserve {
+    file: Option<File>,
+    /// Whether it has been said that descriptors ran out.
+    said: bool,
+}
+
+impl Reserve {
+    fn new() -> Self {
+        Self { file: spare(), said: false }
+    }
+
+    /// A connection could be accepted again.
+    fn relieved(&mut self, terms: &Terms) {
+        if self.said {
+            self.said = false;
+            tracing::info!(proxy = %terms.place.proxy, "accepting connections again");
+        }
+        if self.file.is_none() {
+            self.file = spare();
+        }
+    }
+
+    async fn refuse_one(&mut self, listener: &TcpListener, terms: &Terms, error: &io::Error) {
+        if !self.said {
+            self.said = true;
+            tracing::warn!(
+                proxy = %terms.place.proxy, %error,
+                "new connections are closed until there are descriptors again; raise the limit (ulimit -n)"
+            );
+        }
+        let freed = self.file.take().is_some();
+        let refused = if freed { accept_now(listener).await } else { None };
+        let any = refused.is_some();
+        drop(refused);
+        self.file = spare();
+        if !any {
+            tokio::time::sleep(REST).await;
+        }
+    }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Accepts what is waiting, without waiting for more.
+async fn accept_now(listener: &TcpListener) -> Option<TcpStream> {
+    tokio::select! {
+        biased;
+        accepted = listener.accept() => accepted.ok().map(|(client, _)| client),
+        () = std::future::ready(()) => None,
+    }
+}

@@ -1,0 +1,216 @@
+//! One connection: it is accepted, the upstream is dialled, and bytes move both ways through their chains.
+//!
+//! What toxics do is the chains'; here are sockets and the clock. Start reading at [`run`]; `way` is one way of it.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::net::TcpStream;
+
+use crate::{
+    chain::{Chain, Mark, Origin},
+    clock::Alarm,
+    live::{Listed, Live, Place},
+    proxies::Shared,
+    proxy::{Generation, Present},
+    spec::Direction,
+    tape::{Effect, Entry},
+    toxics::{Admission, Cut},
+};
+
+mod pipe;
+mod way;
+mod wire;
+
+pub(crate) use pipe::Pipes;
+use way::{Around, Ended, Way};
+use wire::Wire;
+
+/// How long dialling may take.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// What a connection needs of its proxy.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) place: Arc<Place>,
+    pub(crate) present: Arc<Present>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Terms {
+    /// Puts what a toxic did onto the tape and into the account.
+    fn record(&self, connection: u64, direction: Direction, mark: Mark) {
+        self.live.touch(&mark);
+        self.shared.tape.write(Entry {
+            number: 0,
+            at: self.shared.began.elapsed(),
+            proxy: self.place.proxy.clone(),
+            connection,
+            direction,
+            toxic: mark.toxic,
+            offset: mark.offset,
+            bytes: mark.bytes,
+            effect: mark.effect,
+        });
+    }
+}
+
+/// Runs a connection to its end. It may be dropped at any time, which closes both sockets.
+pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
+    let mut ways = Direction::ALL.map(|direction| {
+        let (seed, proxy) = (terms.shared.settings.seed, terms.place.proxy.clone());
+        let chain = Chain::new(Origin { seed, proxy, connection: listed.open.ordinal, direction });
+        Way::new(direction, chain, Alarm::new(&terms.shared.clock))
+    });
+    let around = Around { terms: &terms, open: &listed.open };
+    reconcile(&mut ways, &terms.present.get(), around);
+    if ways.iter().any(|way| way.chain().admission().is_some())
+        && !Box::pin(admitted(&mut ways, around)).await
+    {
+        wire::reset(&client);
+        return;
+    }
+    let server = match dial(&terms.place.upstream).await {
+        Ok(server) => server,
+        Err(error) => {
+            let place = &terms.place;
+            tracing::warn!(proxy = %place.proxy, upstream = %place.upstream, %error, "cannot dial");
+            return;
+        }
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let held = terms.present.get();
+    reconcile(&mut ways, &held, around);
+    Link { client, server, ways, ended: [None, None], resets: false, held, listed, terms }.await;
+}
+
+/// Takes on the toxics of a generation, both ways.
+fn reconcile(ways: &mut [Way; 2], generation: &Generation, around: Around<'_>) {
+    for way in ways.iter_mut() {
+        way.reconcile(generation, around);
+    }
+    around.open.acting(ways.iter().flat_map(|way| way.chain().acting()).cloned().collect());
+}
+
+/// Waits until no toxic holds the connection back from being dialled. False when one refuses it.
+async fn admitted(ways: &mut [Way; 2], around: Around<'_>) -> bool {
+    let mut held = around.terms.present.get();
+    let mut said = None;
+    poll_fn(|cx| {
+        around.open.watch(cx.waker());
+        if let Some(newer) = around.terms.present.after(&held) {
+            reconcile(ways, &newer, around);
+            held = newer;
+        }
+        ways.iter_mut().for_each(|way| way.turn(cx));
+        let verdicts = ways.iter().map(|way| (way.direction(), way.chain().admission()));
+        let Some((direction, admission, toxic)) = verdicts
+            .filter_map(|(direction, verdict)| Some((direction, verdict?.0, verdict?.1.clone())))
+            .next()
+        else {
+            return Poll::Ready(true);
+        };
+        let done = match admission {
+            Admission::Hold => "held",
+            Admission::Refuse => "refused",
+        };
+        if said.as_ref() != Some(&toxic) {
+            let mark = Mark { toxic: toxic.clone(), offset: 0, bytes: 0, effect: Effect::Refused(done) };
+            around.terms.record(around.open.ordinal, direction, mark);
+            said = Some(toxic);
+        }
+        if admission == Admission::Refuse { Poll::Ready(false) } else { Poll::Pending }
+    })
+    .await
+}
+
+async fn dial(upstream: &str) -> io::Result<TcpStream> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} s", DIAL.as_secs()));
+    tokio::time::timeout(DIAL, TcpStream::connect(upstream)).await.map_err(late)?
+}
+
+/// Both ways of a connection; done when both have ended or one has ended it whole.
+struct Link<C: Wire, S: Wire> {
+    client: C,
+    server: S,
+    ways: [Way; 2],
+    ended: [Option<Ended>; 2],
+    /// Whether the end is a RST to both ends.
+    resets: bool,
+    /// Kept until the chains have taken on the next one, which is what a change waits for.
+    held: Arc<Generation>,
+    listed: Listed,
+    terms: Arc<Terms>,
+}
+
+impl<C: Wire, S: Wire> Future for Link<C, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let link = &mut *self;
+        let around = Around { terms: &link.terms, open: &link.listed.open };
+        around.open.watch(cx.waker());
+        if let Some(newer) = around.terms.present.after(&link.held) {
+            reconcile(&mut link.ways, &newer, around);
+            link.held = newer;
+        }
+        let whole = around.terms.shared.settings.whole_close;
+        let [up, down] = &mut link.ways;
+        let [up_ended, down_ended] = &mut link.ended;
+        loop {
+            let before = (up_ended.is_some(), down_ended.is_some());
+            if up_ended.is_none()
+                && let Poll::Ready(ended) = up.poll(cx, around, &mut link.client, &mut link.server)
+            {
+                *up_ended = Some(ended);
+            }
+            if down_ended.is_none()
+                && let Poll::Ready(ended) = down.poll(cx, around, &mut link.server, &mut link.client)
+            {
+                *down_ended = Some(ended);
+            }
+            let cut = [&*up_ended, &*down_ended].into_iter().flatten().find_map(|ended| ended.cuts(whole));
+            if let Some(cut) = cut {
+                link.resets = cut == Cut::Reset;
+                return Poll::Ready(());
+            }
+            match (&*up_ended, &*down_ended) {
+                (Some(up), Some(down)) => {
+                    link.resets = [up, down].iter().any(|ended| matches!(ended, Ended::Broken));
+                    return Poll::Ready(());
+                }
+                // The peer of a broken way is gone: what it sent before still goes where it was going.
+                (Some(Ended::Broken), None) if !before.0 => down.break_off(&link.server),
+                (None, Some(Ended::Broken)) if !before.1 => up.break_off(&link.client),
+                _ => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// How the whole connection ends by this end of a way, if it does.
+    fn cuts(&self, whole: bool) -> Option<Cut> {
+        match self {
+            Self::Cut(cut) => Some(*cut),
+            Self::Passed | Self::Broken => whole.then_some(Cut::Close),
+        }
+    }
+}
+
+impl<C: Wire, S: Wire> Drop for Link<C, S> {
+    fn drop(&mut self) {
+        let around = Around { terms: &self.terms, open: &self.listed.open };
+        self.ways.iter_mut().for_each(|way| way.finish(around));
+        let end = if self.resets { wire::reset } else { wire::close };
+        end(self.client.socket());
+        end(self.server.socket());
+    }
+}

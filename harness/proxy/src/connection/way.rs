@@ -1,0 +1,358 @@
+//! One way through a connection: bytes from one end through the chain to the other, polled by the connection's task.
+//!
+//! Nothing here waits inside a write: while the sink is full, the chain still takes changes and, as far as it wants,
+//! input. Without a toxic bytes pass by the chain: small ones in one read and one write, many ones in the kernel. An idle
+//! way holds no buffer.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::ReadBuf;
+
+use super::{Terms, pipe::Pipe, wire::Wire};
+use crate::{
+    chain::{Chain, Next},
+    clock::Alarm,
+    live::Open,
+    proxy::Generation,
+    spec::Direction,
+    toxics::{Chunk, Cut, Item},
+};
+
+/// Bytes in a chunk at most, as in Toxiproxy.
+const CHUNK: usize = 32 * 1024;
+
+/// Bytes read at once where there is no toxic. A read that fills it is the sign of many more.
+const COPY: usize = 64 * 1024;
+
+/// Moves by the kernel that may be small before bytes are copied again.
+const SMALL_MOVES: u8 = 8;
+
+/// A move by the kernel is small below this.
+const SMALL: usize = 16 * 1024;
+
+thread_local! {
+    /// Where bytes are read to, before it is known how many they are.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How one way ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The source's end was passed on.
+    Passed,
+    /// The connection is to end.
+    Cut(Cut),
+    /// The sink takes nothing any more.
+    Broken,
+}
+
+/// One way through a connection.
+pub(super) struct Way {
+    direction: Direction,
+    chain: Chain,
+    output: Output,
+    /// How the source ended, and whether the chain has been given that.
+    ending: Option<Item>,
+    given: bool,
+    /// Whether an end of the source is the end of a reset.
+    broken: bool,
+    /// Moves by the kernel before bytes are copied again; 0 while they are copied.
+    bulk: u8,
+    alarm: Alarm,
+}
+
+/// What is to be written before anything else.
+enum Output {
+    Nothing,
+    Bytes(Bytes),
+    Pipe(Pipe),
+    /// What was written may still be on its way out of a layer above the socket.
+    Flush,
+    End,
+}
+
+/// What a way has of its connection while it is polled.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) open: &'a Open,
+}
+
+impl Way {
+    pub(super) fn new(direction: Direction, chain: Chain, alarm: Alarm) -> Self {
+        Self {
+            direction,
+            chain,
+            output: Output::Nothing,
+            ending: None,
+            given: false,
+            broken: false,
+            bulk: 0,
+            alarm,
+        }
+    }
+
+    /// Takes on the toxics of a generation.
+    pub(super) fn reconcile(&mut self, generation: &Generation, around: Around<'_>) {
+        self.chain.reconcile(&generation.toxics, Instant::now());
+        self.record(around);
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    pub(super) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Has the toxics start and heal by their triggers, and the task woken when the next one turns.
+    pub(super) fn turn(&mut self, cx: &Context<'_>) {
+        let next = self.chain.turn(Instant::now());
+        self.alarm.set(next, cx.waker());
+    }
+
+    /// The source took no more bytes, so its peer is gone: what it sent before is still read and passed on, then the
+    /// connection is reset.
+    pub(super) fn break_off<R: Wire>(&mut self, from: &R) {
+        self.broken = true;
+        if !from.is_plain() {
+            // A layer above the socket may wait for more for ever.
+            self.ending.get_or_insert(Item::Cut(Cut::Reset));
+        }
+    }
+
+    /// Moves what can be moved.
+    pub(super) fn poll<R: Wire, W: Wire>(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<Ended> {
+        loop {
+            let clear = match self.flush(cx, around, to) {
+                Poll::Ready(Ok(false)) => true,
+                Poll::Ready(Ok(true)) => return Poll::Ready(Ended::Passed),
+                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Broken),
+                Poll::Pending => false,
+            };
+            if clear {
+                match self.take(cx) {
+                    Some(Item::Data(chunk)) => {
+                        self.output = Output::Bytes(chunk.bytes);
+                        continue;
+                    }
+                    Some(Item::End) => {
+                        self.output = Output::End;
+                        continue;
+                    }
+                    Some(Item::Cut(cut)) => {
+                        self.record(around);
+                        return Poll::Ready(Ended::Cut(cut));
+                    }
+                    None => {}
+                }
+            }
+            self.record(around);
+            let wanted = if self.chain.is_empty() { clear } else { self.chain.wants_input() };
+            if !wanted {
+                return Poll::Pending;
+            }
+            if let Err(ended) = ready!(self.input(cx, around, from, to)) {
+                return Poll::Ready(ended);
+            }
+        }
+    }
+
+    /// What leaves the chain now, or the source's end where there is no chain.
+    fn take(&mut self, cx: &mut Context<'_>) -> Option<Item> {
+        if self.chain.is_empty() {
+            self.alarm.set(None, cx.waker());
+            return self.ending.clone();
+        }
+        match self.chain.next(Instant::now()) {
+            Next::Item(item) => Some(item),
+            Next::Wait { until, .. } => {
+                self.alarm.set(until, cx.waker());
+                None
+            }
+        }
+    }
+
+    /// Gets more from the source, or tells the chain that there is no more. Ready when something came of it.
+    fn input<R: Wire, W: Wire>(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        from: &mut R,
+        to: &mut W,
+    ) -> Poll<Result<(), Ended>> {
+        if let Some(ending) = &self.ending {
+            if self.given || self.chain.is_empty() {
+                return Poll::Pending;
+            }
+            self.given = true;
+            self.chain.give(ending.clone(), Instant::now());
+            return Poll::Ready(Ok(()));
+        }
+        let passes = self.chain.is_empty();
+        if passes && self.bulk > 0 && from.is_plain() && to.is_plain() {
+            return self.splice(cx, around, from).map(Ok);
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(COPY, 0);
+            let room = if passes { COPY } else { CHUNK };
+            let mut buffer = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+            let read = ready!(Pin::new(from).poll_read(cx, &mut buffer));
+            let bytes = buffer.filled();
+            if self.ended(read.map(|()| bytes.len()), around) {
+                return Poll::Ready(Ok(()));
+            }
+            if passes {
+                self.bulk = if bytes.len() == COPY { SMALL_MOVES } else { 0 };
+                return Poll::Ready(self.pass(cx, around, bytes, to).map_err(|_| Ended::Broken));
+            }
+            let now = Instant::now();
+            let chunk = Chunk { bytes: Bytes::copy_from_slice(bytes), arrived: now };
+            self.chain.give(Item::Data(chunk), now);
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// Counts what was read; true when that was the source's end.
+    fn ended(&mut self, read: io::Result<usize>, around: Around<'_>) -> bool {
+        self.ending = match read {
+            Ok(bytes @ 1..) => {
+                around.open.received(self.direction, bytes);
+                return false;
+            }
+            Ok(0) if !self.broken => Some(Item::End),
+            // A peer's RST goes on as one, after what was read before it.
+            Err(_) if around.terms.shared.settings.whole_close => Some(Item::End),
+            _ => Some(Item::Cut(Cut::Reset)),
+        };
+        true
+    }
+
+    /// Writes bytes that no toxic sees; keeps what the sink does not take.
+    fn pass<W: Wire>(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        mut bytes: &[u8],
+        to: &mut W,
+    ) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let Poll::Ready(written) = Pin::new(&mut *to).poll_write(cx, bytes) else {
+                self.output = Output::Bytes(Bytes::copy_from_slice(bytes));
+                return Ok(());
+            };
+            let written = wrote(written)?;
+            around.open.sent(self.direction, written);
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        if !to.is_plain() {
+            self.output = Output::Flush;
+        }
+        Ok(())
+    }
+
+    /// Has the kernel take what has arrived; it is the output then.
+    fn splice<R: Wire>(&mut self, cx: &mut Context<'_>, around: Around<'_>, from: &R) -> Poll<()> {
+        let socket = from.socket();
+        if ready!(socket.poll_read_ready(cx)).is_err() {
+            self.bulk = 0;
+            return Poll::Ready(());
+        }
+        let pipes = &around.terms.shared.pipes;
+        let Ok(mut pipe) = pipes.take() else {
+            self.bulk = 0;
+            return Poll::Ready(());
+        };
+        match pipe.fill(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(moved) if moved >= SMALL => self.bulk = SMALL_MOVES,
+            // Errors and the end are found again by reading.
+            Err(_) | Ok(0) => self.bulk = 0,
+            Ok(_) => self.bulk -= 1,
+        }
+        if pipe.is_empty() {
+            pipes.give_back(pipe);
+        } else {
+            around.open.received(self.direction, pipe.holds());
+            self.output = Output::Pipe(pipe);
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what is to be written. Ready with whether that was the end.
+    fn flush<W: Wire>(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<bool>> {
+        loop {
+            match &mut self.output {
+                Output::Nothing => return Poll::Ready(Ok(false)),
+                Output::Bytes(bytes) => {
+                    while bytes.has_remaining() {
+                        let written = wrote(ready!(Pin::new(&mut *to).poll_write(cx, bytes)))?;
+                        around.open.sent(self.direction, written);
+                        bytes.advance(written);
+                    }
+                    self.output = if to.is_plain() { Output::Nothing } else { Output::Flush };
+                }
+                Output::Pipe(pipe) => {
+                    while !pipe.is_empty() {
+                        ready!(to.socket().poll_write_ready(cx))?;
+                        match pipe.empty(to.socket()) {
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                            written => around.open.sent(self.direction, wrote(written)?),
+                        }
+                    }
+                    if let Output::Pipe(pipe) = std::mem::replace(&mut self.output, Output::Nothing) {
+                        around.terms.shared.pipes.give_back(pipe);
+                    }
+                }
+                Output::Flush => {
+                    ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                    self.output = Output::Nothing;
+                }
+                Output::End => {
+                    // A peer that is gone already needs no end.
+                    let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
+                    return Poll::Ready(Ok(true));
+                }
+            }
+        }
+    }
+
+    /// Tells what has not been told yet of what the toxics did.
+    pub(super) fn finish(&mut self, around: Around<'_>) {
+        self.chain.finish();
+        self.record(around);
+    }
+
+    /// Puts what the toxics did onto the tape.
+    fn record(&mut self, around: Around<'_>) {
+        for mark in self.chain.marks() {
+            around.terms.record(around.open.ordinal, self.direction, mark);
+        }
+    }
+}
+
+fn wrote(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        written => written,
+    }
+}
