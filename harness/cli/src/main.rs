@@ -6,6 +6,7 @@ use clap::Parser;
 
 mod args;
 mod commands;
+mod course;
 mod drive;
 mod exit;
 mod failure;

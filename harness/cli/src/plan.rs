@@ -114,7 +114,7 @@ fn nothing(keys: &[String], mut all: Vec<String>) -> anyhow::Error {
 }
 
 /// What of the command line changes what a case does.
-fn options(place: &Place) -> String {
+pub(crate) fn options(place: &Place) -> String {
     let mut options = String::new();
     if let Some(topology) = &place.topology {
         options.push_str(&format!(" --topology {}", quoted(&topology.display().to_string())));

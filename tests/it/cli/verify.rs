@@ -69,13 +69,26 @@ fn judge_again(desk: &Desk, run: &str) {
 }
 
 #[test]
-fn the_checklist_is_markdown_with_a_tick_and_evidence_for_each_item() {
-    let ran = Desk::new().run(&["checklist"]);
+fn the_checklist_is_markdown_with_a_tick_and_evidence_for_each_item_and_leaves_its_report() {
+    let desk = Desk::new();
+    let ran = desk.run(&["checklist", "--out", "lists", "--junit", "junit.xml"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert!(ran.stdout.starts_with("# Integration checklist\n"), "{}", ran.stdout);
     assert_eq!(ran.stdout.matches("\n- [x] ").count(), 12, "{}", ran.stdout);
     assert!(ran.stdout.contains("## engine: 6/6") && ran.stdout.contains("## plane: 6/6"), "{}", ran.stdout);
     assert!(ran.stdout.contains("TLS"), "{}", ran.stdout);
+
+    let runs: Vec<_> = fs::read_dir(desk.path("lists")).unwrap().map(|run| run.unwrap().path()).collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let report = fs::read_to_string(runs[0].join("report.json")).unwrap();
+    let report: RunReport = serde_json::from_str(&report).unwrap();
+    assert_eq!((report.verdict, report.checklist.len(), report.cases.len()), (Verdict::Pass, 12, 2));
+    for row in &report.checklist {
+        assert!(ran.stdout.contains(&row.evidence), "the file says what was printed: {row:?}");
+    }
+    assert!(runs[0].join("report.md").is_file());
+    let junit = fs::read_to_string(desk.path("junit.xml")).unwrap();
+    assert!(junit.contains("tests=\"2\"") && junit.contains("failures=\"0\""), "{junit}");
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! `bulkhead checklist`: the documents' integration checklist, gone through for every tenant.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::io::{self, Write};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bulkhead_model::{
     Item, Topology,
     scenario::{self, Scenario},
@@ -14,21 +11,17 @@ use bulkhead_report::{checklist, json};
 use clap::Args;
 
 use crate::{
-    args::{Format, Place, Volume},
-    drive::Drive,
-    exit, failure,
-    interrupt::Interrupt,
+    args::{Format, Output, Place, Volume},
+    course::{Course, JOBS},
     look,
-    output::Folder,
-    plan::{Plan, Planned},
-    stand_ins,
+    plan::{self, Plan, Planned},
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  bulkhead checklist                    tick by tick, each with its evidence
+  bulkhead checklist                    tick by tick, each with its evidence, as Markdown
   bulkhead checklist > CHECKLIST.md     to keep beside the code
-  bulkhead checklist --format json      for a program";
+  bulkhead checklist --format json      the document that `verify` prints, for a program";
 
 /// `bulkhead checklist`
 #[derive(Debug, Args)]
@@ -36,12 +29,8 @@ Examples:
 pub(crate) struct Checklist {
     #[command(flatten)]
     place: Place,
-    /// What to print on stdout: Markdown, or the document that `verify` prints
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: Format,
-    /// Folder for histories; each run makes one inside it
-    #[arg(long, value_name = "DIR", default_value = "target/bulkhead")]
-    out: PathBuf,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Checklist {
@@ -49,37 +38,23 @@ impl Checklist {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let topology = Topology::load(self.place.topology.as_deref())?;
         let cases = scenario::expand(&[whole()], &topology)?;
-        let planned =
-            cases.into_iter().map(|case| Planned { case, repro: String::from("bulkhead checklist") });
+        let repro = format!("bulkhead checklist{}", plan::options(&self.place));
+        let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() });
         let plan = Plan { cases: planned.collect(), topology, seed: 0 };
-        let spec = stand_ins::common(&self.place)?;
-        let folder = Folder::make(&self.out)?;
-        let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        let output = &self.output;
         // Stdout is for the list alone.
-        let terminal = look::on(io::stderr(), volume);
-        let target = self.place.target.name();
-        let jobs = super::verify::JOBS;
-        let drive = Drive { plan: &plan, spec: &spec, target, jobs, folder: &folder, terminal: &terminal };
-        let driven = match drive.run(interrupt).await {
-            Ok(driven) => driven,
-            Err(error) => {
-                terminal.settle();
-                folder.remove_if_empty();
-                return Err(error);
+        let terminal = &look::on(io::stderr(), volume);
+        let course = Course { plan: &plan, place: &self.place, jobs: JOBS, output, terminal };
+        let finished = course.run().await?;
+        Ok(finished.conclude(output, |_| {
+            terminal.settle();
+            let mut out = io::stdout().lock();
+            match output.format {
+                Format::Human => checklist::write(&finished.driven.report, &mut out)?,
+                Format::Json => json::write(&finished.driven.report, &mut out)?,
             }
-        };
-        terminal.settle();
-        let mut out = io::stdout().lock();
-        let written = match self.format {
-            Format::Human => checklist::write(&driven.report, &mut out),
-            Format::Json => json::write(&driven.report, &mut out),
-        };
-        written.and_then(|()| out.flush()).context("could not write to stdout")?;
-        if let Some(left) = &driven.left {
-            failure::report(left, &mut io::stderr());
-            return Ok(exit::UNKNOWN);
-        }
-        Ok(exit::settle(driven.report.verdict))
+            out.flush()
+        }))
     }
 }
 

@@ -5,20 +5,15 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
-use bulkhead_model::Verdict;
-use bulkhead_report::{Terminal, json};
+use anyhow::Result;
+use bulkhead_report::json;
 use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Volume},
-    drive::{Drive, Driven},
-    exit, failure,
-    interrupt::Interrupt,
+    course::{Course, JOBS},
     look,
-    output::Folder,
     plan::{Choice, Plan},
-    stand_ins,
 };
 
 const EXAMPLES: &str = "\
@@ -30,9 +25,6 @@ Examples:
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"
                                                       for CI";
-
-/// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
-pub(crate) const JOBS: usize = 4;
 
 /// `bulkhead verify`
 #[derive(Debug, Args)]
@@ -67,46 +59,19 @@ impl Verify {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let choice = Choice { place: &self.place, paths: &self.paths, keys: &self.case, seed: self.seed };
         let plan = Plan::make(&choice)?;
-        let spec = stand_ins::common(&self.place)?;
-        let folder = Folder::make(&self.output.out)?;
-        let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
-        let terminal = look::terminal(self.output.format, volume);
-        let target = self.place.target.name();
-        let drive =
-            Drive { plan: &plan, spec: &spec, target, jobs: self.jobs, folder: &folder, terminal: &terminal };
-        let driven = match drive.run(interrupt).await {
-            Ok(driven) => driven,
-            Err(error) => {
-                terminal.settle();
-                folder.remove_if_empty();
-                return Err(error);
+        let output = &self.output;
+        let terminal = &look::terminal(output.format, volume);
+        let course = Course { plan: &plan, place: &self.place, jobs: self.jobs, output, terminal };
+        let finished = course.run().await?;
+        Ok(finished.conclude(output, |code| {
+            let report = &finished.driven.report;
+            let path = finished.folder.report().display().to_string();
+            let shown = terminal.finish(report, Some(&path), code);
+            if output.format == Format::Human {
+                return shown;
             }
-        };
-        Ok(show(&driven, &folder, &self.output, &terminal))
+            let mut out = io::stdout().lock();
+            shown.and(json::write(report, &mut out).and_then(|()| out.flush()))
+        }))
     }
-}
-
-/// Writes every report and settles the exit code.
-///
-/// A run that happened keeps its verdict whatever becomes of its reports; a pass that could not be written down whole,
-/// or whose servers may be left, is doubtful.
-fn show(driven: &Driven, folder: &Folder, output: &Output, terminal: &Terminal) -> u8 {
-    let report = &driven.report;
-    let saved = folder.write(report, output);
-    let doubtful = saved.is_err() || driven.left.is_some();
-    let code = exit::settle(if doubtful { report.verdict.max(Verdict::Unknown) } else { report.verdict });
-    let mut shown = terminal.finish(report, Some(&folder.report().display().to_string()), code);
-    if output.format == Format::Json {
-        let mut out = io::stdout().lock();
-        let json = json::write(report, &mut out).and_then(|()| out.flush());
-        shown = shown.and(json);
-    }
-    // A reader that has seen enough is no failure.
-    let shown =
-        shown.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
-    let errors = [saved.err(), shown.context("could not show the result").err()];
-    for error in errors.iter().flatten().chain(&driven.left) {
-        failure::report(error, &mut io::stderr());
-    }
-    code
 }

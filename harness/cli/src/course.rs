@@ -1,0 +1,79 @@
+//! The course of a command that runs cases, from its plan to its exit code. What each shows at the end is its own.
+
+use std::io;
+
+use anyhow::{Context, Result};
+use bulkhead_model::Verdict;
+use bulkhead_report::Terminal;
+
+use crate::{
+    args::{Output, Place},
+    drive::{Drive, Driven},
+    exit, failure,
+    interrupt::Interrupt,
+    output::Folder,
+    plan::Plan,
+    stand_ins,
+};
+
+/// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
+pub(crate) const JOBS: usize = 4;
+
+/// What to run, and where its results go.
+pub(crate) struct Course<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) place: &'a Place,
+    pub(crate) jobs: usize,
+    pub(crate) output: &'a Output,
+    pub(crate) terminal: &'a Terminal,
+}
+
+/// A run that happened.
+pub(crate) struct Finished {
+    pub(crate) driven: Driven,
+    pub(crate) folder: Folder,
+}
+
+impl Course<'_> {
+    /// Brings servers up, runs every case, lets the servers go.
+    ///
+    /// # Errors
+    /// When nothing could be run; then no folder is left.
+    pub(crate) async fn run(&self) -> Result<Finished> {
+        let Self { plan, place, jobs, output, terminal } = *self;
+        let spec = stand_ins::common(place)?;
+        let folder = Folder::make(&output.out)?;
+        let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        let target = place.target.name();
+        let drive = Drive { plan, spec: &spec, target, jobs, folder: &folder, terminal };
+        match drive.run(interrupt).await {
+            Ok(driven) => Ok(Finished { driven, folder }),
+            Err(error) => {
+                terminal.settle();
+                folder.remove_if_empty();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Finished {
+    /// Writes the reports, has the result shown with the exit code that it comes to, and gives that code.
+    ///
+    /// A run that happened keeps its verdict whatever becomes of its reports; a pass that could not be written down
+    /// whole, or whose servers may be left, is doubtful.
+    pub(crate) fn conclude(&self, output: &Output, show: impl FnOnce(u8) -> io::Result<()>) -> u8 {
+        let verdict = self.driven.report.verdict;
+        let saved = self.folder.write(&self.driven.report, output);
+        let doubtful = saved.is_err() || self.driven.left.is_some();
+        let code = exit::settle(if doubtful { verdict.max(Verdict::Unknown) } else { verdict });
+        // A reader that has seen enough is no failure.
+        let shown = show(code)
+            .or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+        let errors = [saved.err(), shown.context("could not show the result").err()];
+        for error in errors.iter().flatten().chain(&self.driven.left) {
+            failure::report(error, &mut io::stderr());
+        }
+        code
+    }
+}
