@@ -38,14 +38,20 @@ pub enum Error {
     /// The proxy has no toxic of that name.
     #[error("toxic not found")]
     ToxicNotFound,
-    /// The address cannot be resolved or listened on.
-    #[error("listen tcp {address}: {reason}")]
+    /// It cannot be listened there; what the operating system says.
+    #[error("listen tcp{}: {reason}", .at.as_ref().map(|at| format!(" {at}")).unwrap_or_default())]
     Listen {
-        /// As it was asked for.
-        address: String,
-        /// The operating system's text.
+        /// The address, once it could be resolved.
+        at: Option<String>,
+        /// The text, after the name of the call.
         reason: String,
     },
+    /// An address means nothing or cannot be resolved.
+    #[error("{0}")]
+    Address(String),
+    /// The process ended before the change did.
+    #[error("the change was cut off")]
+    CutOff,
 }
 
 impl Error {
@@ -60,7 +66,7 @@ impl Error {
             Self::BodyTooLarge => 413,
             Self::ProxyNotFound | Self::ToxicNotFound => 404,
             Self::ProxyExists | Self::ToxicExists => 409,
-            Self::Listen { .. } => 500,
+            Self::Listen { .. } | Self::Address(_) | Self::CutOff => 500,
         }
     }
 }

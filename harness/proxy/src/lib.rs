@@ -8,6 +8,7 @@
 //! toxic is a file in [`toxics`] and a line in its `ALL`.
 
 mod accept;
+mod address;
 pub mod api;
 pub mod chain;
 mod clock;
@@ -18,6 +19,7 @@ pub mod proxies;
 mod proxy;
 pub mod seed;
 pub mod server;
+mod slots;
 pub mod spec;
 pub mod tape;
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! All proxies of a process: what may be asked of them, with Toxiproxy's rules and refusals.
 //!
-//! One change at a time; readers never wait. A change of toxics is in force on every open connection when its call
-//! returns.
+//! One change at a time to each proxy, none to another's; readers never wait. A change of toxics is in force on every
+//! open connection when its call returns.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     clock::Clock,
     connection::Pipes,
     error::Error,
     live::{Connection, Flow, Touched},
-    proxy::Proxy,
+    proxy::{Proxy, Snapshot},
     seed::Seed,
+    slots::Slots,
     spec::{ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
     tape::Tape,
     tls::Tls,
@@ -34,9 +31,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Proxies {
     shared: Arc<Shared>,
-    proxies: Arc<Mutex<BTreeMap<String, Proxy>>>,
-    /// Held while something changes.
-    changing: Arc<tokio::sync::Mutex<()>>,
+    slots: Slots,
 }
 
 /// What every connection of every proxy needs.
@@ -85,7 +80,7 @@ impl Proxies {
             clock: Arc::default(),
             pipes: Pipes::default(),
         };
-        Self { shared: Arc::new(shared), proxies: Arc::default(), changing: Arc::default() }
+        Self { shared: Arc::new(shared), slots: Slots::default() }
     }
 
     /// What it was made with.
@@ -100,23 +95,23 @@ impl Proxies {
 
     /// The connections that are open now, by proxy and age.
     pub fn connections(&self) -> Vec<Connection> {
-        self.locked().values().flat_map(|proxy| proxy.live().connections()).collect()
+        self.snapshots().iter().flat_map(|(_, seen)| seen.live.connections()).collect()
     }
 
     /// The bytes that have flowed through each proxy, up to now; one entry for each listener and upstream that it had.
     pub fn flows(&self) -> Vec<Flow> {
-        self.locked().values().flat_map(|proxy| proxy.live().flows()).collect()
+        self.snapshots().iter().flat_map(|(_, seen)| seen.live.flows()).collect()
     }
 
     /// What each toxic has touched, those that were removed among them.
     pub fn touched(&self) -> Vec<Touched> {
-        let touched = |(name, proxy): (&String, &Proxy)| proxy.live().touched(&name.as_str().into());
-        self.locked().iter().flat_map(touched).collect()
+        let snapshots = self.snapshots();
+        snapshots.iter().flat_map(|(name, seen)| seen.live.touched(&name.as_str().into())).collect()
     }
 
     /// All of them, by name.
     pub fn all(&self) -> Vec<View> {
-        self.locked().values().map(Proxy::view).collect()
+        self.snapshots().iter().map(|(_, seen)| seen.view()).collect()
     }
 
     /// One of them.
@@ -124,7 +119,23 @@ impl Proxies {
     /// # Errors
     /// When there is none of that name.
     pub fn get(&self, name: &str) -> Result<View, Error> {
-        self.locked().get(name).map(Proxy::view).ok_or(Error::ProxyNotFound)
+        self.snapshot(name).map(|seen| seen.view())
+    }
+
+    /// Whether there is one of that name.
+    ///
+    /// # Errors
+    /// When there is not.
+    pub fn exists(&self, name: &str) -> Result<(), Error> {
+        self.snapshot(name).map(|_| ())
+    }
+
+    /// One toxic of a proxy, if it has one of that name.
+    ///
+    /// # Errors
+    /// When there is no such proxy.
+    pub fn toxic(&self, proxy: &str, toxic: &str) -> Result<Option<ToxicSpec>, Error> {
+        self.snapshot(proxy).map(|seen| seen.toxic(toxic).cloned())
     }
 
     /// Makes one, with its toxics, and lets it listen if it is to.
@@ -132,47 +143,25 @@ impl Proxies {
     /// # Errors
     /// When the name is taken or it cannot listen; then nothing was made.
     pub async fn create(&self, spec: ProxySpec) -> Result<View, Error> {
-        let _changing = self.changing.lock().await;
-        if self.locked().contains_key(&spec.name) {
-            return Err(Error::ProxyExists);
-        }
-        let mut proxy = Proxy::new(spec, self.shared.clone());
-        proxy.start_if_enabled().await?;
-        let view = proxy.view();
-        self.locked().insert(view.name.clone(), proxy);
-        Ok(view)
+        let (this, name) = (self.clone(), spec.name.clone());
+        finished(async move {
+            let mut held = this.slots.reserve(&name).await;
+            if held.proxy().is_some() {
+                return Err(Error::ProxyExists);
+            }
+            let proxy = this.made(spec).await?;
+            Ok(held.put(proxy).view())
+        })
+        .await
     }
 
-    /// Changes one. Another address or upstream closes its connections.
-    ///
-    /// # Errors
-    /// When there is none of that name or it cannot listen.
-    pub async fn change(&self, name: &str, change: ProxyChange) -> Result<View, Error> {
-        let _changing = self.changing.lock().await;
-        let mut proxy = self.taken(name)?;
-        let result = proxy.change(change).await;
-        let view = proxy.view();
-        self.locked().insert(name.to_owned(), proxy);
-        result.map(|()| view)
-    }
-
-    /// Removes one and closes its connections.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub async fn delete(&self, name: &str) -> Result<(), Error> {
-        let _changing = self.changing.lock().await;
-        let mut proxy = self.taken(name)?;
-        proxy.stop().await;
-        Ok(())
-    }
-
-    /// Makes all of a list in its order. One that is there already with the same addresses is left alone, one with
-    /// others is replaced. The first that fails ends it.
-    pub async fn populate(&self, specs: Vec<ProxySpec>) -> Populated {
+    /// Makes all of a list in its order. One that is there already with the same addresses is left alone, unless
+    /// `enable` asks that it listens as the list says; one with others is replaced. The first that fails ends it.
+    pub async fn populate(&self, specs: Vec<ProxySpec>, enable: bool) -> Populated {
         let mut proxies = Vec::new();
         for spec in specs {
-            match self.create_or_replace(spec).await {
+            let this = self.clone();
+            match finished(async move { this.create_or_replace(spec, enable).await }).await {
                 Ok(view) => proxies.push(view),
                 Err(error) => return Populated { proxies, error: Some(error) },
             }
@@ -180,42 +169,77 @@ impl Proxies {
         Populated { proxies, error: None }
     }
 
-    async fn create_or_replace(&self, spec: ProxySpec) -> Result<View, Error> {
-        let changing = self.changing.lock().await;
-        if let Ok(mut there) = self.taken(&spec.name) {
-            match there.differs(&spec.listen, &spec.upstream).await {
-                Ok(true) => there.stop().await,
-                kept => {
-                    let view = there.view();
-                    self.locked().insert(view.name.clone(), there);
-                    return kept.map(|_| view);
-                }
+    async fn create_or_replace(&self, spec: ProxySpec, enable: bool) -> Result<View, Error> {
+        let mut held = self.slots.reserve(&spec.name).await;
+        if let Some(there) = held.proxy() {
+            if !there.differs(&spec.listen, &spec.upstream).await? {
+                let enabled = if enable { there.enable(spec.enabled).await } else { Ok(()) };
+                held.show();
+                enabled?;
+                return held.view();
             }
+            there.stop().await;
+            held.show();
         }
-        drop(changing);
-        self.create(spec).await
+        let proxy = self.made(spec).await?;
+        Ok(held.put(proxy).view())
+    }
+
+    /// Changes one. Another address or upstream closes its connections.
+    ///
+    /// # Errors
+    /// When there is none of that name or it cannot listen.
+    pub async fn change(&self, name: &str, change: ProxyChange) -> Result<View, Error> {
+        let mut held = self.slots.hold(name).await?;
+        finished(async move {
+            let proxy = held.proxy().ok_or(Error::ProxyNotFound)?;
+            let result = proxy.change(change).await;
+            held.show();
+            result?;
+            held.view()
+        })
+        .await
+    }
+
+    /// Removes one and closes its connections.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        let mut held = self.slots.hold(name).await?;
+        finished(async move {
+            let mut proxy = held.take().ok_or(Error::ProxyNotFound)?;
+            proxy.stop().await;
+            Ok(())
+        })
+        .await
     }
 
     /// Lets every proxy listen and removes all toxics.
     ///
     /// # Errors
-    /// The first of those that cannot listen; all others are done.
+    /// The first of those that cannot listen, by name; all others are done.
     pub async fn reset(&self) -> Result<(), Error> {
-        let names: Vec<String> = self.locked().keys().cloned().collect();
+        let mut resets = Vec::new();
+        for (name, _) in self.snapshots() {
+            let this = self.clone();
+            resets.push(tokio::spawn(async move {
+                let mut held = this.slots.hold(&name).await?;
+                let proxy = held.proxy().ok_or(Error::ProxyNotFound)?;
+                let started = proxy.start().await;
+                proxy.clear();
+                let applied = proxy.publish();
+                held.show();
+                applied.wait().await;
+                started
+            }));
+        }
         let mut result = Ok(());
-        for name in names {
-            let enabled = ProxyChange { enabled: Some(true), ..ProxyChange::default() };
-            let started = self.change(&name, enabled).await.map(|_| ());
-            let cleared = self
-                .on(&name, |proxy| {
-                    proxy.clear();
-                    Ok(())
-                })
-                .await;
-            for done in [started, cleared] {
-                if !matches!(done, Ok(()) | Err(Error::ProxyNotFound)) {
-                    result = result.and(done);
-                }
+        for reset in resets {
+            match reset.await.unwrap_or(Err(Error::CutOff)) {
+                // Deleted meanwhile.
+                Ok(()) | Err(Error::ProxyNotFound) => {}
+                Err(error) => result = result.and(Err(error)),
             }
         }
         result
@@ -251,27 +275,39 @@ impl Proxies {
     }
 
     /// Changes the toxics of one, and waits until every open connection has taken them on.
-    async fn on<R>(
+    async fn on<R: Send>(
         &self,
         name: &str,
-        change: impl FnOnce(&mut Proxy) -> Result<R, Error>,
+        change: impl FnOnce(&mut Proxy) -> Result<R, Error> + Send,
     ) -> Result<R, Error> {
-        let _changing = self.changing.lock().await;
-        let (answer, applied) = {
-            let mut proxies = self.locked();
-            let proxy = proxies.get_mut(name).ok_or(Error::ProxyNotFound)?;
-            let answer = change(proxy)?;
-            (answer, proxy.publish())
-        };
+        let mut held = self.slots.hold(name).await?;
+        let proxy = held.proxy().ok_or(Error::ProxyNotFound)?;
+        let answer = change(proxy)?;
+        let applied = proxy.publish();
+        held.show();
         applied.wait().await;
         Ok(answer)
     }
 
-    fn taken(&self, name: &str) -> Result<Proxy, Error> {
-        self.locked().remove(name).ok_or(Error::ProxyNotFound)
+    async fn made(&self, spec: ProxySpec) -> Result<Proxy, Error> {
+        let enabled = spec.enabled;
+        let mut proxy = Proxy::new(spec, self.shared.clone());
+        proxy.enable(enabled).await?;
+        Ok(proxy)
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Proxy>> {
-        self.proxies.lock().unwrap_or_else(PoisonError::into_inner)
+    fn snapshot(&self, name: &str) -> Result<Arc<Snapshot>, Error> {
+        self.slots.snapshot(name).ok_or(Error::ProxyNotFound)
     }
+
+    fn snapshots(&self) -> Vec<(String, Arc<Snapshot>)> {
+        self.slots.snapshots()
+    }
+}
+
+/// Runs a change in a task of its own: whoever asked for it may go away, it is finished all the same.
+async fn finished<R: Send + 'static>(
+    change: impl Future<Output = Result<R, Error>> + Send + 'static,
+) -> Result<R, Error> {
+    tokio::spawn(change).await.unwrap_or(Err(Error::CutOff))
 }

@@ -1,7 +1,6 @@
 //! One proxy: its listener, its toxics and the generation of them that its connections run.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,13 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    net::{TcpListener, lookup_host},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
 use crate::{
-    accept,
+    accept, address,
     chain::Placed,
     connection::Terms,
     error::Error,
@@ -31,7 +27,7 @@ const APPLY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Proxy {
     spec: ProxySpec,
-    toxics: Vec<Placed>,
+    toxics: Vec<Arc<Placed>>,
     last: u64,
     present: Arc<Present>,
     shared: Arc<Shared>,
@@ -90,6 +86,34 @@ impl Applied {
     }
 }
 
+/// A proxy at one moment, for readers.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    spec: ProxySpec,
+    toxics: Vec<Arc<Placed>>,
+    pub(crate) live: Arc<Live>,
+}
+
+impl Snapshot {
+    pub(crate) fn view(&self) -> View {
+        let on = |direction| {
+            self.toxics.iter().map(|placed| &placed.spec).filter(move |spec| listed(spec, direction))
+        };
+        View {
+            name: self.spec.name.clone(),
+            listen: self.spec.listen.clone(),
+            upstream: self.spec.upstream.clone(),
+            enabled: self.spec.enabled,
+            toxics: Direction::ALL.into_iter().flat_map(on).cloned().collect(),
+            tls: self.spec.tls.clone(),
+        }
+    }
+
+    pub(crate) fn toxic(&self, name: &str) -> Option<&ToxicSpec> {
+        self.toxics.iter().map(|placed| &placed.spec).find(|spec| spec.name == name)
+    }
+}
+
 #[derive(Debug)]
 struct Running {
     stop: oneshot::Sender<()>,
@@ -107,69 +131,67 @@ impl Proxy {
         proxy
     }
 
-    pub(crate) fn live(&self) -> &Live {
-        &self.live
+    /// What readers see until the next change.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let (spec, toxics) = (self.spec.clone(), self.toxics.clone());
+        Snapshot { spec, toxics, live: self.live.clone() }
     }
 
-    pub(crate) fn view(&self) -> View {
-        let on = |direction| {
-            self.toxics.iter().map(|placed| &placed.spec).filter(move |spec| listed(spec, direction))
-        };
-        View {
-            name: self.spec.name.clone(),
-            listen: self.spec.listen.clone(),
-            upstream: self.spec.upstream.clone(),
-            enabled: self.spec.enabled,
-            toxics: Direction::ALL.into_iter().flat_map(on).cloned().collect(),
-            tls: self.spec.tls.clone(),
-        }
-    }
-
-    pub(crate) async fn start_if_enabled(&mut self) -> Result<(), Error> {
-        if !self.spec.enabled || self.running.is_some() {
+    /// Listens, unless it does already. Not enabled where that fails.
+    pub(crate) async fn start(&mut self) -> Result<(), Error> {
+        if self.running.is_some() {
             return Ok(());
         }
-        let refused = |error: std::io::Error| Error::Listen {
-            address: self.spec.listen.clone(),
-            reason: error.to_string(),
-        };
-        let listener = TcpListener::bind(&self.spec.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        self.spec.listen = address.to_string();
+        self.spec.enabled = false;
+        let listener = address::listen(&self.spec.listen).await?;
+        let local =
+            listener.local_addr().map_err(|error| Error::Listen { at: None, reason: error.to_string() })?;
+        self.spec.listen = local.to_string();
+        self.spec.enabled = true;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(accept::run(listener, Arc::new(self.terms()), stopped));
         self.running = Some(Running { stop, task });
+        let ProxySpec { name, listen, upstream, .. } = &self.spec;
+        tracing::info!(name, listen, upstream, "Started proxy");
         Ok(())
     }
 
+    /// Closes its connections and listens no more.
     pub(crate) async fn stop(&mut self) {
+        self.spec.enabled = false;
         if let Some(running) = self.running.take() {
             let _ = running.stop.send(());
             let _ = running.task.await;
+            let ProxySpec { name, listen, upstream, .. } = &self.spec;
+            tracing::info!(name, listen, upstream, "Terminated proxy");
         }
+    }
+
+    pub(crate) async fn enable(&mut self, enabled: bool) -> Result<(), Error> {
+        if enabled {
+            return self.start().await;
+        }
+        self.stop().await;
+        Ok(())
     }
 
     pub(crate) async fn change(&mut self, change: ProxyChange) -> Result<(), Error> {
-        let listen = match change.listen {
-            Some(listen) if !same_address(&listen, &self.spec.listen).await? => Some(listen),
-            _ => None,
-        };
-        let upstream = change.upstream.filter(|upstream| *upstream != self.spec.upstream);
-        if listen.is_some() || upstream.is_some() {
+        let listen = change.listen.unwrap_or_else(|| self.spec.listen.clone());
+        let upstream = change.upstream.unwrap_or_else(|| self.spec.upstream.clone());
+        let enabled = change.enabled.unwrap_or(self.spec.enabled);
+        if self.differs(&listen, &upstream).await? {
             self.stop().await;
+            self.spec.listen = listen;
+            self.spec.upstream = upstream;
         }
-        self.spec.listen = listen.unwrap_or_else(|| self.spec.listen.clone());
-        self.spec.upstream = upstream.unwrap_or_else(|| self.spec.upstream.clone());
-        self.spec.enabled = change.enabled.unwrap_or(self.spec.enabled);
-        if !self.spec.enabled {
-            self.stop().await;
-        }
-        self.start_if_enabled().await
+        self.enable(enabled).await
     }
 
-    /// Whether it would have to be stopped to have these addresses.
+    /// Whether it would have to be stopped to have these addresses. As in Toxiproxy, the port that an address with
+    /// port 0 was given is not the port that it asks for now.
     pub(crate) async fn differs(&self, listen: &str, upstream: &str) -> Result<bool, Error> {
-        Ok(!same_address(listen, &self.spec.listen).await? || upstream != self.spec.upstream)
+        let resolved = address::resolve(listen).await.map_err(Error::Address)?;
+        Ok(resolved.to_string() != self.spec.listen || upstream != self.spec.upstream)
     }
 
     /// Removes all toxics.
@@ -187,7 +209,7 @@ impl Proxy {
 
     pub(crate) fn change_toxic(&mut self, name: &str, change: ToxicChange) -> Result<ToxicSpec, Error> {
         let found = self.toxics.iter_mut().find(|placed| placed.spec.name == name);
-        let placed = found.ok_or(Error::ToxicNotFound)?;
+        let placed = Arc::make_mut(found.ok_or(Error::ToxicNotFound)?);
         if let Some(attributes) = change.attributes {
             placed.spec.attributes = attributes;
             placed.version += 1;
@@ -211,7 +233,7 @@ impl Proxy {
     /// Hands the toxics to all connections, now and to come.
     pub(crate) fn publish(&mut self) -> Applied {
         let (gone, told) = oneshot::channel();
-        let toxics = self.toxics.iter().cloned().map(Arc::new).collect();
+        let toxics = self.toxics.clone();
         let number = self.present.get().number + 1;
         self.present.set(Generation { toxics, number, _gone: Some(gone) });
         self.live.wake();
@@ -235,7 +257,7 @@ impl Proxy {
         self.last += 1;
         let before = self.live.accepted();
         let placed = Placed { id: self.last, version: 0, toss: 0, added: Instant::now(), before, spec };
-        self.toxics.push(placed);
+        self.toxics.push(Arc::new(placed));
     }
 }
 
@@ -245,15 +267,4 @@ fn listed(spec: &ToxicSpec, direction: Direction) -> bool {
         // Listed once, with those of the first way.
         crate::spec::Side::Both => direction == Direction::Upstream,
     }
-}
-
-/// Whether both name the same address. An empty one is a port of the kernel's choice, another each time.
-async fn same_address(wanted: &str, now: &str) -> Result<bool, Error> {
-    if wanted == now {
-        return Ok(true);
-    }
-    let refused =
-        |error: std::io::Error| Error::Listen { address: wanted.to_owned(), reason: error.to_string() };
-    let first: Option<SocketAddr> = lookup_host(wanted).await.map_err(refused)?.next();
-    Ok(first.is_some_and(|address| address.to_string() == now))
 }

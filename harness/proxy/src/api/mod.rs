@@ -45,6 +45,9 @@ const READ: Duration = Duration::from_secs(15);
 /// How long a request may take to be answered, as in Toxiproxy.
 const HANDLE: Duration = Duration::from_secs(25);
 
+/// Asks `/populate` to apply `enabled` to proxies that are there already: an extension.
+const APPLY_ENABLED: &str = "apply=enabled";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-toxiproxy-request-id");
 /// Names the keys of a body that meant nothing.
 const IGNORED: HeaderName = HeaderName::from_static("x-bulkhead-ignored-keys");
@@ -146,9 +149,11 @@ impl Api {
     }
 
     async fn listed(&self, request: Request<Incoming>, ignored: &mut Ignored) -> Result<Populated, Error> {
+        let query = request.uri().query().unwrap_or_default();
+        let enable = query.split('&').any(|flag| flag == APPLY_ENABLED);
         let body = body(request).await?;
         let specs = decode::proxies(parsed(&body)?, ignored)?;
-        Ok(self.proxies.populate(specs).await)
+        Ok(self.proxies.populate(specs, enable).await)
     }
 
     async fn proxy(
@@ -181,13 +186,15 @@ impl Api {
         request: Request<Incoming>,
         ignored: &mut Ignored,
     ) -> Result<Answer, Error> {
-        let view = self.proxies.get(proxy)?;
+        self.proxies.exists(proxy)?;
         if method == Method::GET {
+            let view = self.proxies.get(proxy)?;
             return Ok(Answer::json(StatusCode::OK, encode::toxics(&view.toxics)));
         }
         let body = body(request).await?;
         let toxic = ToxicBody::read(parsed(&body)?, ignored)?;
-        let spec = toxic.spec(|name| view.toxics.iter().any(|toxic| toxic.name == name), ignored)?;
+        let taken = |name: &str| self.proxies.toxic(proxy, name).is_ok_and(|toxic| toxic.is_some());
+        let spec = toxic.spec(taken, ignored)?;
         Ok(shown(&self.proxies.add_toxic(proxy, spec).await?))
     }
 
@@ -199,8 +206,7 @@ impl Api {
         request: Request<Incoming>,
         ignored: &mut Ignored,
     ) -> Result<Answer, Error> {
-        let view = self.proxies.get(proxy)?;
-        let toxic = view.toxics.into_iter().find(|toxic| toxic.name == name).ok_or(Error::ToxicNotFound)?;
+        let toxic = self.proxies.toxic(proxy, name)?.ok_or(Error::ToxicNotFound)?;
         match *method {
             Method::GET => Ok(shown(&toxic)),
             Method::DELETE => {
