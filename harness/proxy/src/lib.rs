@@ -14,6 +14,8 @@ pub mod chain;
 mod clock;
 mod connection;
 pub mod error;
+#[cfg(feature = "toxiproxy")]
+pub mod foreign;
 pub mod live;
 pub mod proxies;
 mod proxy;
