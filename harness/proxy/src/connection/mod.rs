@@ -25,6 +25,8 @@ use crate::{
 };
 
 mod pipe;
+#[cfg(test)]
+mod tests;
 mod way;
 mod wire;
 
@@ -77,7 +79,7 @@ pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
         wire::reset(&client);
         return;
     }
-    let server = match dial(&terms.place.upstream).await {
+    let server = match dial(&terms.place.upstream, DIAL).await {
         Ok(server) => server,
         Err(error) => {
             let place = &terms.place;
@@ -131,9 +133,9 @@ async fn admitted(ways: &mut [Way; 2], around: Around<'_>) -> bool {
     .await
 }
 
-async fn dial(upstream: &str) -> io::Result<TcpStream> {
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} s", DIAL.as_secs()));
-    tokio::time::timeout(DIAL, TcpStream::connect(upstream)).await.map_err(late)?
+async fn dial(upstream: &str, limit: Duration) -> io::Result<TcpStream> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {limit:?}"));
+    tokio::time::timeout(limit, TcpStream::connect(upstream)).await.map_err(late)?
 }
 
 /// Both ways of a connection; done when both have ended or one has ended it whole.

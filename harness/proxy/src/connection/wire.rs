@@ -33,7 +33,8 @@ impl Wire for TcpStream {
 const LEFTOVERS: usize = 1024 * 1024;
 
 /// Ends a connection so that the peer reads an end of stream. Closing a socket with unread bytes in it would reset the
-/// connection, so the end is sent first and what is there is read.
+/// connection, so the end is sent first and what is there is read. A peer that has filled every buffer between and goes
+/// on sending is still reset, since nobody is left to read it.
 pub(crate) fn close(socket: &TcpStream) {
     if rustix::net::shutdown(socket, Shutdown::Write).is_err() {
         // It is not connected any more.
