@@ -16,6 +16,7 @@ use bulkhead_model::{Service, Topology};
 use bulkhead_target::{Session, TargetSpec};
 
 mod bare;
+mod interrupt;
 mod stock;
 mod table;
 
@@ -74,6 +75,7 @@ async fn measure(rounds: Rounds) -> Result<Table> {
 
     let up = boots(&spec, rounds, &mut table).await?;
     calls(&spec, rounds, &mut table).await?;
+    interrupts(rounds, &mut table).await?;
     verify(rounds, up, &mut table).await?;
     Ok(table)
 }
@@ -143,6 +145,16 @@ async fn calls(spec: &TargetSpec, rounds: Rounds, table: &mut Table) -> Result<(
     held.close().await?;
     table.time("joining servers that run", median(&mut joins), Some(Duration::from_millis(50)));
     table.time("a fresh slice on all four", median(&mut slices), Some(Duration::from_millis(150)));
+    Ok(())
+}
+
+/// From Ctrl-C to nothing left.
+async fn interrupts(rounds: Rounds, table: &mut Table) -> Result<()> {
+    let mut ends = Vec::new();
+    for _ in 0..rounds.runs {
+        ends.push(interrupt::interrupt().await?);
+    }
+    table.time("Ctrl-C, until nothing of up is left", median(&mut ends), Some(Duration::from_secs(5)));
     Ok(())
 }
 

@@ -57,8 +57,8 @@ mod tests {
         let missing = not_here(&[Service::Postgres, Service::Redis, Service::Rabbitmq]);
         let text = advice(&missing);
         assert!(text.contains("apt-get install postgresql redis-server rabbitmq-server"), "{text}");
-        assert!(text.contains("dnf install postgresql-server redis rabbitmq-server"), "{text}");
-        assert!(text.contains("brew install postgresql redis rabbitmq"), "{text}");
+        assert!(text.contains("dnf install postgresql-server valkey rabbitmq-server"), "{text}");
+        assert!(text.contains("brew install postgresql@18 redis rabbitmq"), "{text}");
         assert!(text.contains("BULKHEAD_INSTALL=1") && text.contains("Docker"), "{text}");
         let error = Error::Missing(missing);
         assert_eq!(error.hint(), Some(text));

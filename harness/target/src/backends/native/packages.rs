@@ -29,15 +29,18 @@ pub(super) const MANAGERS: [Manager; 3] = [
         program: "dnf",
         by_hand: "sudo dnf install",
         root: true,
-        // Where Redis has left the distribution, the same script takes Valkey.
-        packages: ["postgresql-server", "redis", "rabbitmq-server"],
+        // Fedora has Valkey in Redis's place since 41 (fedoraproject.org/wiki/Changes/Replace_Redis_With_Valkey);
+        // where a kin of it has not, the same script takes Redis. The two others are so called on
+        // packages.fedoraproject.org, to which RabbitMQ's own guide points (rabbitmq.com/docs/install-rpm).
+        packages: ["postgresql-server", "valkey", "rabbitmq-server"],
         script: DNF,
     },
     Manager {
         program: "brew",
         by_hand: "brew install",
         root: false,
-        packages: ["postgresql", "redis", "rabbitmq"],
+        // Formulae of Homebrew/homebrew-core. `postgresql` is an alias there that moves on with the years.
+        packages: ["postgresql@18", "redis", "rabbitmq"],
         script: "brew install $PACKAGES\n",
     },
 ];
@@ -59,7 +62,7 @@ apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $PACKAG
 
 /// Fedora and its kin start nothing at installation.
 const DNF: &str = "\
-dnf install --assumeyes $PACKAGES || dnf install --assumeyes $(echo $PACKAGES | sed 's/\\bredis\\b/valkey/')
+dnf install --assumeyes $PACKAGES || dnf install --assumeyes $(echo $PACKAGES | sed 's/\\bvalkey\\b/redis/')
 ";
 
 impl Manager {
@@ -94,6 +97,25 @@ mod tests {
             assert!(shell.wait().unwrap().success(), "{script}");
             assert!(script.starts_with("set -e\nPACKAGES='redis postgresql'\n"), "{script}");
         }
+    }
+
+    /// Stands for a distribution without Valkey.
+    #[test]
+    fn where_there_is_no_valkey_dnf_takes_redis() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = folder.path().join("dnf");
+        std::fs::write(&fake, "#!/bin/sh\necho \"$@\"\ncase \"$*\" in *valkey*) exit 1;; esac\n").unwrap();
+        std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let dnf = MANAGERS.iter().find(|manager| manager.program == "dnf").unwrap();
+        let script = dnf.script(&[Service::Postgres, Service::Redis].map(|s| dnf.package(s).unwrap()));
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output =
+            std::process::Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "install --assumeyes postgresql-server valkey\ninstall --assumeyes postgresql-server redis\n"
+        );
     }
 
     /// The policy that the script writes, run as a program: it forbids while the installing shell lives.

@@ -66,7 +66,7 @@ impl Layout {
     }
 }
 
-/// Makes the code path in `dir`, replacing what a broker that ran here before left.
+/// Makes the code path in `dir`, whose parent is there, replacing what a broker that ran here before left. It blocks.
 ///
 /// # Errors
 /// Why this installation cannot be started so, a lower-case fragment.
@@ -82,8 +82,11 @@ pub(super) fn prepare(install: &Install, dir: &Path) -> Result<(), String> {
         fs::remove_dir_all(dir).map_err(failed(dir))?;
     }
     let to = Layout::new(dir);
-    for folder in [&to.modules, &to.descriptions, &to.plugins, &to.libraries] {
-        fs::create_dir_all(folder).map_err(failed(folder))?;
+    // One at a time: a start that was given up may be at this when its run is cleared away, and must then fail rather
+    // than make the run's folder again.
+    let parent = to.modules.parent().unwrap_or(dir);
+    for folder in [dir, &to.first, parent, &to.modules, &to.descriptions, &to.plugins, &to.libraries] {
+        fs::create_dir(folder).map_err(failed(folder))?;
     }
     let own = folders(&install.home.join("plugins"));
     let system = folders(&install.erlang.root.join("lib"));
@@ -175,4 +178,30 @@ fn closure(
         found.insert(name, (folder.clone(), text));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::install::Erlang, *};
+
+    #[test]
+    fn a_folder_that_is_gone_is_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("nowhere");
+        let erlang = Erlang {
+            path: nowhere.clone(),
+            root: nowhere.clone(),
+            bin: nowhere.clone(),
+            epmd: nowhere.clone(),
+            erl_call: None,
+        };
+        let install = Install { home: nowhere, version: String::from("3.10.8"), erlang };
+        let gone = folder.path().join("rabbitmq");
+        let why = prepare(&install, &gone.join("code")).unwrap_err();
+        assert!(why.contains("rabbitmq/code") && !gone.exists(), "{why}");
+        // With the folder, it gets on to looking for the broker's applications.
+        fs::create_dir(&gone).unwrap();
+        let why = prepare(&install, &gone.join("code")).unwrap_err();
+        assert!(why.contains("is in no folder of its own"), "{why}");
+    }
 }

@@ -7,18 +7,24 @@ use bulkhead_model::Service;
 use crate::{Missing, TargetSpec, services::locate};
 
 /// Where packages put RabbitMQ's home, besides Debian's folder that carries the version in its name.
-const HOMES: [&str; 4] =
-    ["/opt/rabbitmq", "/opt/homebrew/opt/rabbitmq", "/usr/local/opt/rabbitmq", "/usr/local/lib/rabbitmq"];
+const HOMES: [&str; 5] = [
+    "/opt/rabbitmq",
+    "/home/linuxbrew/.linuxbrew/opt/rabbitmq",
+    "/opt/homebrew/opt/rabbitmq",
+    "/usr/local/opt/rabbitmq",
+    "/usr/local/lib/rabbitmq",
+];
 
 /// Debian's and Fedora's folder of versioned homes.
 const VERSIONED_HOMES: [&str; 2] = ["/usr/lib/rabbitmq/lib", "/usr/lib64/rabbitmq/lib"];
 
 /// Where `erl` is when it is not on PATH.
-const ERLANG_BINS: [&str; 6] = [
+const ERLANG_BINS: [&str; 7] = [
     "/usr/bin",
     "/usr/lib/erlang/bin",
     "/usr/lib64/erlang/bin",
     "/usr/local/lib/erlang/bin",
+    "/home/linuxbrew/.linuxbrew/bin",
     "/opt/homebrew/bin",
     "/usr/local/bin",
 ];

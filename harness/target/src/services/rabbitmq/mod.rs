@@ -74,7 +74,10 @@ async fn fast_or_plain(install: &Install, place: &Place) -> Result<Server, Error
     let begun = Instant::now();
     let code = place.dir.join("code");
     let fresh = !place.dir.join(node::NAME).exists();
-    let why = match fast::prepare(install, &code) {
+    // The keeper has one thread, which has other servers and its clients to look after. Processes are started on it.
+    let (its, path) = (install.clone(), code.clone());
+    let prepared = tokio::task::spawn_blocking(move || fast::prepare(&its, &path)).await;
+    let why = match prepared.unwrap_or_else(|error| Err(error.to_string())) {
         Err(why) => why,
         Ok(()) => {
             let first = Place { deadline: place.deadline / 2, ..place.clone() };
