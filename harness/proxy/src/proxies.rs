@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     clock::Clock,
-    connection::Pipes,
+    connection::{Buffers, Pipes},
     error::Error,
     live::{Connection, Flow, Touched},
     proxy::{Proxy, Snapshot},
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) tape: Tape,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pipes: Pipes,
+    pub(crate) buffers: Buffers,
 }
 
 /// A proxy as it is now.
@@ -79,6 +80,7 @@ impl Proxies {
             tape: Tape::default(),
             clock: Arc::default(),
             pipes: Pipes::default(),
+            buffers: Buffers::default(),
         };
         Self { shared: Arc::new(shared), slots: Slots::default() }
     }

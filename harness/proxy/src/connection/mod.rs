@@ -24,12 +24,14 @@ use crate::{
     toxics::{Admission, Cut},
 };
 
+mod buffer;
 mod pipe;
 #[cfg(test)]
 mod tests;
 mod way;
 mod wire;
 
+pub(crate) use buffer::Buffers;
 pub(crate) use pipe::Pipes;
 use way::{Around, Ended, Way};
 use wire::Wire;

@@ -25,9 +25,6 @@ use crate::{
     toxics::{Chunk, Cut, Item},
 };
 
-/// Bytes in a chunk at most, as in Toxiproxy.
-const CHUNK: usize = 32 * 1024;
-
 /// Bytes read at once where there is no toxic. A read that fills it is the sign of many more.
 const COPY: usize = 64 * 1024;
 
@@ -207,24 +204,33 @@ impl Way {
         if passes && self.bulk > 0 && from.is_plain() && to.is_plain() {
             return self.splice(cx, around, from).map(Ok);
         }
+        if !passes {
+            return self.chunk(cx, around, from).map(Ok);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.resize(COPY, 0);
-            let room = if passes { COPY } else { CHUNK };
-            let mut buffer = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+            let mut buffer = ReadBuf::new(scratch);
             let read = ready!(Pin::new(from).poll_read(cx, &mut buffer));
             let bytes = buffer.filled();
             if self.ended(read.map(|()| bytes.len()), around) {
                 return Poll::Ready(Ok(()));
             }
-            if passes {
-                self.bulk = if bytes.len() == COPY { SMALL_MOVES } else { 0 };
-                return Poll::Ready(self.pass(cx, around, bytes, to).map_err(|_| Ended::Broken));
-            }
-            let now = Instant::now();
-            let chunk = Chunk { bytes: Bytes::copy_from_slice(bytes), arrived: now };
-            self.chain.give(Item::Data(chunk), now);
-            Poll::Ready(Ok(()))
+            self.bulk = if bytes.len() == COPY { SMALL_MOVES } else { 0 };
+            Poll::Ready(self.pass(cx, around, bytes, to).map_err(|_| Ended::Broken))
         })
+    }
+
+    /// Reads a chunk and gives it to the chain.
+    fn chunk<R: Wire>(&mut self, cx: &mut Context<'_>, around: Around<'_>, from: &mut R) -> Poll<()> {
+        let mut buffer = around.terms.shared.buffers.take();
+        let mut room = ReadBuf::new(buffer.room());
+        let read = ready!(Pin::new(from).poll_read(cx, &mut room));
+        let filled = room.filled().len();
+        if !self.ended(read.map(|()| filled), around) {
+            let now = Instant::now();
+            self.chain.give(Item::Data(Chunk { bytes: buffer.into_chunk(filled), arrived: now }), now);
+        }
+        Poll::Ready(())
     }
 
     /// Counts what was read; true when that was the source's end.
