@@ -92,16 +92,17 @@ fn discard(stream: &TcpStream, buffer: &mut [u8]) -> Result<usize> {
     Ok(read)
 }
 
-/// How long this many bytes take to arrive, in seconds.
-pub(crate) fn time_for(address: SocketAddr, bytes: usize) -> Result<f64> {
+/// Bytes a second from the request until the last of at least so many has arrived. All that came by then count: a proxy
+/// sends whole chunks.
+pub(crate) fn rate_over(address: SocketAddr, bytes: usize) -> Result<f64> {
     let mut stream = connect(address)?;
     let start = Instant::now();
     stream.write_all(&[wish::STREAM])?;
-    let (mut buffer, mut missing) = (vec![0; READ], bytes);
-    while missing > 0 {
-        missing = missing.saturating_sub(discard(&stream, &mut buffer)?);
+    let (mut buffer, mut arrived) = (vec![0; READ], 0);
+    while arrived < bytes {
+        arrived += discard(&stream, &mut buffer)?;
     }
-    Ok(start.elapsed().as_secs_f64())
+    Ok(arrived as f64 / start.elapsed().as_secs_f64())
 }
 
 /// The 99th percentile of what round trips are away from [`LATE`], in seconds. The gaps between them are uneven, so

@@ -159,13 +159,13 @@ impl<'a> Bench<'a> {
                 let address = proxy.create(&name, self.upstreams[0])?;
                 proxy.add(&name, "bandwidth", &json!({ "rate": rate }))?;
                 let bytes = rate * 1000 * usize::try_from(stretch.as_secs())?;
-                clients.push((*peer, thread::spawn(move || load::time_for(address, bytes))));
+                clients.push((*peer, rate, thread::spawn(move || load::rate_over(address, bytes))));
             }
         }
         let mut worst = Samples::default();
-        for (peer, client) in clients {
+        for (peer, rate, client) in clients {
             match client.join().ok().context("a client ended")? {
-                Ok(took) => worst.worst(peer, (stretch.as_secs_f64() / took - 1.0).abs()),
+                Ok(reached) => worst.worst(peer, (reached / (rate as f64 * 1e3) - 1.0).abs()),
                 Err(error) => self.lost("bandwidth", peer, &error),
             }
         }
