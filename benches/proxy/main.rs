@@ -39,16 +39,16 @@ struct Plan {
 }
 
 const FULL: Plan = Plan {
-    rounds: 5,
-    turn: Duration::from_millis(900),
-    trips: 30,
+    rounds: 11,
+    turn: Duration::from_millis(400),
+    trips: 15,
     stretch: Duration::from_secs(10),
     idle: 10_000,
 };
 
 const QUICK: Plan = Plan {
-    rounds: 2,
-    turn: Duration::from_millis(350),
+    rounds: 3,
+    turn: Duration::from_millis(200),
     trips: 12,
     stretch: Duration::from_secs(3),
     idle: 2_000,

@@ -149,6 +149,8 @@ async fn run(clock: Weak<Clock>, timer: Arc<AsyncFd<OwnedFd>>) {
         let read = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
         let Some(clock) = clock.upgrade() else { return };
         if read.is_ok() {
+            // Nothing is left to read until the timer fires once more, which makes it ready anew.
+            ready.clear_ready();
             clock.tick(&timer);
         }
     }

@@ -6,7 +6,8 @@
 
 use std::{
     cell::RefCell,
-    io,
+    collections::VecDeque,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Instant,
@@ -31,8 +32,11 @@ const COPY: usize = 64 * 1024;
 /// Moves by the kernel that may be small before bytes are copied again.
 const SMALL_MOVES: u8 = 8;
 
-/// A move by the kernel is small below this.
+/// A move by the kernel, and a chunk, is small below this.
 const SMALL: usize = 16 * 1024;
+
+/// Large chunks that are written at once.
+const GATHERED: usize = 8;
 
 thread_local! {
     /// Where bytes are read to, before it is known how many they are.
@@ -55,6 +59,8 @@ pub(super) struct Way {
     direction: Direction,
     chain: Chain,
     output: Output,
+    /// What left the chain behind the output and is not to be written in one with it.
+    behind: Option<Item>,
     /// How the source ended, and whether the chain has been given that.
     ending: Option<Item>,
     given: bool,
@@ -69,6 +75,8 @@ pub(super) struct Way {
 enum Output {
     Nothing,
     Bytes(Bytes),
+    /// Large chunks that left the chain together.
+    Chunks(VecDeque<Bytes>),
     Pipe(Pipe),
     /// What was written may still be on its way out of a layer above the socket.
     Flush,
@@ -88,6 +96,7 @@ impl Way {
             direction,
             chain,
             output: Output::Nothing,
+            behind: None,
             ending: None,
             given: false,
             broken: false,
@@ -144,7 +153,7 @@ impl Way {
             if clear {
                 match self.take(cx) {
                     Some(Item::Data(chunk)) => {
-                        self.output = Output::Bytes(chunk.bytes);
+                        self.output = self.gathered(chunk.bytes);
                         continue;
                     }
                     Some(Item::End) => {
@@ -169,8 +178,33 @@ impl Way {
         }
     }
 
+    /// A chunk as it is to be written: a large one with the large ones that leave with it. Small ones go alone, since it
+    /// may be a toxic's point that they do.
+    fn gathered(&mut self, first: Bytes) -> Output {
+        if first.len() < SMALL || self.behind.is_some() || self.chain.is_empty() {
+            return Output::Bytes(first);
+        }
+        let mut chunks = VecDeque::from([first]);
+        let now = Instant::now();
+        while chunks.len() < GATHERED
+            && let Next::Item(item) = self.chain.next(now)
+        {
+            match item {
+                Item::Data(chunk) if chunk.bytes.len() >= SMALL => chunks.push_back(chunk.bytes),
+                item => {
+                    self.behind = Some(item);
+                    break;
+                }
+            }
+        }
+        Output::Chunks(chunks)
+    }
+
     /// What leaves the chain now, or the source's end where there is no chain.
     fn take(&mut self, cx: &mut Context<'_>) -> Option<Item> {
+        if self.behind.is_some() {
+            return self.behind.take();
+        }
         if self.chain.is_empty() {
             self.alarm.set(None, cx.waker());
             return self.ending.clone();
@@ -317,6 +351,18 @@ impl Way {
                     }
                     self.output = if to.is_plain() { Output::Nothing } else { Output::Flush };
                 }
+                Output::Chunks(chunks) => {
+                    while !chunks.is_empty() {
+                        let mut slices = [IoSlice::new(&[]); GATHERED];
+                        for (slice, chunk) in slices.iter_mut().zip(chunks.iter()) {
+                            *slice = IoSlice::new(chunk);
+                        }
+                        let written = wrote(ready!(Pin::new(&mut *to).poll_write_vectored(cx, &slices)))?;
+                        around.open.sent(self.direction, written);
+                        advance(chunks, written);
+                    }
+                    self.output = if to.is_plain() { Output::Nothing } else { Output::Flush };
+                }
                 Output::Pipe(pipe) => {
                     while !pipe.is_empty() {
                         ready!(to.socket().poll_write_ready(cx))?;
@@ -353,6 +399,18 @@ impl Way {
         for mark in self.chain.marks() {
             around.terms.record(around.open.ordinal, self.direction, mark);
         }
+    }
+}
+
+/// Lets go of what was written.
+fn advance(chunks: &mut VecDeque<Bytes>, mut written: usize) {
+    while let Some(first) = chunks.front_mut() {
+        if written < first.len() {
+            first.advance(written);
+            return;
+        }
+        written -= first.len();
+        chunks.pop_front();
     }
 }
 
