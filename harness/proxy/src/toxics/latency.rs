@@ -13,12 +13,12 @@ use std::{
 use super::{Attributes, Context, Field, Item, Kind, Toxic};
 use crate::{seed::Randomness, tape::Effect};
 
-/// Bytes that may wait at once: what 10 Gbit/s sends in 50 ms, the bandwidth-delay product up to which the delay costs
-/// no throughput. Toxiproxy's 1024 chunks of 32 KiB are half of it.
-pub(crate) const BYTES: usize = 64 * 1024 * 1024;
+/// Bytes that may wait at once: what 16 Gbit/s sends in 50 ms, the bandwidth-delay product up to which the delay costs
+/// no throughput, and more than a core can copy. Toxiproxy's 1024 chunks of 32 KiB are a third of it.
+pub(crate) const BYTES: usize = 96 * 1024 * 1024;
 
 /// Chunks that may wait at once, so that many small ones are bounded too.
-pub(crate) const CHUNKS: usize = 4096;
+pub(crate) const CHUNKS: usize = 8192;
 
 /// The kind.
 #[derive(Debug)]
