@@ -247,6 +247,7 @@ impl Proxy {
                 listener: self.spec.listen.as_str().into(),
                 upstream: self.spec.upstream.as_str().into(),
             }),
+            tls: self.spec.tls.clone(),
             present: self.present.clone(),
             live: self.live.clone(),
             shared: self.shared.clone(),

@@ -21,11 +21,13 @@ use crate::{
     proxy::{Generation, Present},
     spec::Direction,
     tape::{Effect, Entry},
+    tls::Tls,
     toxics::{Admission, Cut},
 };
 
 mod buffer;
 mod pipe;
+mod shake;
 #[cfg(test)]
 mod tests;
 mod way;
@@ -43,6 +45,7 @@ const DIAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) place: Arc<Place>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) present: Arc<Present>,
     pub(crate) live: Arc<Live>,
     pub(crate) shared: Arc<Shared>,
@@ -75,24 +78,42 @@ pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
     });
     let around = Around { terms: &terms, open: &listed.open };
     reconcile(&mut ways, &terms.present.get(), around);
-    if ways.iter().any(|way| way.chain().admission().is_some())
-        && !Box::pin(admitted(&mut ways, around)).await
-    {
-        wire::reset(&client);
-        return;
+    let mut fault = None;
+    if ways.iter().any(|way| way.chain().admission().is_some()) {
+        match Box::pin(admitted(&mut ways, around, Admission::Hold)).await {
+            None => {}
+            Some(Admission::Tls(shown)) => fault = Some(shown),
+            Some(Admission::Hold | Admission::Refuse) => {
+                wire::reset(&client);
+                return;
+            }
+        }
     }
-    let server = match dial(&terms.place.upstream, DIAL).await {
-        Ok(server) => server,
+    if fault.is_some() || terms.tls.is_some() {
+        return Box::pin(shake::run(client, ways, listed, terms, fault)).await;
+    }
+    match dial(&terms.place.upstream, DIAL).await {
+        Ok(server) => link(client, server, ways, listed, terms).await,
         Err(error) => {
             let place = &terms.place;
             tracing::warn!(proxy = %place.proxy, upstream = %place.upstream, %error, "cannot dial");
-            return;
         }
-    };
-    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    }
+}
+
+/// Carries bytes both ways until the connection ends.
+fn link<C: Wire, S: Wire>(
+    client: C,
+    server: S,
+    mut ways: [Way; 2],
+    listed: Listed,
+    terms: Arc<Terms>,
+) -> Link<C, S> {
+    // The server's was set when it was dialled.
+    let _ = client.socket().set_nodelay(true);
     let held = terms.present.get();
-    reconcile(&mut ways, &held, around);
-    Link { client, server, ways, ended: [None, None], resets: false, held, listed, terms }.await;
+    reconcile(&mut ways, &held, Around { terms: &terms, open: &listed.open });
+    Link { client, server, ways, ended: [None, None], resets: false, held, listed, terms }
 }
 
 /// Takes on the toxics of a generation, both ways.
@@ -103,8 +124,8 @@ fn reconcile(ways: &mut [Way; 2], generation: &Generation, around: Around<'_>) {
     around.open.acting(ways.iter().flat_map(|way| way.chain().acting()).cloned().collect());
 }
 
-/// Waits until no toxic holds the connection back from being dialled. False when one refuses it.
-async fn admitted(ways: &mut [Way; 2], around: Around<'_>) -> bool {
+/// Waits while what becomes of the connection is that, as toxics come, turn and go. Nothing: it is to be dialled.
+async fn admitted(ways: &mut [Way; 2], around: Around<'_>, present: Admission) -> Option<Admission> {
     let mut held = around.terms.present.get();
     let mut said = None;
     poll_fn(|cx| {
@@ -119,25 +140,29 @@ async fn admitted(ways: &mut [Way; 2], around: Around<'_>) -> bool {
             .filter_map(|(direction, verdict)| Some((direction, verdict?.0, verdict?.1.clone())))
             .next()
         else {
-            return Poll::Ready(true);
+            return Poll::Ready(None);
         };
         let done = match admission {
             Admission::Hold => "held",
             Admission::Refuse => "refused",
+            Admission::Tls(fault) => fault.done(),
         };
-        if said.as_ref() != Some(&toxic) {
+        // Once for a connection, which waits first for the fault and then for the fault's end.
+        if said.as_ref() != Some(&toxic) && !matches!(present, Admission::Tls(_)) {
             let mark = Mark { toxic: toxic.clone(), offset: 0, bytes: 0, effect: Effect::Refused(done) };
             around.terms.record(around.open.ordinal, direction, mark);
             said = Some(toxic);
         }
-        if admission == Admission::Refuse { Poll::Ready(false) } else { Poll::Pending }
+        if admission == present { Poll::Pending } else { Poll::Ready(Some(admission)) }
     })
     .await
 }
 
 async fn dial(upstream: &str, limit: Duration) -> io::Result<TcpStream> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {limit:?}"));
-    tokio::time::timeout(limit, TcpStream::connect(upstream)).await.map_err(late)?
+    let server = tokio::time::timeout(limit, TcpStream::connect(upstream)).await.map_err(late)??;
+    let _ = server.set_nodelay(true);
+    Ok(server)
 }
 
 /// Both ways of a connection; done when both have ended or one has ended it whole.

@@ -275,6 +275,8 @@ impl Way {
                 return false;
             }
             Ok(0) if !self.broken => Some(Item::End),
+            // TLS that ends without a word was cut by a peer or on the way, and is not to look finished.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some(Item::Cut(Cut::Close)),
             // A peer's RST goes on as one, after what was read before it.
             Err(_) if around.terms.shared.settings.whole_close => Some(Item::End),
             _ => Some(Item::Cut(Cut::Reset)),

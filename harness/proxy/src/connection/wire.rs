@@ -8,6 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::tls::Stream;
+
 /// One end of a connection.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {
     /// The socket, for its options and its end.
@@ -26,6 +28,12 @@ impl Wire for TcpStream {
 
     fn is_plain(&self) -> bool {
         true
+    }
+}
+
+impl Wire for Stream {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 

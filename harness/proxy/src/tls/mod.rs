@@ -5,14 +5,15 @@
 //! the client's own certificates.
 
 mod authority;
-#[expect(dead_code, reason = "connections run on sockets only, so far")]
 mod fault;
-#[expect(dead_code, reason = "connections run on sockets only, so far")]
 mod handshake;
 mod spec;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_on_the_wire;
 
 pub use authority::Authority;
 pub use fault::Fault;
+pub(crate) use handshake::Stream;
 pub use spec::{Preamble, Tls};

@@ -15,6 +15,7 @@ use crate::{
     chain::{Notes, Touch},
     seed::Randomness,
     tape::Effect,
+    tls::Fault,
 };
 
 mod attributes;
@@ -31,6 +32,7 @@ mod reset_peer;
 mod slicer;
 mod slow_close;
 mod timeout;
+mod tls;
 
 pub use attributes::{Attributes, Field, Value};
 
@@ -49,6 +51,11 @@ pub const ALL: &[&dyn Kind] = &[
     &half_open::HalfOpen,
     &refuse::Refuse,
     &noop::Noop,
+    &tls::EXPIRED,
+    &tls::WRONG_HOST,
+    &tls::UNTRUSTED,
+    &tls::STALLED,
+    &tls::PLAINTEXT,
 ];
 
 /// The kind of that name.
@@ -90,6 +97,8 @@ pub enum Admission {
     Hold,
     /// It is reset at once.
     Refuse,
+    /// It is shown that fault; a client that does not mind goes on to the upstream where the proxy ends TLS.
+    Tls(Fault),
 }
 
 /// What flows through a chain.

@@ -1,0 +1,38 @@
+//! A connection on which the proxy ends TLS, or is to show its client a fault of TLS.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use super::{Around, DIAL, Terms, Way, admitted, dial, link};
+use crate::{live::Listed, tls::Fault, toxics::Admission};
+
+/// Runs it to its end. A fault that heals while it is shown closes the connection: the next one is as it should be.
+pub(super) async fn run(
+    client: TcpStream,
+    mut ways: [Way; 2],
+    listed: Listed,
+    terms: Arc<Terms>,
+    fault: Option<Fault>,
+) {
+    let upstream = &terms.place.upstream;
+    let shaken = match (fault, &terms.tls) {
+        (Some(fault), tls) => {
+            let around = Around { terms: &terms, open: &listed.open };
+            tokio::select! {
+                shaken = fault.inflict(client, tls.as_ref(), upstream, dial(upstream, DIAL)) => shaken,
+                _ = admitted(&mut ways, around, Admission::Tls(fault)) => Ok(None),
+            }
+        }
+        (None, Some(tls)) => tls.meet(client, upstream, dial(upstream, DIAL)).await.map(Some),
+        (None, None) => Ok(None),
+    };
+    match shaken {
+        Ok(Some((client, server))) => link(client, server, ways, listed, terms).await,
+        Ok(None) => {}
+        Err(error) => {
+            let done = fault.map(Fault::done);
+            tracing::warn!(proxy = %terms.place.proxy, %upstream, fault = done, %error, "no TLS");
+        }
+    }
+}
