@@ -15,6 +15,10 @@ use crate::{
 #[cfg(test)]
 pub(crate) mod line;
 mod notes;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sabotage;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -25,7 +29,8 @@ use stage::Stage;
 /// A toxic of a proxy, the same for all of its connections.
 #[derive(Clone, Debug)]
 pub struct Placed {
-    /// Never used again in this proxy, so that a toxic that was removed and added again is another one.
+    /// Higher than of all that were added before in this proxy, so that a toxic that was removed and added again is
+    /// another one.
     pub id: u64,
     /// Changes with the attributes.
     pub version: u64,
@@ -137,21 +142,24 @@ impl Chain {
         self.stages.iter().filter_map(Stage::turns).min()
     }
 
-    /// Takes on the toxics that the proxy has now: those that are gone let go of what they hold, those that changed go
+    /// Takes on the toxics that the proxy has now, in order of creation: those that are gone let go of what they hold, those that changed go
     /// on in their state, new ones come last.
     pub fn reconcile(&mut self, toxics: &[Arc<Placed>], now: Instant) {
         if self.over {
             return;
         }
+        // Both are in order of id, which never goes back: one walk along both, however many there are.
+        let mut listed = toxics.iter().peekable();
         for stage in &mut self.stages {
-            match toxics.iter().find(|placed| placed.id == stage.id()) {
+            while listed.next_if(|placed| placed.id < stage.id()).is_some() {}
+            match listed.next_if(|placed| placed.id == stage.id()) {
                 None => stage.leave(now),
                 Some(placed) => stage.update(placed, &self.origin, now),
             }
         }
-        for placed in toxics {
-            let here = placed.spec.side.covers(self.origin.direction);
-            if here && !self.stages.iter().any(|stage| stage.id() == placed.id) {
+        let last = self.stages.last().map(Stage::id);
+        for placed in toxics.iter().filter(|placed| last.is_none_or(|last| placed.id > last)) {
+            if placed.spec.side.covers(self.origin.direction) {
                 self.stages.push(Stage::meet(placed, &self.origin, now));
             }
         }
@@ -223,17 +231,19 @@ impl Chain {
     fn take(&mut self, at: usize, now: Instant) -> Option<Item> {
         let item = self.stages.get_mut(at)?.take(now)?;
         if !matches!(item, Item::Data(_)) {
-            for stage in self.stages.iter_mut().take(at + 1) {
+            // Those before the last that is over are over too.
+            for stage in self.stages.iter_mut().take(at + 1).rev().take_while(|stage| !stage.is_over()) {
                 stage.finish();
             }
         }
         Some(item)
     }
 
-    /// Moves one item from each stage to the next that wants it. False when nothing moved.
+    /// Moves one item from each stage to the next that wants it, the first ones first, so that an item goes through all
+    /// that let it pass in one walk. False when nothing moved.
     fn advance(&mut self, now: Instant) -> bool {
         let mut moved = false;
-        for at in (1..self.stages.len()).rev() {
+        for at in 1..self.stages.len() {
             if !self.stages.get(at).is_some_and(Stage::wants_input) {
                 continue;
             }

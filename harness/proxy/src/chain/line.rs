@@ -150,16 +150,37 @@ impl Line {
     /// Goes from one due time to the next, not beyond the target, and takes all that leaves.
     pub(crate) fn step(&mut self, target: Instant) {
         for _ in 0..SPIN {
-            match self.chain.next(self.now) {
-                Next::Item(item) => self.out.push((self.now - self.start, item)),
-                Next::Wait { until: Some(until), .. } if until <= target => {
-                    assert!(until > self.now, "it says that something leaves now and gives nothing");
-                    self.now = until;
-                }
-                Next::Wait { .. } => return,
+            if !self.tick(target, Duration::ZERO).unwrap() {
+                return;
             }
         }
         panic!("it spins");
+    }
+
+    /// Takes all that leaves now and goes to the next due time and so much later, if that is not beyond the target.
+    /// Tells a chain that lies about its times.
+    pub(crate) fn tick(&mut self, target: Instant, late: Duration) -> Result<bool, String> {
+        let at = |now: Instant| format!("at {:?}", now - self.start);
+        for _ in 0..SPIN {
+            let until = match self.chain.next(self.now) {
+                Next::Item(item) => {
+                    self.out.push((self.now - self.start, item));
+                    continue;
+                }
+                Next::Wait { until, .. } => until,
+            };
+            let Some(until) = until.filter(|until| *until <= target) else { return Ok(false) };
+            if until <= self.now {
+                return Err(format!("{} it says that something leaves now and gives nothing", at(self.now)));
+            }
+            let before = self.now + (until - self.now) / 2;
+            if let Next::Item(item) = self.chain.next(before) {
+                return Err(format!("{} leaves {item:?}, before it said", at(before)));
+            }
+            self.now = (until + late).min(target);
+            return Ok(true);
+        }
+        Err(format!("{} it spins", at(self.now)))
     }
 
     /// What left, as milliseconds since the start and the bytes, `|` for the end, `x` for a close, `!` for a reset.

@@ -167,6 +167,10 @@ impl Stage {
         self.with(now, |toxic, context| toxic.take(context)).flatten()
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Nothing comes from it any more.
     pub(super) fn finish(&mut self) {
         self.over = true;
@@ -184,6 +188,9 @@ impl Stage {
 
     /// The toxic may have changed.
     pub(super) fn update(&mut self, placed: &Arc<Placed>, origin: &Origin, now: Instant) {
+        if (self.placed.version, self.placed.toss) == (placed.version, placed.toss) {
+            return;
+        }
         let old = std::mem::replace(&mut self.placed, placed.clone());
         if old.toss != placed.toss {
             match (placed.chooses(origin), &self.phase) {

@@ -226,6 +226,17 @@ fn admission_is_decided_by_coin_count_and_time() {
 }
 
 #[test]
+fn an_item_passes_ten_thousand_toxics_in_one_walk() {
+    let mut line = Line::with("noop", &[]);
+    let one = line.toxics[0].clone();
+    line.toxics = (1..=10_000).map(|id| super::Placed { id, ..super::Placed::clone(&one) }.into()).collect();
+    line.update(0, &[]);
+    line.give("a");
+    line.end();
+    assert_eq!(line.left(), left([(0, "a"), (0, "|")]));
+}
+
+#[test]
 fn alike_touches_become_one_entry_that_says_no_less() {
     let mut line = Line::with("timeout", &[]);
     line.give("ab");
@@ -261,4 +272,40 @@ fn losses_with_a_gap_between_them_stay_apart() {
     }
     kept.retain(|byte| *byte != 255);
     assert_eq!(kept, line.bytes());
+}
+
+/// What the toxics make of a seed may never change either. These were worked out apart from this code too.
+#[test]
+fn choices_stay_the_same_between_versions() {
+    let mut line = Line::with("slicer", &[("average_size", 100), ("size_variation", 50)]);
+    line.give([0; 1000]);
+    let pieces: Vec<usize> = line.sizes().into_iter().map(|(_, size)| size).collect();
+    assert_eq!(pieces, [149, 89, 135, 82, 114, 48, 120, 93, 82, 88]);
+
+    let mut line = Line::with("latency", &[("latency", 100), ("jitter", 50)]);
+    for at in 0..8 {
+        line.until(at * 200).give("a");
+    }
+    line.until(2000);
+    let delays: Vec<u128> = line.left().iter().map(|(at, _)| at % 200).collect();
+    assert_eq!(delays, [99, 85, 105, 100, 142, 57, 110, 101]);
+
+    let frozen = |kind: &str, attribute: &str, chance: f64| {
+        let kind = toxics::find(kind).unwrap();
+        let mut given = attributes(kind, &[]);
+        given.set(attribute, toxics::Value::Number(chance));
+        let mut line = Line::new();
+        line.place("x", kind, given, 1.0, Trigger::default());
+        for byte in 0..32 {
+            line.give([byte]);
+        }
+        line.bytes()
+    };
+    let left = [3, 4, 5, 7, 9, 10, 12, 14, 17, 19, 20, 22, 24, 25, 30];
+    assert_eq!(frozen("packet_loss", "loss_rate", 0.5), left);
+    let mut corrupt: Vec<u8> = (0..32).collect();
+    for (place, byte) in [(3, 35), (5, 69), (9, 8), (20, 22), (24, 88)] {
+        corrupt[place] = byte;
+    }
+    assert_eq!(frozen("corrupt", "rate", 0.02), corrupt);
 }

@@ -1,5 +1,7 @@
 //! A toxic's attributes: named numbers and words with their defaults. Where they come from, JSON, is not known here.
 
+use std::fmt;
+
 /// One attribute that a kind takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Field {
@@ -53,9 +55,15 @@ pub enum Value {
 }
 
 /// The values of all of a kind's attributes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Attributes {
     values: Vec<(Field, Value)>,
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_map().entries(self.values.iter().map(|(field, value)| (field.name, value))).finish()
+    }
 }
 
 impl Attributes {

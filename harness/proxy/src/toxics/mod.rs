@@ -23,7 +23,7 @@ mod bandwidth;
 mod blackhole;
 mod corrupt;
 mod half_open;
-mod latency;
+pub(crate) mod latency;
 mod limit_data;
 pub(crate) mod noop;
 mod packet_loss;

@@ -45,6 +45,9 @@ impl Toxic for State {
     }
 
     fn give(&mut self, item: Item, context: &mut Context<'_>) {
+        if self.timeout > 0 && item.bytes() > 0 {
+            context.touched(item.bytes(), Effect::Held);
+        }
         self.first = Some(item);
         self.due = context.now.checked_add(milliseconds(self.timeout));
     }
@@ -90,8 +93,8 @@ mod tests {
         assert!(!line.wants_input());
         assert_eq!(line.until(2000).left(), left([(1100, "!")]));
         let marks = line.marks();
-        assert_eq!((marks[0].offset, marks[0].bytes, &marks[0].effect), (0, 3, &Effect::Dropped));
-        assert_eq!((marks[1].offset, marks[1].bytes, &marks[1].effect), (3, 0, &Effect::Reset));
+        let told: Vec<_> = marks.iter().map(|mark| (mark.offset, mark.bytes, &mark.effect)).collect();
+        assert_eq!(told, [(0, 3, &Effect::Held), (0, 3, &Effect::Dropped), (3, 0, &Effect::Reset)]);
     }
 
     #[test]
@@ -109,7 +112,7 @@ mod tests {
         line.until(249).remove(0);
         line.until(249).give("d");
         assert_eq!(line.until(1000).left(), left([(249, "abc"), (249, "d")]));
-        assert!(line.marks().is_empty());
+        assert!(line.marks().iter().all(|mark| mark.effect == Effect::Held));
     }
 
     #[test]
