@@ -132,13 +132,13 @@ fn a_killed_parent_leaves_no_process_and_no_segment() {
 }
 
 /// The System V shared-memory segment that a PostgreSQL in this folder holds, by its lock file.
-fn segment(dir: &std::path::Path) -> Option<String> {
+pub(crate) fn segment(dir: &std::path::Path) -> Option<String> {
     let lock = std::fs::read_to_string(dir.join("data/postmaster.pid")).ok()?;
     lock.lines().nth(6)?.split_whitespace().nth(1).map(str::to_owned)
 }
 
 /// The ids of all segments on the machine.
-fn segments() -> Vec<String> {
+pub(crate) fn segments() -> Vec<String> {
     let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
     table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned)).collect()
 }

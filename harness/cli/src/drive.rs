@@ -1,10 +1,7 @@
 //! A run from the plan to the result: servers up, cases run and judged as they end, servers down. Reports are told on
 //! the way; an interrupt ends it early and whole.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Instant};
 
 use anyhow::Result;
 use bulkhead_engine::run::{CaseRun, Runner};
@@ -13,7 +10,10 @@ use bulkhead_model::{
     report::{ChecklistRow, IsolationRow, ServerReport},
 };
 use bulkhead_report::Terminal;
-use bulkhead_target::{Session, TargetSpec};
+use bulkhead_target::{
+    Session, TargetSpec,
+    deadlines::{INTERRUPTED, UNHURRIED},
+};
 use futures::StreamExt;
 
 use crate::{
@@ -23,17 +23,11 @@ use crate::{
     plan::Plan,
 };
 
-/// How long an interrupted run waits for its servers to stop; they also stop without it.
-const HASTE: Duration = Duration::from_secs(4);
-
-/// How long any other run waits for that.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Lines of a server's log that go with a failure.
 const LOG_LINES: usize = 20;
 
 /// Why a case was not run to its end.
-const INTERRUPTED: &str = "interrupted";
+const CUT_SHORT: &str = "interrupted";
 
 /// What a run needs.
 pub(crate) struct Drive<'a> {
@@ -84,7 +78,7 @@ impl Drive<'_> {
         };
         let found = self.cases(&session, &mut interrupt).await;
         let servers = session.servers().to_vec();
-        let patience = if found.interrupted { HASTE } else { PATIENCE };
+        let patience = if found.interrupted { INTERRUPTED } else { UNHURRIED };
         let left = match tokio::time::timeout(patience, session.close()).await {
             Ok(closed) => closed.err().map(anyhow::Error::from),
             Err(_) => Some(anyhow::anyhow!("the servers were still stopping after {} s", patience.as_secs())),
@@ -130,7 +124,7 @@ impl Drive<'_> {
             judged.report.logs = run.logs;
             // A verdict may be worse than anything that the engine saw happen.
             if judged.report.logs.is_empty()
-                && let Ok(Ok(logs)) = tokio::time::timeout(HASTE, session.logs(LOG_LINES)).await
+                && let Ok(Ok(logs)) = tokio::time::timeout(INTERRUPTED, session.logs(LOG_LINES)).await
             {
                 judged.report.logs = judged::concerned(&run.case.scenario, logs);
             }
@@ -146,7 +140,7 @@ impl Drive<'_> {
         }
         for planned in &self.plan.cases {
             if !cases.iter().any(|case| case.id == planned.case.id) {
-                cases.push(judged::skipped(planned, INTERRUPTED));
+                cases.push(judged::skipped(planned, CUT_SHORT));
             }
         }
         cases.sort_by(|a, b| a.id.cmp(&b.id));

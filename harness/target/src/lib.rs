@@ -10,6 +10,7 @@
 pub mod access;
 pub mod backends;
 pub mod clients;
+pub mod deadlines;
 mod error;
 pub mod keeper;
 mod process;

@@ -1,9 +1,6 @@
 //! One process's hold on a target: it lives as long as the value does.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bulkhead_model::{
     RunEvent, Scope, Service, Topology,
@@ -12,6 +9,7 @@ use bulkhead_model::{
 
 use crate::{
     Error, TargetSpec, TenantAccess,
+    deadlines::CLOSED,
     keeper::{
         self,
         join::join,
@@ -19,9 +17,6 @@ use crate::{
         wire::{Answer, Granted, Request, Wanted, WireAccess, WireTenant},
     },
 };
-
-/// How long [`Session::close`] waits. The keeper needs at most a part of it: see its own deadlines.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A lease on running servers. Many tasks may use one at the same time.
 ///
@@ -145,11 +140,11 @@ impl Session {
     /// When the keeper broke off before it said so, or something is left.
     pub async fn close(self) -> Result<(), Error> {
         let doing = "stop the servers";
-        match tokio::time::timeout(CLOSE_DEADLINE, self.link.ask(doing, Request::Leave)).await {
+        match tokio::time::timeout(CLOSED, self.link.ask(doing, Request::Leave)).await {
             Ok(Err(_)) if self.link.told_to_end() => Ok(()),
             Ok(answer) => answer.map(drop),
             Err(_) => {
-                let source = format!("they still run after {CLOSE_DEADLINE:?}").into();
+                let source = format!("they still run after {CLOSED:?}").into();
                 Err(Error::Keeper { doing: doing.into(), source })
             }
         }

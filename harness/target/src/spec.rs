@@ -6,6 +6,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use bulkhead_model::{Problem, Problems, Service};
 
+use crate::deadlines::SLICES;
+
 /// An environment variable and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
@@ -79,6 +81,8 @@ pub struct TargetSpec {
     pub linger: Duration,
     /// The longest that one server may take from start to ready.
     pub start_deadline: Duration,
+    /// The longest that one server may take to make or to remove slices.
+    pub slice_deadline: Duration,
     /// The executable that can act as keeper, janitor and embedded S3: `bulkhead` itself.
     pub executable: PathBuf,
     /// Whether missing servers may be installed.
@@ -146,6 +150,7 @@ impl TargetSpec {
             name: None,
             linger,
             start_deadline,
+            slice_deadline: SLICES,
             executable,
             install,
             temp: std::env::temp_dir(),

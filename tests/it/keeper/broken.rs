@@ -7,7 +7,10 @@ use bulkhead_target::{Error, Session, keeper};
 use nix::sys::signal::Signal;
 
 use super::trace::{self, Harness, Own};
-use crate::support::open;
+use crate::{
+    endings::{segment, segments},
+    support::open,
+};
 
 /// Opens, which must fail, and sees that nothing is left. The error and its causes.
 async fn failure(own: &Own) -> String {
@@ -142,4 +145,58 @@ async fn a_server_that_dies_while_it_serves_is_an_error_with_its_last_lines() {
     }
     session.close().await.unwrap();
     own.assert_gone().await;
+}
+
+/// The numbers of the set's processes with this word in their command line.
+fn numbers(own: &Own, word: &str) -> Vec<u32> {
+    let processes = own.processes();
+    let ours = processes.iter().filter(|process| process.contains(word));
+    ours.map(|process| process.split(' ').next().unwrap().parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_given_up_with_what_was_half_made_on_it() {
+    let mut own = Own::new("silent");
+    let patience = own.spec.slice_deadline;
+    own.spec.slice_deadline = Duration::from_secs(2);
+    let session = open(&own.spec).await;
+    let [redis] = numbers(&own, "redis-server")[..] else { panic!("one redis: {:?}", own.processes()) };
+    trace::signal(redis, Signal::SIGSTOP);
+    let first = session.slices(&Topology::builtin()).await.unwrap_err().chain();
+    trace::signal(redis, Signal::SIGCONT);
+    // It would answer now, but what it holds of the first request nobody can know.
+    let second = session.slices(&Topology::builtin()).await.unwrap_err().chain();
+    for error in [first, second] {
+        assert!(error.contains("redis: could not make slices within 2s"), "{error}");
+        assert!(error.contains("Ready to accept connections"), "{error}");
+    }
+    // On a busy machine another server may have missed so short a deadline as well, and be named first.
+    let joining = Session::open(&own.spec, &|_| ()).await.unwrap_err().chain();
+    assert!(joining.contains("the next start brings up a fresh one"), "{joining}");
+    let status = keeper::status(&own.spec).await.unwrap().unwrap();
+    assert!(status.dead.iter().any(|error| error.starts_with("redis: could not make")), "{:?}", status.dead);
+    session.close().await.unwrap();
+    own.assert_gone().await;
+
+    // The control: a fresh set makes them.
+    own.spec.slice_deadline = patience;
+    let fresh = open(&own.spec).await;
+    fresh.slices(&Topology::builtin()).await.unwrap();
+    fresh.close().await.unwrap();
+    own.assert_gone().await;
+}
+
+#[tokio::test]
+async fn a_postgres_whose_backends_are_stuck_is_gone_all_the_same() {
+    let own = Own::new("stuck");
+    let session = open(&own.spec).await;
+    let held = segment(&own.path().join(&own.folders()[0]).join("postgres")).unwrap();
+    assert!(segments().contains(&held), "the control: it holds its shared memory");
+    // It would wait five seconds for them, which is longer than anybody waits for it.
+    let all = numbers(&own, "postgres");
+    assert!(all.len() > 3, "{:?}", own.processes());
+    all.into_iter().for_each(|process| trace::signal(process, Signal::SIGSTOP));
+    session.close().await.unwrap();
+    own.assert_gone().await;
+    assert!(!segments().contains(&held), "its shared memory stayed");
 }

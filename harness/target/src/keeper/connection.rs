@@ -9,6 +9,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use crate::deadlines::FLUSHED;
+
 use super::{
     leases::LeaseId,
     serve::Event,
@@ -17,9 +19,6 @@ use super::{
 
 /// How long a peer may take to say what it came for.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long a peer may take to read its last messages when the keeper stops.
-const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a connection turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Connection {
     /// Lets the last messages out and closes.
     pub(super) async fn close(self) {
         drop(self.out);
-        let _slow = tokio::time::timeout(FLUSH_DEADLINE, self.writer).await;
+        let _slow = tokio::time::timeout(FLUSHED, self.writer).await;
     }
 }
 

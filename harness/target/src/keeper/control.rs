@@ -34,7 +34,7 @@ pub struct Status {
     pub leases: usize,
     /// Slices under exact names, with their connections: what `bulkhead env` prints.
     pub exact: Vec<TenantAccess>,
-    /// Servers that ended by themselves, each as its error.
+    /// Servers that ended by themselves or were given up, each as its error.
     pub dead: Vec<String>,
 }
 

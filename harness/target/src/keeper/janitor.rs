@@ -8,15 +8,11 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
-    time::Duration,
 };
 
-use crate::{Error, process::RUN_VARIABLE};
+use crate::{Error, deadlines::JANITOR_DONE, process::RUN_VARIABLE};
 
 use super::strays;
-
-/// How long the keeper waits for its janitor: longer than the janitor waits for anything.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The janitor as its keeper sees it.
 pub(super) struct Janitor {
@@ -51,11 +47,11 @@ impl Janitor {
     pub(super) async fn finish(mut self) -> Result<(), Error> {
         drop(self.child.stdin.take());
         let failed = |source| Error::Keeper { doing: String::from("clear the run away"), source };
-        match tokio::time::timeout(PATIENCE, self.child.wait()).await {
+        match tokio::time::timeout(JANITOR_DONE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(failed(format!("the janitor ended with {status}").into())),
             Ok(Err(error)) => Err(failed(error.into())),
-            Err(_) => Err(failed(format!("the janitor is not done after {PATIENCE:?}").into())),
+            Err(_) => Err(failed(format!("the janitor is not done after {JANITOR_DONE:?}").into())),
         }
     }
 }

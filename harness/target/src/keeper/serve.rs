@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Error, TargetSpec};
+use crate::{Error, TargetSpec, deadlines::SWEPT};
 
 use super::{
     begin::{prepare, refuse_all, sweep},
@@ -24,9 +24,6 @@ use super::{
     servers::{Servers, Step},
     wire::{Answer, Failure, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, WireAccess},
 };
-
-/// How long the end waits for a sweep of earlier runs.
-const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a keeper whose servers did not start waits for those who are on their way to hear it.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
@@ -386,7 +383,7 @@ impl Keeper {
             servers.stop().await;
         }
         let cleared = self.clear().await;
-        let _later = tokio::time::timeout(SWEEP_DEADLINE, sweep).await;
+        let _later = tokio::time::timeout(SWEPT, sweep).await;
         for Asked(id, number) in &self.waiting {
             if let Some(connection) = self.connections.get(id) {
                 let result = cleared.as_ref().map(|()| Answer::Done).map_err(|error| error.chain());

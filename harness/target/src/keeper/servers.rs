@@ -15,16 +15,14 @@ use tokio::sync::Mutex;
 
 use crate::{
     Authority, Error, TargetSpec, TenantAccess,
+    deadlines::SERVERS_STOP,
     services::{self, Access, Place, Running},
 };
 
 use super::folder::RunFolder;
 
-/// How long one server may take to make or remove slices.
-const SLICES_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How long one server may take to stop in good order; then the janitor ends it.
-const STOP_DEADLINE: Duration = Duration::from_secs(3);
+/// Lines of a server's log that go with its being given up.
+const LOG_LINES: usize = 20;
 
 /// All four, serving.
 pub(super) struct Servers {
@@ -36,7 +34,9 @@ struct Slot {
     service: Service,
     report: ServerReport,
     running: Mutex<Box<dyn Running>>,
-    /// Why it is gone, once it is.
+    /// How long it may take to make or to remove slices.
+    patience: Duration,
+    /// Why it is of no use any more, once it is.
     dead: OnceLock<String>,
 }
 
@@ -86,7 +86,9 @@ impl Servers {
                     let report = running.report();
                     tell(Step::Ready(report.clone()));
                     running.notes().into_iter().for_each(|note| tell(Step::Note(note)));
-                    slots.push(Slot { service, report, running: Mutex::new(running), dead: OnceLock::new() });
+                    let (running, dead, patience) =
+                        (Mutex::new(running), OnceLock::new(), spec.slice_deadline);
+                    slots.push(Slot { service, report, running, patience, dead });
                 }
                 Err(error) => {
                     drop(starting);
@@ -109,7 +111,7 @@ impl Servers {
         join_all(self.slots.iter().map(Slot::look)).await;
     }
 
-    /// The servers that have ended by themselves, each as its error.
+    /// The servers that are of no use any more, each as its error.
     pub(super) fn dead(&self) -> Vec<String> {
         self.slots.iter().filter_map(|slot| slot.dead.get().cloned()).collect()
     }
@@ -161,9 +163,10 @@ impl Servers {
         let Some(slot) = self.slots.iter().find(|slot| slot.service == service) else { return Ok(None) };
         slot.check()?;
         let mut running = slot.running.lock().await;
-        let started = tokio::time::timeout(SLICES_DEADLINE, running.management()).await;
+        let started = tokio::time::timeout(slot.patience, running.management()).await;
         drop(running);
-        slot.explain("start the management API", started).await
+        let late = |_| format!("{service}: the management API did not start within {:?}", slot.patience);
+        slot.explain(started.map_err(late)?).await
     }
 
     /// The ends of the logs.
@@ -178,7 +181,7 @@ impl Servers {
     pub(super) async fn stop(&self) {
         let stopping = self.slots.iter().map(|slot| {
             let stop = async { slot.running.lock().await.stop().await };
-            tokio::time::timeout(STOP_DEADLINE, stop)
+            tokio::time::timeout(SERVERS_STOP, stop)
         });
         let _late_ones_are_the_janitors = join_all(stopping).await;
     }
@@ -211,35 +214,48 @@ impl Slot {
     }
 
     async fn provision(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Vec<Access>, String> {
-        self.check()?;
         let mut running = self.running.lock().await;
-        let made = tokio::time::timeout(SLICES_DEADLINE, running.provision(tenants, enforcement)).await;
+        self.check()?;
+        let made = tokio::time::timeout(self.patience, running.provision(tenants, enforcement)).await;
+        let made = made.map_err(|_| self.give_up("make", running.log_tail(LOG_LINES)))?;
         drop(running);
-        self.explain("make slices", made).await
+        self.explain(made).await
     }
 
     async fn remove(&self, tenants: &[Tenant]) -> Result<(), String> {
-        self.check()?;
         let mut running = self.running.lock().await;
-        let removed = tokio::time::timeout(SLICES_DEADLINE, running.remove(tenants)).await;
+        self.check()?;
+        let removed = tokio::time::timeout(self.patience, running.remove(tenants)).await;
+        let removed = removed.map_err(|_| self.give_up("remove", running.log_tail(LOG_LINES)))?;
         drop(running);
-        self.explain("remove slices", removed).await
+        self.explain(removed).await
     }
 
     fn check(&self) -> Result<(), String> {
         self.dead.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
+    /// Marks the server as of no use: what it was asked for was broken off midway, so what there is of it cannot be
+    /// known, and whatever was asked to undo it would meet the same silence. It goes with the server, of which nobody
+    /// gets anything any more.
+    fn give_up(&self, doing: &str, log: Vec<String>) -> String {
+        let mut error = format!(
+            "{}: could not {doing} slices within {:?}, and what there is of them is unknown: this set of servers is \
+             not used any more; the next start brings up a fresh one",
+            self.service, self.patience
+        );
+        for line in log {
+            error.push_str("\n  ");
+            error.push_str(&line);
+        }
+        self.dead.get_or_init(|| error).clone()
+    }
+
     /// The error in words: that the server is gone, when it is, or else its own.
-    async fn explain<T>(
-        &self,
-        doing: &str,
-        result: Result<Result<T, Error>, tokio::time::error::Elapsed>,
-    ) -> Result<T, String> {
+    async fn explain<T>(&self, result: Result<T, Error>) -> Result<T, String> {
         let error = match result {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error.chain(),
-            Err(_) => format!("{}: could not {doing}: no answer after {SLICES_DEADLINE:?}", self.service),
+            Ok(value) => return Ok(value),
+            Err(error) => error.chain(),
         };
         self.look().await;
         self.check()?;

@@ -17,21 +17,18 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal},
 };
 
-use crate::process::RUN_VARIABLE;
-
-/// How long processes that the kernel has told to end may take before they are killed.
-const GRACE: Duration = Duration::from_millis(300);
-
-/// How long killed processes may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::{
+    deadlines::{STRAYS_END, STRAYS_GONE},
+    process::RUN_VARIABLE,
+};
 
 /// Ends every process of the run and removes its folder.
 ///
 /// # Errors
 /// What would not end, or what could not be removed.
 pub(super) fn clear(run: &str, dir: &Path) -> io::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    wait_all(&hold_all(run, dir)?, GRACE)?;
+    let end = Instant::now() + STRAYS_GONE;
+    wait_all(&hold_all(run, dir)?, STRAYS_END)?;
     loop {
         let strays = hold_all(run, dir)?;
         if strays.is_empty() {

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,11 +14,9 @@ use super::{spares::Spares, sql};
 use crate::{
     Child, Error, clients,
     clients::COMMAND_DEADLINE,
+    deadlines::SERVER_STOPS,
     services::{Access, Running, password},
 };
-
-/// How long an immediate shutdown may take: the server itself gives its backends five seconds.
-const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) struct Server {
     child: Child,
@@ -268,6 +265,6 @@ impl Running for Server {
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGQUIT, GRACE).await;
+        self.child.stop(Signal::SIGQUIT, SERVER_STOPS).await;
     }
 }

@@ -17,11 +17,9 @@ use nix::{sys::signal::Signal, unistd::Pid};
 use super::{call::Caller, install::Install};
 use crate::{
     Child, ChildSpec, Error,
+    deadlines::HELPERS_STOP,
     services::{Place, port},
 };
-
-/// How long the node's helpers have to see that it is gone before they are killed.
-const HELPERS: Duration = Duration::from_secs(2);
 
 /// The file that keeps the node's name: its data belong to that name.
 pub(super) const NAME: &str = "node";
@@ -146,10 +144,10 @@ impl Node {
     /// Kills node and port mapper and returns when they and the node's helpers are gone.
     pub(super) async fn stop(&mut self) {
         let family = family(&self.dir);
-        self.beam.stop(Signal::SIGKILL, HELPERS).await;
-        self.epmd.stop(Signal::SIGKILL, HELPERS).await;
+        self.beam.stop(Signal::SIGKILL, HELPERS_STOP).await;
+        self.epmd.stop(Signal::SIGKILL, HELPERS_STOP).await;
         // Helpers end when the pipe to the node closes; nothing tells a process that is not their parent.
-        let waited = tokio::time::timeout(HELPERS, async {
+        let waited = tokio::time::timeout(HELPERS_STOP, async {
             while family.iter().any(Process::lives) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -11,15 +11,13 @@ use super::acl;
 use crate::{
     Child, Error,
     clients::redis::ServerFacts,
+    deadlines::SERVER_STOPS,
     error::Cause,
     services::{Access, Running, password},
 };
 
 /// How many keys one step of the removal looks at.
 const SCAN_STEP: u32 = 1000;
-
-/// How long the kernel may take to end a killed process.
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Server {
     child: Child,
@@ -206,6 +204,6 @@ impl Running for Server {
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGKILL, GRACE).await;
+        self.child.stop(Signal::SIGKILL, SERVER_STOPS).await;
     }
 }

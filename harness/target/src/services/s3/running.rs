@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     Child, ChildSpec, Error, TargetSpec,
+    deadlines::SERVER_STOPS,
     services::{Access, Place, Running},
 };
 
@@ -214,7 +215,7 @@ impl Running for Embedded {
 
     async fn stop(&mut self) {
         // It has nothing to put away: what it acknowledged is on the disk, and the disk is thrown away.
-        self.child.stop(Signal::SIGKILL, PATIENCE).await;
+        self.child.stop(Signal::SIGKILL, SERVER_STOPS).await;
     }
 }
 

@@ -13,12 +13,10 @@ use nix::sys::signal::Signal;
 use super::{admin::Admin, policy::document};
 use crate::{
     Child, Error,
+    deadlines::SERVER_STOPS,
     error::Cause,
     services::{Access, Running, password},
 };
-
-/// How long the kernel may take to end a killed process.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// The running server.
 pub(crate) struct Server {
@@ -176,7 +174,7 @@ impl Running for Server {
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGKILL, GRACE).await;
+        self.child.stop(Signal::SIGKILL, SERVER_STOPS).await;
     }
 }
 
