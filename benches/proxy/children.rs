@@ -74,6 +74,11 @@ impl Tied {
         Ok(self.0.try_wait()?)
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Its resident memory in bytes.
     pub(crate) fn resident(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
@@ -81,6 +86,17 @@ impl Tied {
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;
         Ok(kibibytes * 1024)
     }
+}
+
+/// The processor time that a process has used so far, in seconds, to a hundredth.
+pub(crate) fn spent(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the program, in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("no process")?;
+    let ticks: Vec<f64> =
+        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    // Linux shows times to user space in hundredths of a second.
+    Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
 /// Plays the role that the arguments name, if they name one.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Plan,
-    children::{Role, Tied},
+    children::{self, Role, Tied},
     load,
     peers::{Peer, Proxy},
     server::{LATE, wish},
@@ -26,6 +26,10 @@ const WARM: Duration = Duration::from_millis(100);
 /// Where a peer listens.
 #[derive(Clone, Copy)]
 struct Doors {
+    /// Whose.
+    peer: Peer,
+    /// The process that is measured, where there is one between client and server.
+    process: Option<u32>,
     /// For one connection.
     one: SocketAddr,
     /// For many.
@@ -40,7 +44,7 @@ struct Doors {
 struct Bench<'a> {
     plan: Plan,
     upstreams: [SocketAddr; 2],
-    doors: Vec<(Peer, Doors)>,
+    doors: Vec<Doors>,
     proxies: Vec<(Peer, Proxy)>,
     _children: [Tied; 2],
     table: &'a mut Table,
@@ -58,12 +62,14 @@ pub(crate) fn measure(plan: Plan, table: &mut Table) -> Result<bool> {
 }
 
 impl Doors {
-    fn without_toxics([one, many]: [SocketAddr; 2]) -> Self {
-        Self { one, many, late: one, at_once: one }
+    fn without_toxics(peer: Peer, process: Option<u32>, [one, many]: [SocketAddr; 2]) -> Self {
+        Self { peer, process, one, many, late: one, at_once: one }
     }
 
-    fn open(proxy: &Proxy, [one, many]: [SocketAddr; 2]) -> Result<Self> {
+    fn open(peer: Peer, proxy: &Proxy, [one, many]: [SocketAddr; 2]) -> Result<Self> {
         let doors = Self {
+            peer,
+            process: Some(proxy.process.id()),
             one: proxy.create("one", one)?,
             many: proxy.create("many", many)?,
             late: proxy.create("late", one)?,
@@ -83,8 +89,8 @@ impl<'a> Bench<'a> {
             plan,
             upstreams,
             doors: vec![
-                (Peer::Direct, Doors::without_toxics(upstreams)),
-                (Peer::Relay, Doors::without_toxics(relays)),
+                Doors::without_toxics(Peer::Direct, None, upstreams),
+                Doors::without_toxics(Peer::Relay, Some(relay.id()), relays),
             ],
             proxies: Vec::new(),
             _children: [server, relay],
@@ -94,7 +100,7 @@ impl<'a> Bench<'a> {
         for peer in [Peer::Toxiproxy, Peer::Bulkhead] {
             match Proxy::start(peer) {
                 Ok(Some(proxy)) => {
-                    bench.doors.push((peer, Doors::open(&proxy, upstreams)?));
+                    bench.doors.push(Doors::open(peer, &proxy, upstreams)?);
                     bench.proxies.push((peer, proxy));
                 }
                 Ok(None) => bench.table.note(
@@ -132,9 +138,19 @@ impl<'a> Bench<'a> {
 
     fn many_connections(&mut self) -> Result<()> {
         let turn = self.plan.turn;
-        let requests = self.turns("requests", &Peer::ALL, |doors| load::requests(doors.many, 50, turn));
+        let mut cost = Samples::default();
+        let requests = self.turns("requests", &Peer::ALL, |doors| {
+            let spent = || doors.process.map(children::spent).transpose();
+            let before = spent()?;
+            let rate = load::requests(doors.many, 50, turn)?;
+            if let (Some(before), Some(after)) = (before, spent()?) {
+                cost.push(doors.peer, (after - before) / (rate * turn.as_secs_f64()));
+            }
+            Ok(rate)
+        });
         let targets = [Target::AtLeast(2.0, Peer::Toxiproxy)];
         self.table.row("50 connections, small requests", Unit::PerSecond, &requests, &targets);
+        self.table.row("  processor time for a request", Unit::Micros, &cost, &[]);
         let churned = self.turns("connections", &Peer::ALL, |doors| load::churned(doors.many, turn));
         let targets = [Target::AtLeast(1.5, Peer::Toxiproxy)];
         self.table.row("connections opened and closed", Unit::PerSecond, &churned, &targets);
@@ -202,19 +218,19 @@ impl<'a> Bench<'a> {
     }
 
     /// Lets the peers take turns at one measure. The order turns too, so that none is always the first.
-    fn turns(&mut self, what: &str, peers: &[Peer], one: impl Fn(Doors) -> Result<f64>) -> Samples {
+    fn turns(&mut self, what: &str, peers: &[Peer], mut one: impl FnMut(Doors) -> Result<f64>) -> Samples {
         let mut samples = Samples::default();
         let mut taking: Vec<_> =
-            self.doors.iter().filter(|(peer, _)| peers.contains(peer)).copied().collect();
+            self.doors.iter().filter(|doors| peers.contains(&doors.peer)).copied().collect();
         let mut failed = Vec::new();
         for _ in 0..self.plan.rounds {
-            for (peer, doors) in &taking {
+            for doors in &taking {
                 match one(*doors) {
-                    Ok(value) => samples.push(*peer, value),
-                    Err(error) => failed.push((*peer, error)),
+                    Ok(value) => samples.push(doors.peer, value),
+                    Err(error) => failed.push((doors.peer, error)),
                 }
             }
-            taking.retain(|(peer, _)| failed.iter().all(|(known, _)| known != peer));
+            taking.retain(|doors| failed.iter().all(|(known, _)| *known != doors.peer));
             if !taking.is_empty() {
                 taking.rotate_left(1);
             }
