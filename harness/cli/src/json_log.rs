@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{
     Event, Level, Subscriber,
@@ -50,8 +50,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         if let Some(message) = line.message.take() {
             line.put("message", message);
         }
-        let mut text = Value::Object(line.members).to_string();
-        text.push('\n');
+        let text = format!("{{{}}}\n", line.members.join(","));
         // Whoever closed our stdout does not want the log.
         let _ = io::stdout().lock().write_all(text.as_bytes());
     }
@@ -70,13 +69,14 @@ fn level(level: Level) -> &'static str {
 /// A line while it is put together.
 #[derive(Debug, Default)]
 struct Line {
-    members: Map<String, Value>,
+    /// In the order in which they are printed.
+    members: Vec<String>,
     message: Option<String>,
 }
 
 impl Line {
     fn put(&mut self, key: &str, value: impl Into<Value>) {
-        self.members.insert(key.to_owned(), value.into());
+        self.members.push(format!("{}:{}", Value::from(key), value.into()));
     }
 }
 

@@ -12,7 +12,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::connection::{self, Terms};
+use crate::{
+    connection::{self, Terms},
+    events::Told,
+};
 
 /// How long accepting rests where not even the reserve can be had.
 const REST: Duration = Duration::from_millis(50);
@@ -28,7 +31,12 @@ pub(crate) async fn run(listener: TcpListener, terms: Arc<Terms>, mut stopped: o
                 Ok((client, peer)) => {
                     reserve.relieved(&terms);
                     let listed = terms.live.open(&terms.place, peer);
-                    connections.spawn(connection::run(client, listed, terms.clone()));
+                    let told = Told::opened(&terms.shared, &terms.place.proxy, listed.open.ordinal, peer);
+                    let run = connection::run(client, listed, terms.clone());
+                    connections.spawn(async move {
+                        let _until_closed = told;
+                        run.await;
+                    });
                 }
                 Err(error) if is_exhausted(&error) => reserve.refuse_one(&listener, &terms, &error).await,
                 // One connection was gone before it was accepted: the next may be well.

@@ -12,7 +12,7 @@ pub enum Error {
     /// A proxy without its name or upstream; in a list, with its place counted from 1.
     #[error("missing required field: {field}{}", place(*.at))]
     MissingField {
-        /// `name` or `upstream`.
+        /// `name`, `upstream` or, of a seed, `seed`.
         field: &'static str,
         /// The proxy's place in a list, counted from 1.
         at: Option<usize>,

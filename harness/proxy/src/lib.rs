@@ -12,8 +12,10 @@ mod address;
 pub mod api;
 pub mod chain;
 mod clock;
+pub mod config;
 mod connection;
 pub mod error;
+pub mod events;
 #[cfg(feature = "toxiproxy")]
 pub mod foreign;
 pub mod live;

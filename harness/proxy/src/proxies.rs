@@ -3,18 +3,25 @@
 //! One change at a time to each proxy, none to another's; readers never wait. A change of toxics is in force on every
 //! open connection when its call returns.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use crate::{
     clock::Clock,
     connection::{Buffers, Pipes},
     error::Error,
+    events::{Change, Events, What},
     live::{Connection, Flow, Touched},
     proxy::{Proxy, Snapshot},
     seed::Seed,
     slots::Slots,
     spec::{ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
-    tape::Tape,
+    tape::{Entry, Tape},
     tls::Tls,
 };
 
@@ -38,11 +45,32 @@ pub struct Proxies {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    seed: AtomicU64,
     pub(crate) began: Instant,
-    pub(crate) tape: Tape,
+    tape: Tape,
+    pub(crate) events: Events,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pipes: Pipes,
     pub(crate) buffers: Buffers,
+}
+
+impl Shared {
+    pub(crate) fn seed(&self) -> Seed {
+        Seed(self.seed.load(Ordering::Relaxed))
+    }
+
+    /// Puts what a toxic did onto the tape and tells it to whoever listens.
+    pub(crate) fn record(&self, entry: Entry) {
+        let told = self.events.heard().then(|| entry.clone());
+        let number = self.tape.write(entry);
+        if let Some(entry) = told {
+            self.tell(|| What::Fault(Entry { number, ..entry }));
+        }
+    }
+
+    pub(crate) fn tell(&self, what: impl FnOnce() -> What) {
+        self.events.tell(self.began, what);
+    }
 }
 
 /// A proxy as it is now.
@@ -76,8 +104,10 @@ impl Proxies {
     pub fn new(settings: Settings) -> Self {
         let shared = Shared {
             settings,
+            seed: AtomicU64::new(settings.seed.0),
             began: Instant::now(),
             tape: Tape::default(),
+            events: Events::default(),
             clock: Arc::default(),
             pipes: Pipes::default(),
             buffers: Buffers::default(),
@@ -88,6 +118,26 @@ impl Proxies {
     /// What it was made with.
     pub fn settings(&self) -> Settings {
         self.shared.settings
+    }
+
+    /// How long ago that was.
+    pub fn age(&self) -> Duration {
+        self.shared.began.elapsed()
+    }
+
+    /// The seed of connections from now on.
+    pub fn seed(&self) -> Seed {
+        self.shared.seed()
+    }
+
+    /// Sets it, for connections to come; those that are open keep theirs.
+    pub fn reseed(&self, seed: Seed) {
+        self.shared.seed.store(seed.0, Ordering::Relaxed);
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> &Events {
+        &self.shared.events
     }
 
     /// Every fault that touched bytes.
@@ -152,7 +202,9 @@ impl Proxies {
                 return Err(Error::ProxyExists);
             }
             let proxy = this.made(spec).await?;
-            Ok(held.put(proxy).view())
+            let view = held.put(proxy).view();
+            this.tell_proxy(&name, Change::Added);
+            Ok(view)
         })
         .await
     }
@@ -175,16 +227,23 @@ impl Proxies {
         let mut held = self.slots.reserve(&spec.name).await;
         if let Some(there) = held.proxy() {
             if !there.differs(&spec.listen, &spec.upstream).await? {
-                let enabled = if enable { there.enable(spec.enabled).await } else { Ok(()) };
-                held.show();
-                enabled?;
+                if enable {
+                    let enabled = there.enable(spec.enabled).await;
+                    held.show();
+                    self.tell_proxy(&spec.name, Change::Changed);
+                    enabled?;
+                }
                 return held.view();
             }
             there.stop().await;
             held.show();
+            self.tell_proxy(&spec.name, Change::Changed);
         }
+        let name = spec.name.clone();
         let proxy = self.made(spec).await?;
-        Ok(held.put(proxy).view())
+        let view = held.put(proxy).view();
+        self.tell_proxy(&name, Change::Added);
+        Ok(view)
     }
 
     /// Changes one. Another address or upstream closes its connections.
@@ -193,10 +252,12 @@ impl Proxies {
     /// When there is none of that name or it cannot listen.
     pub async fn change(&self, name: &str, change: ProxyChange) -> Result<View, Error> {
         let mut held = self.slots.hold(name).await?;
+        let (this, name) = (self.clone(), name.to_owned());
         finished(async move {
             let proxy = held.proxy().ok_or(Error::ProxyNotFound)?;
             let result = proxy.change(change).await;
             held.show();
+            this.tell_proxy(&name, Change::Changed);
             result?;
             held.view()
         })
@@ -209,9 +270,11 @@ impl Proxies {
     /// When there is none of that name.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         let mut held = self.slots.hold(name).await?;
+        let (this, name) = (self.clone(), name.to_owned());
         finished(async move {
             let mut proxy = held.take().ok_or(Error::ProxyNotFound)?;
             proxy.stop().await;
+            this.tell_proxy(&name, Change::Removed);
             Ok(())
         })
         .await
@@ -233,6 +296,7 @@ impl Proxies {
                 let applied = proxy.publish();
                 held.show();
                 applied.wait().await;
+                this.tell_proxy(&name, Change::Changed);
                 started
             }));
         }
@@ -252,7 +316,10 @@ impl Proxies {
     /// # Errors
     /// When there is no such proxy or the name is taken.
     pub async fn add_toxic(&self, proxy: &str, toxic: ToxicSpec) -> Result<ToxicSpec, Error> {
-        self.on(proxy, |proxy| proxy.add_toxic(toxic)).await
+        let name = toxic.name.clone();
+        let added = self.on(proxy, |proxy| proxy.add_toxic(toxic)).await?;
+        self.tell_toxic(proxy, &name, Change::Added);
+        Ok(added)
     }
 
     /// Changes a toxic.
@@ -265,7 +332,26 @@ impl Proxies {
         toxic: &str,
         change: ToxicChange,
     ) -> Result<ToxicSpec, Error> {
-        self.on(proxy, |proxy| proxy.change_toxic(toxic, change)).await
+        self.change_toxic_with(proxy, toxic, |_| Ok(change)).await
+    }
+
+    /// Changes a toxic by what it is at that moment.
+    ///
+    /// # Errors
+    /// When there is no such proxy or toxic, or no change comes of it.
+    pub async fn change_toxic_with(
+        &self,
+        proxy: &str,
+        toxic: &str,
+        change: impl FnOnce(&ToxicSpec) -> Result<ToxicChange, Error> + Send,
+    ) -> Result<ToxicSpec, Error> {
+        let changed = self.on(proxy, |proxy| {
+            let change = change(proxy.toxic(toxic).ok_or(Error::ToxicNotFound)?)?;
+            proxy.change_toxic(toxic, change)
+        });
+        let changed = changed.await?;
+        self.tell_toxic(proxy, toxic, Change::Changed);
+        Ok(changed)
     }
 
     /// Removes a toxic.
@@ -273,7 +359,9 @@ impl Proxies {
     /// # Errors
     /// When there is no such proxy or toxic.
     pub async fn remove_toxic(&self, proxy: &str, toxic: &str) -> Result<(), Error> {
-        self.on(proxy, |proxy| proxy.remove_toxic(toxic)).await
+        self.on(proxy, |proxy| proxy.remove_toxic(toxic)).await?;
+        self.tell_toxic(proxy, toxic, Change::Removed);
+        Ok(())
     }
 
     /// Changes the toxics of one, and waits until every open connection has taken them on.
@@ -296,6 +384,14 @@ impl Proxies {
         let mut proxy = Proxy::new(spec, self.shared.clone());
         proxy.enable(enabled).await?;
         Ok(proxy)
+    }
+
+    fn tell_proxy(&self, name: &str, change: Change) {
+        self.shared.tell(|| What::Proxy { proxy: name.into(), change });
+    }
+
+    fn tell_toxic(&self, proxy: &str, toxic: &str, change: Change) {
+        self.shared.tell(|| What::Toxic { proxy: proxy.into(), toxic: toxic.into(), change });
     }
 
     fn snapshot(&self, name: &str) -> Result<Arc<Snapshot>, Error> {

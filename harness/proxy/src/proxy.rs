@@ -199,6 +199,10 @@ impl Proxy {
         self.toxics.clear();
     }
 
+    pub(crate) fn toxic(&self, name: &str) -> Option<&ToxicSpec> {
+        self.toxics.iter().map(|placed| &placed.spec).find(|spec| spec.name == name)
+    }
+
     pub(crate) fn add_toxic(&mut self, toxic: ToxicSpec) -> Result<ToxicSpec, Error> {
         if self.toxics.iter().any(|placed| placed.spec.name == toxic.name) {
             return Err(Error::ToxicExists);

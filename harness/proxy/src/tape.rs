@@ -57,6 +57,17 @@ pub struct Entry {
     pub effect: Effect,
 }
 
+/// Some lines of the tape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The lines.
+    pub entries: Vec<Entry>,
+    /// The number of the last line there is.
+    pub last: u64,
+    /// How many lines before these are not kept any more.
+    pub missed: u64,
+}
+
 /// The tape of a set of proxies.
 #[derive(Debug, Default)]
 pub struct Tape(Mutex<Reel>);
@@ -69,7 +80,7 @@ struct Reel {
 
 impl Tape {
     /// Adds a line and numbers it.
-    pub fn write(&self, mut entry: Entry) {
+    pub fn write(&self, mut entry: Entry) -> u64 {
         let mut reel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reel.last += 1;
         entry.number = reel.last;
@@ -77,6 +88,17 @@ impl Tape {
             reel.entries.pop_front();
         }
         reel.entries.push_back(entry);
+        reel.last
+    }
+
+    /// So many lines after that number at most, oldest first, and what a reader needs to go on from there.
+    pub fn page(&self, after: u64, most: usize) -> Page {
+        let reel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = reel.entries.front().map_or(reel.last + 1, |entry| entry.number);
+        let wanted = after.saturating_add(1);
+        let skipped = usize::try_from(wanted.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let entries: Vec<Entry> = reel.entries.iter().skip(skipped).take(most).cloned().collect();
+        Page { entries, last: reel.last, missed: oldest.saturating_sub(wanted) }
     }
 
     /// The lines after that number, oldest first. A gap before the first of them was lost.

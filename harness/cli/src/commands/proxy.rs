@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use bulkhead_proxy::{Proxies, Settings, api, seed::Seed, server::Server};
+use bulkhead_proxy::{Proxies, Settings, api, config, seed::Seed, server::Server};
 use clap::{ArgAction, Args};
 
 use crate::{exit, interrupt::Interrupt, json_log::JsonLines};
@@ -81,29 +81,39 @@ impl Proxy {
             return Ok(exit::PASS);
         }
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
-        let seed = self.seed.map_or_else(fresh_seed, i64::cast_unsigned);
+        let seed = self.seed.unwrap_or_else(fresh_seed);
         tracing::info!(version = api::VERSION, seed, "Starting Toxiproxy");
-        let proxies = Proxies::new(Settings { seed: Seed(seed), whole_close: self.exact });
-        let address = if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
+        let settings = Settings { seed: Seed(seed.cast_unsigned()), whole_close: self.exact };
+        let proxies = Proxies::new(settings);
+        if let Some(path) = &self.config {
+            config::populate(&proxies, path).await;
+        }
+        let options = api::Options {
+            exact: self.exact,
+            proxy_metrics: self.proxy_metrics,
+            runtime_metrics: self.runtime_metrics,
         };
-        let server = Server::bind(&address, api::Api::new(proxies.clone(), self.exact)).await?;
+        let (host, port) = (&self.host, &self.port);
+        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let bound = Server::bind(&address, api::Api::new(proxies, options)).await;
+        let server =
+            bound.with_context(|| format!("cannot listen on {address}; give another -host or -port"))?;
         let address = server.address()?.to_string();
         tracing::info!(address, "Starting Toxiproxy HTTP server");
-        tokio::select! {
-            () = server.run() => {}
-            () = interrupt.asked() => tracing::info!("Shutdown started"),
-        }
+        let end = async {
+            interrupt.asked().await;
+            tracing::info!("Shutdown started");
+        };
+        server.run(end).await;
         Ok(exit::PASS)
     }
 }
 
 /// Some number that no other run has.
-fn fresh_seed() -> u64 {
+fn fresh_seed() -> i64 {
     use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    RandomState::new().build_hasher().finish() >> 1
+    // Few enough bits for whoever reads JSON's numbers as floating point.
+    (RandomState::new().build_hasher().finish() >> 11).cast_signed()
 }
 
 /// As Go's flags read a truth value.

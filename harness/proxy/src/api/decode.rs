@@ -7,12 +7,19 @@ use super::json::{Json, Shape};
 use crate::{
     error::Error,
     spec::{ProxyChange, ProxySpec, Side, ToxicChange, ToxicSpec},
+    tls::Tls,
     toxics::{self, Attributes, Field, Kind, Value},
     trigger::Trigger,
 };
 
-/// Keys that meant nothing, as paths.
-pub(crate) type Ignored = Vec<String>;
+/// What an answer says beside its body.
+#[derive(Debug, Default)]
+pub(crate) struct Remarks {
+    /// Keys that meant nothing, as paths.
+    pub(crate) ignored: Vec<String>,
+    /// Values that were taken but mean something else than they seem to.
+    pub(crate) notes: Vec<&'static str>,
+}
 
 /// A proxy as a body has it.
 #[derive(Debug, Default)]
@@ -21,7 +28,8 @@ pub(crate) struct ProxyBody<'a> {
     listen: Option<String>,
     upstream: Option<String>,
     enabled: Option<bool>,
-    toxics: Vec<ToxicBody<'a>>,
+    toxics: Option<Json<'a>>,
+    tls: Option<Json<'a>>,
 }
 
 /// A toxic as a body has it.
@@ -32,6 +40,7 @@ pub(crate) struct ToxicBody<'a> {
     stream: Option<String>,
     toxicity: Option<f32>,
     attributes: Vec<Json<'a>>,
+    trigger: Option<Json<'a>>,
 }
 
 impl<'a> ProxyBody<'a> {
@@ -39,7 +48,7 @@ impl<'a> ProxyBody<'a> {
     ///
     /// # Errors
     /// When something in it is of another type.
-    pub(crate) fn read(json: Json<'a>, ignored: &mut Ignored) -> Result<Self, Error> {
+    pub(crate) fn read(json: Json<'a>, remarks: &mut Remarks) -> Result<Self, Error> {
         let mut body = Self::default();
         for (key, value) in members(json, "a proxy")? {
             match () {
@@ -53,17 +62,13 @@ impl<'a> ProxyBody<'a> {
                 () if same(&key, "enabled") => {
                     optional(value, "enabled", Json::bool, "true or false", &mut body.enabled)?;
                 }
-                () if same(&key, "toxics") => {
-                    body.toxics = list(value, "toxics")?
-                        .into_iter()
-                        .map(|toxic| ToxicBody::read(toxic, ignored))
-                        .collect::<Result<_, _>>()?;
-                }
+                () if same(&key, "toxics") => body.toxics = Some(value),
+                () if same(&key, "tls") => body.tls = Some(value),
                 // An accident of recent versions, which prints it and refuses anything else.
                 () if same(&key, "Logger") => {
                     members(value, "Logger")?;
                 }
-                () => ignored.push(key),
+                () => remarks.ignored.push(key),
             }
         }
         Ok(body)
@@ -73,7 +78,7 @@ impl<'a> ProxyBody<'a> {
     ///
     /// # Errors
     /// When the name or the upstream is missing or a toxic is wrong.
-    pub(crate) fn spec(self, at: Option<usize>, ignored: &mut Ignored) -> Result<ProxySpec, Error> {
+    pub(crate) fn spec(self, at: Option<usize>, remarks: &mut Remarks) -> Result<ProxySpec, Error> {
         if self.name.is_empty() {
             return Err(Error::MissingField { field: "name", at });
         }
@@ -82,23 +87,20 @@ impl<'a> ProxyBody<'a> {
             return Err(Error::MissingField { field: "upstream", at });
         }
         let mut toxics: Vec<ToxicSpec> = Vec::new();
-        for toxic in self.toxics {
-            let spec = toxic.spec(|name| toxics.iter().any(|toxic| toxic.name == name), ignored)?;
+        for toxic in self.toxics.map(|toxics| list(toxics, "toxics")).transpose()?.unwrap_or_default() {
+            let taken = |name: &str| toxics.iter().any(|toxic| toxic.name == name);
+            let spec = ToxicBody::read(toxic, remarks)?.spec(taken, remarks)?;
             toxics.push(spec);
         }
-        let listen = self.listen.unwrap_or_default();
-        Ok(ProxySpec {
-            name: self.name,
-            listen,
-            upstream,
-            enabled: self.enabled.unwrap_or(true),
-            toxics,
-            tls: None,
-        })
+        let tls = self.tls.filter(|tls| tls.shape() != Shape::Null).map(tls).transpose()?;
+        let (listen, enabled) = (self.listen.unwrap_or_default(), self.enabled.unwrap_or(true));
+        Ok(ProxySpec { name: self.name, listen, upstream, enabled, toxics, tls })
     }
 
-    /// The change that it asks for.
-    pub(crate) fn change(self) -> ProxyChange {
+    /// The change that it asks for. Toxics and TLS cannot be changed so.
+    pub(crate) fn change(self, remarks: &mut Remarks) -> ProxyChange {
+        let whole = [("toxics", self.toxics.is_some()), ("tls", self.tls.is_some())];
+        remarks.ignored.extend(whole.into_iter().filter(|(_, given)| *given).map(|(key, _)| key.to_owned()));
         ProxyChange { listen: self.listen, upstream: self.upstream, enabled: self.enabled }
     }
 }
@@ -107,12 +109,12 @@ impl<'a> ProxyBody<'a> {
 ///
 /// # Errors
 /// The first thing that is wrong in any of them.
-pub(crate) fn proxies(json: Json<'_>, ignored: &mut Ignored) -> Result<Vec<ProxySpec>, Error> {
+pub(crate) fn list_of_proxies(json: Json<'_>, remarks: &mut Remarks) -> Result<Vec<ProxySpec>, Error> {
     let bodies: Vec<ProxyBody<'_>> = list(json, "the body")?
         .into_iter()
-        .map(|proxy| ProxyBody::read(proxy, ignored))
+        .map(|proxy| ProxyBody::read(proxy, remarks))
         .collect::<Result<_, _>>()?;
-    bodies.into_iter().enumerate().map(|(index, body)| body.spec(Some(index + 1), ignored)).collect()
+    bodies.into_iter().enumerate().map(|(index, body)| body.spec(Some(index + 1), remarks)).collect()
 }
 
 impl<'a> ToxicBody<'a> {
@@ -120,7 +122,7 @@ impl<'a> ToxicBody<'a> {
     ///
     /// # Errors
     /// When something in it is of another type.
-    pub(crate) fn read(json: Json<'a>, ignored: &mut Ignored) -> Result<Self, Error> {
+    pub(crate) fn read(json: Json<'a>, remarks: &mut Remarks) -> Result<Self, Error> {
         let mut body = Self::default();
         for (key, value) in members(json, "a toxic")? {
             match () {
@@ -136,7 +138,8 @@ impl<'a> ToxicBody<'a> {
                     members(value, "attributes")?;
                     body.attributes.push(value);
                 }
-                () => ignored.push(key),
+                () if same(&key, "trigger") => body.trigger = Some(value),
+                () => remarks.ignored.push(key),
             }
         }
         Ok(body)
@@ -149,7 +152,7 @@ impl<'a> ToxicBody<'a> {
     pub(crate) fn spec(
         self,
         taken: impl FnOnce(&str) -> bool,
-        ignored: &mut Ignored,
+        remarks: &mut Remarks,
     ) -> Result<ToxicSpec, Error> {
         let stream = self.stream.unwrap_or_else(|| "downstream".to_owned());
         let side = Side::parse(&stream).ok_or(Error::InvalidStream)?;
@@ -158,8 +161,11 @@ impl<'a> ToxicBody<'a> {
         if taken(&name) {
             return Err(Error::ToxicExists);
         }
-        let attributes = attributes(kind, Attributes::of(kind.fields()), &self.attributes, ignored)?;
-        let (toxicity, trigger) = (self.toxicity.unwrap_or(1.0), Trigger::default());
+        let attributes = attributes(kind, Attributes::of(kind.fields()), &self.attributes, remarks)?;
+        let trigger =
+            self.trigger.map(|trigger| self::trigger(trigger, kind)).transpose()?.unwrap_or_default();
+        let toxicity = self.toxicity.unwrap_or(1.0);
+        remarks.chance(toxicity);
         Ok(ToxicSpec { name, kind, stream, side, toxicity, attributes, trigger })
     }
 }
@@ -171,7 +177,7 @@ impl<'a> ToxicBody<'a> {
 pub(crate) fn toxic_change(
     json: Json<'_>,
     old: &ToxicSpec,
-    ignored: &mut Ignored,
+    remarks: &mut Remarks,
 ) -> Result<ToxicChange, Error> {
     let mut toxicity = None;
     let mut given = Vec::new();
@@ -182,12 +188,29 @@ pub(crate) fn toxic_change(
             }
             () if same(&key, "attributes") => given.push(value),
             () if ["name", "type", "stream"].iter().any(|name| same(&key, name)) => {}
-            () => ignored.push(key),
+            () => remarks.ignored.push(key),
         }
     }
-    let attributes = attributes(old.kind, old.attributes.clone(), &given, ignored)?;
+    let attributes = attributes(old.kind, old.attributes.clone(), &given, remarks)?;
+    remarks.chance(toxicity.unwrap_or(old.toxicity));
     let changed = given.iter().any(|given| given.shape() == Shape::Object);
     Ok(ToxicChange { attributes: changed.then_some(attributes), toxicity })
+}
+
+/// A seed: an object of that one number.
+///
+/// # Errors
+/// When it is missing or no whole number.
+pub(crate) fn seed(json: Json<'_>, remarks: &mut Remarks) -> Result<i64, Error> {
+    let mut seed = None;
+    for (key, value) in members(json, "the body")? {
+        if same(&key, "seed") {
+            optional(value, "seed", Json::integer, "a whole number of 64 bits", &mut seed)?;
+        } else {
+            remarks.ignored.push(key);
+        }
+    }
+    seed.ok_or(Error::MissingField { field: "seed", at: None })
 }
 
 /// The attributes of a kind with those given set in them.
@@ -195,18 +218,48 @@ fn attributes(
     kind: &'static dyn Kind,
     mut attributes: Attributes,
     given: &[Json<'_>],
-    ignored: &mut Ignored,
+    remarks: &mut Remarks,
 ) -> Result<Attributes, Error> {
     for object in given {
         for (key, value) in members(*object, "attributes")? {
             match kind.fields().iter().find(|field| same(&key, field.name)) {
-                None => ignored.push(format!("attributes.{key}")),
+                None => remarks.ignored.push(format!("attributes.{key}")),
                 Some(_) if value.shape() == Shape::Null => {}
                 Some(field) => attributes.set(field.name, attribute(field, value)?),
             }
         }
     }
+    remarks.notes.extend(kind.remark(&attributes));
     Ok(attributes)
+}
+
+/// When a toxic acts: an object of whole numbers.
+fn trigger(json: Json<'_>, kind: &'static dyn Kind) -> Result<Trigger, Error> {
+    let mut trigger = Trigger::default();
+    for (key, value) in members(json, "trigger")? {
+        if value.shape() == Shape::Null {
+            continue;
+        }
+        let name = Trigger::MEMBERS.iter().map(|member| member.name).find(|name| same(&key, name));
+        let name = name.unwrap_or(&key);
+        let wrong = || mistyped(&format!("trigger.{name}"), value, "a whole number of 64 bits");
+        trigger.set(name, value.integer().ok_or_else(wrong)?).map_err(Error::BadBody)?;
+    }
+    trigger.check(kind).map_err(Error::BadBody)?;
+    Ok(trigger)
+}
+
+fn tls(json: Json<'_>) -> Result<Tls, Error> {
+    let value = serde_json::from_str(&json.text()).map_err(|error| Error::Tls(error.to_string()))?;
+    Tls::read(&value)
+}
+
+impl Remarks {
+    fn chance(&mut self, toxicity: f32) {
+        if !(0.0..=1.0).contains(&toxicity) {
+            self.notes.push("a toxicity below 0 acts as 0 and one above 1 as 1");
+        }
+    }
 }
 
 fn attribute(field: &Field, json: Json<'_>) -> Result<Value, Error> {

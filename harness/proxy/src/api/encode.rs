@@ -19,6 +19,9 @@ pub(crate) fn proxy(view: &View, exact: bool) -> String {
         members.push(("Logger", "{}".to_owned()));
     }
     members.push(("toxics", toxics(&view.toxics)));
+    if let Some(tls) = &view.tls {
+        members.push(("tls", tls.shown().to_string()));
+    }
     json::object(members)
 }
 
@@ -44,13 +47,18 @@ pub(crate) fn toxics(specs: &[ToxicSpec]) -> String {
 
 /// A toxic.
 pub(crate) fn toxic(spec: &ToxicSpec) -> String {
-    json::object([
+    let mut members = vec![
         ("attributes", attributes(&spec.attributes)),
         ("name", json::string(&spec.name)),
         ("type", json::string(spec.kind.name())),
         ("stream", json::string(&spec.stream)),
         ("toxicity", json::float32(spec.toxicity)),
-    ])
+    ];
+    let trigger: Vec<_> = spec.trigger.given().map(|(name, number)| (name, number.to_string())).collect();
+    if !trigger.is_empty() {
+        members.push(("trigger", json::object(trigger)));
+    }
+    json::object(members)
 }
 
 fn attributes(attributes: &Attributes) -> String {

@@ -21,6 +21,25 @@ pub(crate) enum Place {
     Toxics(String),
     /// `/proxies/{proxy}/toxics/{toxic}`
     Toxic(String, String),
+    /// `/metrics`
+    Metrics,
+    /// Under `/x/`.
+    Extension(Extension),
+}
+
+/// What Toxiproxy does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extension {
+    /// `/x/health`
+    Health,
+    /// `/x/seed`
+    Seed,
+    /// `/x/connections`
+    Connections,
+    /// `/x/tape`
+    Tape,
+    /// `/x/events`
+    Events,
 }
 
 /// Where a path leads.
@@ -32,6 +51,8 @@ pub(crate) enum Found {
     Moved(String),
     /// Nowhere.
     Nothing,
+    /// It is no path.
+    Malformed,
 }
 
 /// As Go writes a path.
@@ -52,6 +73,9 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where a path leads; the query is only carried along.
 pub(crate) fn find(path: &str, query: Option<&str>) -> Found {
+    if !is_encoded(path) {
+        return Found::Malformed;
+    }
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let cleaned = clean(&decoded);
     if cleaned != decoded {
@@ -64,6 +88,12 @@ pub(crate) fn find(path: &str, query: Option<&str>) -> Found {
         ["proxies"] => Place::Proxies,
         ["populate"] => Place::Populate,
         ["reset"] => Place::Reset,
+        ["metrics"] => Place::Metrics,
+        ["x", "health"] => Place::Extension(Extension::Health),
+        ["x", "seed"] => Place::Extension(Extension::Seed),
+        ["x", "connections"] => Place::Extension(Extension::Connections),
+        ["x", "tape"] => Place::Extension(Extension::Tape),
+        ["x", "events"] => Place::Extension(Extension::Events),
         ["proxies", proxy] if !proxy.is_empty() => Place::Proxy((*proxy).to_owned()),
         ["proxies", proxy, "toxics"] => Place::Toxics((*proxy).to_owned()),
         ["proxies", proxy, "toxics", toxic] if !toxic.is_empty() => {
@@ -79,7 +109,9 @@ impl Place {
     pub(crate) fn takes(&self, method: &Method) -> bool {
         let (get, post) = (method == Method::GET, method == Method::POST);
         match self {
-            Self::Version => get,
+            Self::Metrics => true,
+            Self::Extension(Extension::Seed) => get || post || method == Method::PUT,
+            Self::Version | Self::Extension(_) => get,
             Self::Populate | Self::Reset => post,
             Self::Proxies | Self::Toxics(_) => get || post,
             Self::Proxy(_) | Self::Toxic(..) => {
@@ -87,6 +119,13 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether every `%` begins two hexadecimal digits.
+fn is_encoded(path: &str) -> bool {
+    path.split('%')
+        .skip(1)
+        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// Without doubled slashes and dots; a slash at the end stays.
@@ -119,6 +158,7 @@ mod tests {
         assert_eq!(find("/proxies/a/toxics/", None), Found::Nothing);
         assert_eq!(find("/", None), Found::Nothing);
         assert_eq!(find("/Proxies", None), Found::Nothing);
+        assert_eq!(find("/proxies/%zz", None), Found::Malformed);
         assert_eq!(find("//proxies", Some("q=1")), Found::Moved("/proxies?q=1".into()));
         assert_eq!(find("/proxies//x/../y%20z", None), Found::Moved("/proxies/y%20z".into()));
         assert_eq!(

@@ -55,7 +55,7 @@ impl Terms {
     /// Puts what a toxic did onto the tape and into the account.
     fn record(&self, connection: u64, direction: Direction, mark: Mark) {
         self.live.touch(&mark);
-        self.shared.tape.write(Entry {
+        self.shared.record(Entry {
             number: 0,
             at: self.shared.began.elapsed(),
             proxy: self.place.proxy.clone(),
@@ -72,7 +72,7 @@ impl Terms {
 /// Runs a connection to its end. It may be dropped at any time, which closes both sockets.
 pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
     let mut ways = Direction::ALL.map(|direction| {
-        let (seed, proxy) = (terms.shared.settings.seed, terms.place.proxy.clone());
+        let (seed, proxy) = (terms.shared.seed(), terms.place.proxy.clone());
         let chain = Chain::new(Origin { seed, proxy, connection: listed.open.ordinal, direction });
         Way::new(direction, chain, Alarm::new(&terms.shared.clock))
     });

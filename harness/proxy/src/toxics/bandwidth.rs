@@ -39,6 +39,10 @@ impl Kind for Bandwidth {
         FIELDS
     }
 
+    fn remark(&self, attributes: &Attributes) -> Option<&'static str> {
+        (attributes.integer("rate") < 0).then_some("a rate below 0 is unlimited")
+    }
+
     fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic> {
         let rate = attributes.integer("rate");
         Box::new(State {

@@ -77,6 +77,12 @@ pub trait Kind: Sync {
     /// Its state on a connection that it meets now.
     fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic>;
 
+    /// What some of its values mean although they seem to mean something else, for whoever set them.
+    fn remark(&self, attributes: &Attributes) -> Option<&'static str> {
+        let _ = attributes;
+        None
+    }
+
     /// What becomes of a connection before anything is dialled. Most toxics leave it alone.
     fn admission(&self, attributes: &Attributes) -> Option<Admission> {
         let _ = attributes;

@@ -27,6 +27,14 @@ impl Kind for Slicer {
         FIELDS
     }
 
+    fn remark(&self, attributes: &Attributes) -> Option<&'static str> {
+        let (average, variation) = (attributes.integer("average_size"), attributes.integer("size_variation"));
+        if average < 1 {
+            return Some("an average_size below 1 lets everything pass uncut");
+        }
+        (!(0..=average).contains(&variation)).then_some("size_variation is held to 0 up to average_size")
+    }
+
     fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic> {
         let mut state = State {
             average: 0,

@@ -1,0 +1,123 @@
+//! The API on a socket: accepting, the limits that slow or silent clients meet, and the end.
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::api::Api;
+pub(crate) use patience::Limits;
+use patience::{Patience, Watched};
+
+mod patience;
+
+/// Connections at once; more wait in the kernel's queue until one ends, which the limits see to.
+const CONNECTIONS: usize = 1024;
+
+/// How long accepting rests after an error, which is most often a lack of descriptors.
+const REST: Duration = Duration::from_millis(50);
+
+/// How long requests that are being answered may take once the end was asked for.
+const END: Duration = Duration::from_secs(5);
+
+/// An API that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    api: Api,
+    pub(crate) limits: Limits,
+}
+
+impl Server {
+    /// Listens; of a name's addresses on the first IPv4 one, as Toxiproxy does.
+    ///
+    /// # Errors
+    /// When the address cannot be resolved or is taken.
+    pub async fn bind(address: &str, api: Api) -> io::Result<Self> {
+        let addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
+        let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let first =
+            first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
+        Ok(Self { listener: TcpListener::bind(first).await?, api, limits: Limits::default() })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers requests until `end` comes; then those that have begun are finished, within bounds.
+    pub async fn run(self, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
+        let (ending, ended) = watch::channel(false);
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = async {
+                let room = room.clone().acquire_owned().await;
+                (self.listener.accept().await, room)
+            };
+            tokio::select! {
+                () = &mut end => break,
+                Some(_) = connections.join_next() => {}
+                (accepted, room) = accepted => match accepted {
+                    Ok((stream, client)) => {
+                        let serve = serve(self.api.clone(), stream, client, self.limits, ended.clone());
+                        connections.spawn(async move {
+                            let _until_closed = room;
+                            serve.await;
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "Cannot accept a client of the API");
+                        tokio::time::sleep(REST).await;
+                    }
+                }
+            }
+        }
+        drop(self.listener);
+        let _ = ending.send(true);
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(END, all).await;
+    }
+}
+
+/// One connection to its end.
+async fn serve(
+    api: Api,
+    stream: TcpStream,
+    client: SocketAddr,
+    limits: Limits,
+    mut ended: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let patience = Arc::new(Patience::default());
+    let watched = Watched::new(stream, limits, patience.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(limits);
+        let (api, patience) = (api.clone(), patience.clone());
+        async move {
+            patience.begun();
+            let answer = api.answer(client, request).await;
+            patience.answered();
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.title_case_headers(true).header_read_timeout(None);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(watched), service));
+    // A client that goes away or speaks no HTTP is no concern of ours.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = ended.wait_for(|ended| *ended) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

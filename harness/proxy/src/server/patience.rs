@@ -1,0 +1,215 @@
+//! How long the API waits for a client: 60 seconds for a request to begin, 15 for its head, 15 for its body, 30 for
+//! it to take some of its answer. A body's time is measured where it is read. The figures are Toxiproxy's.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How long is waited for a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For a request to begin.
+    pub(crate) idle: Duration,
+    /// For its head to arrive.
+    pub(crate) head: Duration,
+    /// For its body to arrive.
+    pub(crate) body: Duration,
+    /// For the client to take anything of its answer.
+    pub(crate) write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { idle: seconds(60), head: seconds(15), body: seconds(15), write: seconds(30) }
+    }
+}
+
+/// What a connection waits for: shared by its socket and whoever answers its requests.
+#[derive(Debug, Default)]
+pub(super) struct Patience(AtomicU8);
+
+/// For a request to begin.
+const FOR_REQUEST: u8 = 0;
+/// For the rest of a request's head.
+const FOR_HEAD: u8 = 1;
+/// For nothing: a request is being answered.
+const FOR_NOTHING: u8 = 2;
+
+impl Patience {
+    /// The head of a request has been read.
+    pub(super) fn begun(&self) {
+        self.0.store(FOR_NOTHING, Ordering::Relaxed);
+    }
+
+    /// It has been answered, as far as the answer's head.
+    pub(super) fn answered(&self) {
+        self.0.store(FOR_REQUEST, Ordering::Relaxed);
+    }
+}
+
+/// A socket that fails once the client has been waited for too long.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stream: TcpStream,
+    limits: Limits,
+    patience: Arc<Patience>,
+    /// What is waited for since when.
+    reading: Option<(u8, Pin<Box<Sleep>>)>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watched {
+    pub(super) fn new(stream: TcpStream, limits: Limits, patience: Arc<Patience>) -> Self {
+        Self { stream, limits, patience, reading: None, writing: None }
+    }
+
+    /// Fails once the wait for reading is over.
+    fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waits_for = self.patience.0.load(Ordering::Relaxed);
+        let bound = match waits_for {
+            FOR_REQUEST => self.limits.idle,
+            FOR_HEAD => self.limits.head,
+            _ => {
+                self.reading = None;
+                return Poll::Pending;
+            }
+        };
+        if self.reading.as_ref().is_none_or(|(since, _)| *since != waits_for) {
+            self.reading = Some((waits_for, Box::pin(sleep_until(Instant::now() + bound))));
+        }
+        match &mut self.reading {
+            Some((_, sleep)) => sleep.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The same of writing, which any progress begins anew.
+    fn written<T>(&mut self, wrote: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if wrote.is_ready() {
+            self.writing = None;
+            return wrote;
+        }
+        let bound = self.limits.write;
+        let sleep = self.writing.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + bound)));
+        sleep.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            let _ =
+                self.patience.0.compare_exchange(FOR_REQUEST, FOR_HEAD, Ordering::Relaxed, Ordering::Relaxed);
+            return read;
+        }
+        self.poll_reading(context)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(wrote, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.written(wrote, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const NEVER: Duration = Duration::from_secs(3600);
+    /// Only a hang reaches it.
+    const CAP: Duration = Duration::from_secs(20);
+
+    async fn pair(limits: Limits) -> (TcpStream, Watched, Arc<Patience>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let patience = Arc::new(Patience::default());
+        let watched = Watched::new(listener.accept().await.unwrap().0, limits, patience.clone());
+        (client, watched, patience)
+    }
+
+    async fn cut_off(watched: &mut Watched) {
+        let read = tokio::time::timeout(CAP, watched.read(&mut [0; 8])).await.unwrap();
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_half_a_head_is_cut_off_but_not_while_it_is_answered() {
+        let (mut client, mut watched, patience) =
+            pair(Limits { idle: NEVER, head: SOON, write: NEVER, ..Limits::default() }).await;
+        client.write_all(b"G").await.unwrap();
+        assert_eq!(watched.read(&mut [0; 8]).await.unwrap(), 1);
+        patience.begun();
+        tokio::time::timeout(SOON * 5, watched.read(&mut [0; 8])).await.unwrap_err();
+        patience.answered();
+        client.write_all(b"G").await.unwrap();
+        assert_eq!(watched.read(&mut [0; 8]).await.unwrap(), 1);
+        cut_off(&mut watched).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_asks_for_nothing_is_cut_off() {
+        let (_client, mut watched, _) =
+            pair(Limits { idle: SOON, head: NEVER, write: NEVER, ..Limits::default() }).await;
+        cut_off(&mut watched).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+        let (_client, mut watched, _) =
+            pair(Limits { idle: NEVER, head: NEVER, write: SOON, ..Limits::default() }).await;
+        let wrote = tokio::time::timeout(CAP, watched.write_all(&vec![0; 64 << 20])).await.unwrap();
+        assert_eq!(wrote.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}
