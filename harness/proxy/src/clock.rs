@@ -20,12 +20,17 @@ use rustix::time::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// Times are rounded up to a multiple of this, so that a stream of delayed chunks wakes its task once for a few of them.
+const GRAIN: Duration = Duration::from_micros(100);
+
 /// When to wake whom; the number keeps apart those of one time.
 type Moment = (Instant, u64);
 
 /// The clock of a set of proxies. Its timer is made when first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
+    /// Where the multiples of [`GRAIN`] begin.
+    began: OnceLock<Instant>,
     numbers: AtomicU64,
     waiting: Mutex<BTreeMap<Moment, Waker>>,
     timer: OnceLock<Option<Arc<AsyncFd<OwnedFd>>>>,
@@ -45,6 +50,7 @@ impl Alarm {
 
     /// Has the task woken once at that time, in place of any time that was set before.
     pub(crate) fn set(&mut self, due: Option<Instant>, waker: &Waker) {
+        let due = due.map(|due| self.clock.rounded(due));
         if self.set.map(|(at, _)| at) == due && self.set.is_none_or(|moment| self.clock.waits(moment)) {
             return;
         }
@@ -66,6 +72,17 @@ impl Drop for Alarm {
 }
 
 impl Clock {
+    /// The first time on the clock's face that is not before that one; itself where there is none.
+    fn rounded(&self, due: Instant) -> Instant {
+        let began = *self.began.get_or_init(Instant::now);
+        let beyond = due.saturating_duration_since(began).as_nanos() % GRAIN.as_nanos();
+        let missing = u64::try_from(beyond).map_or(Duration::ZERO, |beyond| match beyond {
+            0 => Duration::ZERO,
+            beyond => GRAIN.saturating_sub(Duration::from_nanos(beyond)),
+        });
+        due.checked_add(missing).unwrap_or(due)
+    }
+
     fn waits(&self, moment: Moment) -> bool {
         self.locked().contains_key(&moment)
     }

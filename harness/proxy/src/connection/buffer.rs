@@ -12,7 +12,7 @@ use bytes::Bytes;
 pub(super) const CHUNK: usize = 32 * 1024;
 
 /// Unused buffers that are kept: what a full socket lets go at once.
-const KEPT: usize = 256;
+const KEPT: usize = 512;
 
 /// Unused buffers, for any way that has a chain.
 #[derive(Clone, Debug, Default)]
