@@ -186,3 +186,69 @@ fn arm(timer: &AsyncFd<OwnedFd>, due: Instant) {
         tracing::warn!(%error, "cannot set the timer");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Poll};
+
+    use super::*;
+
+    /// Waits for a time by the clock alone.
+    async fn until(clock: Arc<Clock>, due: Instant) -> Instant {
+        let mut alarm = Alarm::new(&clock);
+        poll_fn(|cx| {
+            let now = Instant::now();
+            if now >= due {
+                return Poll::Ready(now);
+            }
+            alarm.set(Some(due), cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn everybody_is_woken_and_nobody_is_left_behind() {
+        let clock = Arc::new(Clock::default());
+        let began = Instant::now();
+        let dues = (0..500).map(|step| began + Duration::from_micros(step * 7919 % 20_000));
+        let waits: Vec<_> = dues.map(|due| tokio::spawn(until(clock.clone(), due))).collect();
+        for wait in waits {
+            tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap().unwrap();
+        }
+        assert!(clock.locked().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_alarm_that_is_set_anew_or_dropped_leaves_nothing_at_the_clock() {
+        let clock = Arc::new(Clock::default());
+        let later = Instant::now() + Duration::from_secs(3600);
+        let mut alarm = Alarm::new(&clock);
+        alarm.set(Some(later), Waker::noop());
+        alarm.set(Some(later), Waker::noop());
+        assert_eq!(clock.locked().len(), 1);
+        alarm.set(Some(later + Duration::from_secs(1)), Waker::noop());
+        assert_eq!(clock.locked().len(), 1);
+        // An earlier one is not kept waiting by it.
+        let now = Instant::now();
+        tokio::time::timeout(Duration::from_secs(30), until(clock.clone(), now + Duration::from_millis(1)))
+            .await
+            .unwrap();
+        drop(alarm);
+        assert!(clock.locked().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_timers_task_ends_with_the_clock() {
+        let clock = Arc::new(Clock::default());
+        until(clock.clone(), Instant::now() + Duration::from_millis(1)).await;
+        let timer = Arc::downgrade(clock.timer.get().unwrap().as_ref().unwrap());
+        drop(clock);
+        let ended = async {
+            while timer.upgrade().is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    }
+}

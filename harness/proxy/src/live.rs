@@ -209,9 +209,12 @@ impl Open {
         count(&self.of(direction).sent, bytes);
     }
 
-    /// Says which toxics act on it.
-    pub(crate) fn acting(&self, toxics: Vec<Arc<str>>) {
-        *locked(&self.toxics) = toxics;
+    /// Says which toxics act on it now.
+    pub(crate) fn acting<'a, I: Iterator<Item = &'a Arc<str>>>(&self, toxics: impl Fn() -> I) {
+        let mut known = locked(&self.toxics);
+        if !toxics().eq(known.iter()) {
+            *known = toxics().cloned().collect();
+        }
     }
 
     fn of(&self, direction: Direction) -> &Counts {

@@ -121,7 +121,12 @@ fn reconcile(ways: &mut [Way; 2], generation: &Generation, around: Around<'_>) {
     for way in ways.iter_mut() {
         way.reconcile(generation, around);
     }
-    around.open.acting(ways.iter().flat_map(|way| way.chain().acting()).cloned().collect());
+    tell(ways, around);
+}
+
+/// Says which toxics act now.
+fn tell(ways: &[Way; 2], around: Around<'_>) {
+    around.open.acting(|| ways.iter().flat_map(|way| way.chain().acting()));
 }
 
 /// Waits while what becomes of the connection is that, as toxics come, turn and go. Nothing: it is to be dialled.
@@ -218,9 +223,14 @@ impl<C: Wire, S: Wire> Future for Link<C, S> {
                 // The peer of a broken way is gone: what it sent before still goes where it was going.
                 (Some(Ended::Broken), None) if !before.0 => down.break_off(&link.server),
                 (None, Some(Ended::Broken)) if !before.1 => up.break_off(&link.client),
-                _ => return Poll::Pending,
+                _ => break,
             }
         }
+        // Triggers turn by themselves.
+        if link.ways.iter().any(|way| !way.chain().is_empty()) {
+            tell(&link.ways, around);
+        }
+        Poll::Pending
     }
 }
 

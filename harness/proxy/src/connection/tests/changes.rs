@@ -131,3 +131,19 @@ async fn a_toxic_that_swallowed_bytes_ends_the_connection_when_it_is_removed() {
     assert_eq!(rest(&mut server).await, (Vec::new(), None));
     assert_eq!(rest(&mut client).await, (Vec::new(), None));
 }
+
+#[tokio::test]
+async fn a_toxic_that_its_trigger_starts_is_named_from_then_on() {
+    let mut late = toxic("latency", "downstream", &[("latency", 1)]);
+    late.trigger.after = Some(Duration::from_millis(20));
+    let mut never = toxic("slicer", "downstream", &[("average_size", 10)]);
+    never.trigger.after = Some(Duration::from_secs(3600));
+    let bed = Bed::with(false, vec![late, never]).await;
+    let (_client, _server) = bed.pair().await;
+    let named = async {
+        while names(&bed) != ["latency"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(named).await;
+}
