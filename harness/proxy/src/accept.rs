@@ -29,7 +29,7 @@ pub(crate) async fn run(listener: TcpListener, terms: Arc<Terms>, mut stopped: o
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
                 Ok((client, peer)) => {
-                    reserve.relieved(&terms);
+                    reserve.renew();
                     let listed = terms.live.open(&terms.place, peer);
                     let told = Told::opened(&terms.shared, &terms.place.proxy, listed.open.ordinal, peer);
                     let run = connection::run(client, listed, terms.clone());
@@ -38,7 +38,10 @@ pub(crate) async fn run(listener: TcpListener, terms: Arc<Terms>, mut stopped: o
                         run.await;
                     });
                 }
-                Err(error) if is_exhausted(&error) => reserve.refuse_one(&listener, &terms, &error).await,
+                Err(error) if is_exhausted(&error) => {
+                    terms.live.exhausted(&terms.place, &error);
+                    reserve.refuse_one(&listener).await;
+                }
                 // One connection was gone before it was accepted: the next may be well.
                 Err(error) => tracing::debug!(proxy = %terms.place.proxy, %error, "cannot accept"),
             },
@@ -56,41 +59,26 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
 }
 
 /// A descriptor to accept with when there is no other.
-struct Reserve {
-    file: Option<File>,
-    /// Whether it has been said that descriptors ran out.
-    said: bool,
-}
+struct Reserve(Option<File>);
 
 impl Reserve {
     fn new() -> Self {
-        Self { file: spare(), said: false }
+        Self(spare())
     }
 
-    /// A connection could be accepted again.
-    fn relieved(&mut self, terms: &Terms) {
-        if self.said {
-            self.said = false;
-            tracing::info!(proxy = %terms.place.proxy, "accepting connections again");
-        }
-        if self.file.is_none() {
-            self.file = spare();
+    /// A connection could be accepted: there are descriptors.
+    fn renew(&mut self) {
+        if self.0.is_none() {
+            self.0 = spare();
         }
     }
 
-    async fn refuse_one(&mut self, listener: &TcpListener, terms: &Terms, error: &io::Error) {
-        if !self.said {
-            self.said = true;
-            tracing::warn!(
-                proxy = %terms.place.proxy, %error,
-                "new connections are closed until there are descriptors again; raise the limit (ulimit -n)"
-            );
-        }
-        let freed = self.file.take().is_some();
+    async fn refuse_one(&mut self, listener: &TcpListener) {
+        let freed = self.0.take().is_some();
         let refused = if freed { accept_now(listener).await } else { None };
         let any = refused.is_some();
         drop(refused);
-        self.file = spare();
+        self.0 = spare();
         if !any {
             tokio::time::sleep(REST).await;
         }

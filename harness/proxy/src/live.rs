@@ -5,10 +5,11 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
@@ -85,6 +86,8 @@ pub(crate) struct Live {
     open: Mutex<BTreeMap<u64, Arc<Open>>>,
     closed: Mutex<Vec<(Arc<Place>, [Traffic; 2])>>,
     touched: Mutex<BTreeMap<Arc<str>, (u64, u64)>>,
+    /// Whether it has been said that descriptors ran out, and not yet that there are some again.
+    exhausted: AtomicBool,
 }
 
 /// What connections that were accepted together have in common.
@@ -141,6 +144,23 @@ impl Live {
     /// How many connections have been accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
         self.ordinals.load(Ordering::Relaxed)
+    }
+
+    /// A connection could not be had for want of descriptors: said once, until one can.
+    pub(crate) fn exhausted(&self, place: &Place, error: &io::Error) {
+        if !self.exhausted.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                proxy = %place.proxy, %error,
+                "new connections are closed until there are descriptors again; raise the limit (ulimit -n)"
+            );
+        }
+    }
+
+    /// A connection was made.
+    pub(crate) fn relieved(&self, place: &Place) {
+        if self.exhausted.load(Ordering::Relaxed) && self.exhausted.swap(false, Ordering::Relaxed) {
+            tracing::info!(proxy = %place.proxy, "there are descriptors again: new connections are made");
+        }
     }
 
     /// Wakes every open connection, to look at what has changed.

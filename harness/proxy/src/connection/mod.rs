@@ -14,6 +14,7 @@ use std::{
 use tokio::net::TcpStream;
 
 use crate::{
+    accept::is_exhausted,
     chain::{Chain, Mark, Origin},
     clock::Alarm,
     live::{Listed, Live, Place},
@@ -93,7 +94,11 @@ pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
         return Box::pin(shake::run(client, ways, listed, terms, fault)).await;
     }
     match dial(&terms.place.upstream, DIAL).await {
-        Ok(server) => link(client, server, ways, listed, terms).await,
+        Ok(server) => {
+            terms.live.relieved(&terms.place);
+            link(client, server, ways, listed, terms).await;
+        }
+        Err(error) if is_exhausted(&error) => terms.live.exhausted(&terms.place, &error),
         Err(error) => {
             let place = &terms.place;
             tracing::warn!(proxy = %place.proxy, upstream = %place.upstream, %error, "cannot dial");
@@ -132,6 +137,7 @@ fn tell(ways: &[Way; 2], around: Around<'_>) {
 /// Waits while what becomes of the connection is that, as toxics come, turn and go. Nothing: it is to be dialled.
 async fn admitted(ways: &mut [Way; 2], around: Around<'_>, present: Admission) -> Option<Admission> {
     let mut held = around.terms.present.get();
+    reconcile(ways, &held, around);
     let mut said = None;
     poll_fn(|cx| {
         around.open.watch(cx.waker());
