@@ -142,8 +142,8 @@ impl Chain {
         self.stages.iter().filter_map(Stage::turns).min()
     }
 
-    /// Takes on the toxics that the proxy has now, in order of creation: those that are gone let go of what they hold, those that changed go
-    /// on in their state, new ones come last.
+    /// Takes on the toxics that the proxy has now, in order of creation: those that are gone let go of what they hold,
+    /// those that changed go on in their state, new ones come last.
     pub fn reconcile(&mut self, toxics: &[Arc<Placed>], now: Instant) {
         if self.over {
             return;

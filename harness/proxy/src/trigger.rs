@@ -18,7 +18,8 @@ pub struct Trigger {
     pub after_bytes: Option<u64>,
     /// It starts that long after it was added.
     pub after: Option<Duration>,
-    /// It ends that long after its start and lets go of what it holds.
+    /// It ends that long after its start and lets go of what it holds. With [`after_bytes`](Self::after_bytes) each
+    /// connection has its own start, else there is one for all.
     pub window: Option<Duration>,
 }
 
@@ -88,10 +89,11 @@ impl Trigger {
     /// A text that says what does not fit and what to give in its place.
     pub fn check(&self, kind: &dyn Kind) -> Result<(), String> {
         let counted = self.from_connection.is_some() || self.connections.is_some();
-        if counted && self.window.is_some() && self.after_bytes.is_none() {
+        let starts = self.after.is_some() || self.after_bytes.is_some();
+        if counted && self.window.is_some() && !starts {
             return Err(
-                "trigger: for_ms has no common start on counted connections, give after_bytes with it, \
-                        or leave out from_connection and connections"
+                "trigger: for_ms with from_connection or connections has no certain start, give after_ms, \
+                        from when the toxic was added, or after_bytes, on each connection"
                     .to_owned(),
             );
         }

@@ -1,4 +1,5 @@
-//! For tests: a chain in virtual time, with a source that gives and a sink that takes everything at once.
+//! For tests: a chain in virtual time, with a source that gives and a sink that takes everything at once. It notices a
+//! chain that spins or lies about its times; slow sinks are not its subject.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,5 @@
-//! For tests: toxics that break a promise each, to see that the properties would notice.
+//! For tests: toxics that break a promise each, to see that the properties would notice. They are in no list of toxics,
+//! so nobody can ask for one.
 
 use std::{
     collections::VecDeque,

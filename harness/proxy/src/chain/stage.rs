@@ -1,4 +1,5 @@
-//! One toxic in a chain: whether its coin and its trigger let it act now, and what leaves it.
+//! One toxic in a chain: whether its coin and its trigger let it act now, and what leaves it. What is before and behind
+//! it is the chain's.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 

@@ -1,4 +1,6 @@
-//! Chains in virtual time: order, live changes, coins, triggers and what is told. What one toxic does is beside it.
+//! Chains in virtual time: order, live changes, coins, triggers and what is told.
+//!
+//! What one toxic does is tested beside it, what holds of all of them in `properties`.
 
 use std::time::Duration;
 
@@ -187,6 +189,7 @@ fn nonsense_in_a_trigger_is_refused_with_a_hint() {
     assert!(
         trigger(&[("connections", 2), ("for_ms", 5)]).check(latency).unwrap_err().contains("after_bytes")
     );
+    trigger(&[("connections", 2), ("after_ms", 0), ("for_ms", 5)]).check(latency).unwrap();
     let refuse = toxics::find("refuse").unwrap();
     assert!(trigger(&[("after_bytes", 2)]).check(refuse).unwrap_err().contains("after_ms"));
     let given =

@@ -1,4 +1,6 @@
-//! A toxic's attributes: named numbers and words with their defaults. Where they come from, JSON, is not known here.
+//! A toxic's attributes: named numbers and words with their defaults.
+//!
+//! Where they come from, JSON, is not known here, nor what they mean.
 
 use std::fmt;
 

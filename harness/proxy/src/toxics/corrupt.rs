@@ -1,4 +1,5 @@
-//! `corrupt`: flips bits by chance. Which ones follows from their place in the stream, not from how it was cut.
+//! `corrupt`: flips bits by chance, and loses and adds none. Which ones are flipped follows from their place in the
+//! stream, not from how it was cut into chunks.
 
 use std::time::Instant;
 

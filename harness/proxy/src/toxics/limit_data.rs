@@ -1,4 +1,5 @@
-//! `limit_data`: so many bytes pass on a connection, then it is closed.
+//! `limit_data`: so many bytes pass on a connection, then it is closed. They are counted on each connection and way since
+//! the toxic met it, over all updates.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! `noop`: lets everything pass. Also what a toxic is on a connection that its coin spared.
+//! `noop`: lets everything pass. Also what a toxic is on an open connection when all that it does is done before
+//! anything is dialled.
 
 use std::time::Instant;
 

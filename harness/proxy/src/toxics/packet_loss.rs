@@ -1,4 +1,5 @@
-//! `packet_loss`: whole chunks are thrown away by chance, and the receiver gets a stream with holes.
+//! `packet_loss`: whole chunks are thrown away by chance, and the receiver gets a stream with holes. No packet is lost in
+//! the sense of TCP, which would send it again.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! `refuse`: a connection is reset as soon as it is accepted. Connections that were open before go on.
+//! `refuse`: a connection is reset as soon as it is accepted. Connections that were open before go on. The reset itself
+//! is the connection's to make.
 
 use super::{Admission, Attributes, Context, Field, Kind, Toxic, noop::Pass};
 

@@ -1,4 +1,5 @@
-//! `slicer`: a chunk leaves in pieces, with a pause after each.
+//! `slicer`: a chunk leaves in pieces, with a pause after each. How the kernel puts them into packets is not known
+//! here.
 
 use std::time::{Duration, Instant};
 

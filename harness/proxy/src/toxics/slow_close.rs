@@ -1,4 +1,4 @@
-//! `slow_close`: data passes, the end is held for a while.
+//! `slow_close`: data passes, the end is held for a while. A close by a toxic before it is an end too, as in Toxiproxy.
 
 use std::time::{Duration, Instant};
 

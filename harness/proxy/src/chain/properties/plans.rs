@@ -1,4 +1,5 @@
-//! Random plans: which toxics there are, and what happens on the line.
+//! Random plans: which toxics there are, and what happens on the line. What must hold of them is said where they are
+//! used.
 
 use std::time::Duration;
 
@@ -136,11 +137,28 @@ pub(super) const WHOLE: &[&str] = &[
     "half_open",
     "refuse",
     "noop",
+    "tls_expired",
+    "tls_wrong_host",
+    "tls_untrusted",
+    "tls_stalled",
+    "tls_plaintext",
 ];
 
 /// Those that neither cut nor drop.
-pub(super) const GENTLE: &[&str] =
-    &["latency", "bandwidth", "slow_close", "slicer", "half_open", "refuse", "noop"];
+pub(super) const GENTLE: &[&str] = &[
+    "latency",
+    "bandwidth",
+    "slow_close",
+    "slicer",
+    "half_open",
+    "refuse",
+    "noop",
+    "tls_expired",
+    "tls_wrong_host",
+    "tls_untrusted",
+    "tls_stalled",
+    "tls_plaintext",
+];
 
 /// Those whose time follows from their attributes.
 pub(super) const TIMED: &[&str] = &["latency", "bandwidth", "slow_close", "slicer", "noop"];
@@ -159,6 +177,11 @@ pub(super) const ALL: &[&str] = &[
     "half_open",
     "refuse",
     "noop",
+    "tls_expired",
+    "tls_wrong_host",
+    "tls_untrusted",
+    "tls_stalled",
+    "tls_plaintext",
 ];
 
 /// Those that take bytes away or change them.

@@ -1,4 +1,5 @@
-//! A plan in progress: a source that sends whenever the chain wants input, and changes in between.
+//! A plan in progress: a source that sends whenever the chain wants input, and changes in between. It judges nothing but
+//! the chain's word about its times.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -51,12 +52,13 @@ impl Run {
     pub(super) fn pass(&mut self, time: Duration) -> Result<(), String> {
         let target = self.line.now + time;
         loop {
-            let more = self.line.tick(target, self.late)?;
-            if self.feed()? || more {
-                continue;
+            // What leaves now makes room, which is used before the time goes on.
+            self.line.tick(self.line.now, Duration::ZERO)?;
+            while self.feed()? {}
+            if !self.line.tick(target, self.late)? {
+                self.line.now = target;
+                return Ok(());
             }
-            self.line.now = target;
-            return Ok(());
         }
     }
 
