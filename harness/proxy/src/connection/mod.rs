@@ -1,6 +1,10 @@
 //! One connection: it is accepted, the upstream is dialled, and bytes move both ways through their chains.
 //!
 //! What toxics do is the chains'; here are sockets and the clock. Start reading at [`run`]; `way` is one way of it.
+//!
+//! How it ends: the end of one way is passed on as a half-close, and the connection is over when both have ended. A peer's
+//! RST is a RST to the other too, behind what was read before it; so is a write that a peer no longer takes, once what it
+//! had sent is passed on. A toxic's cut is what it says, FIN or RST, to both. A change of the proxy is a FIN to both.
 
 use std::{
     future::{Future, poll_fn},
