@@ -5,7 +5,10 @@
 
 use std::{fs::File, io, sync::Arc, time::Duration};
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
@@ -19,6 +22,16 @@ use crate::{
 
 /// How long accepting rests where not even the reserve can be had.
 const REST: Duration = Duration::from_millis(50);
+
+/// Raises this process's limit on open files as far as it may, as Go's runtime does for Toxiproxy: a connection takes two,
+/// and the usual limit is 1024. Children inherit it.
+pub fn allow_open_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+}
 
 /// Accepts until told to stop.
 pub(crate) async fn run(listener: TcpListener, terms: Arc<Terms>, mut stopped: oneshot::Receiver<()>) {

@@ -32,5 +32,6 @@ pub mod tls;
 pub mod toxics;
 pub mod trigger;
 
+pub use accept::allow_open_files;
 pub use error::Error;
 pub use proxies::{Proxies, Settings};

@@ -4,6 +4,7 @@
 //! whose place the proxy takes.
 
 mod differential;
+mod limits;
 mod server;
 mod steps;
 mod world;

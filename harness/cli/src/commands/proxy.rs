@@ -81,6 +81,7 @@ impl Proxy {
             return Ok(exit::PASS);
         }
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        bulkhead_proxy::allow_open_files();
         let seed = self.seed.unwrap_or_else(fresh_seed);
         tracing::info!(version = api::VERSION, seed, "Starting Toxiproxy");
         let settings = Settings { seed: Seed(seed.cast_unsigned()), whole_close: self.exact };
