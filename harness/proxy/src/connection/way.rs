@@ -227,7 +227,11 @@ impl Way {
         to: &mut W,
     ) -> Poll<Result<(), Ended>> {
         if let Some(ending) = &self.ending {
-            if self.given || self.chain.is_empty() {
+            if self.chain.is_empty() {
+                // Its last toxic left just now: the end is taken without it.
+                return Poll::Ready(Ok(()));
+            }
+            if self.given {
                 return Poll::Pending;
             }
             self.given = true;
