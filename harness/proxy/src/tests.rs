@@ -1,4 +1,5 @@
-//! The thinnest chain from end to end: real sockets, one toxic, added and removed on an open connection.
+//! The proxy from end to end: real sockets, a toxic that is added and removed on an open connection, and one that heals by
+//! itself. What toxics do to bytes is proved on pure chains.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -79,4 +80,46 @@ async fn a_toxic_that_is_added_to_an_open_connection_delays_it_and_is_on_the_tap
     assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     proxies.delete("echo").await.unwrap();
     TcpStream::connect(&view.listen).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_triggered_toxic_acts_on_its_connections_after_its_bytes_and_heals_by_itself() {
+    let proxies = Proxies::new(Settings { seed: Seed(7), whole_close: false });
+    let spec = ProxySpec {
+        name: "echo".into(),
+        listen: "127.0.0.1:0".into(),
+        upstream: echo().await,
+        enabled: true,
+        toxics: Vec::new(),
+        tls: None,
+    };
+    let view = proxies.create(spec).await.unwrap();
+    let mut before = TcpStream::connect(&view.listen).await.unwrap();
+    echoed(&mut before, b"before").await;
+
+    let kind = toxics::find("limit_data").unwrap();
+    let mut trigger = Trigger::default();
+    for (name, number) in [("connections", 2), ("after_bytes", 4)] {
+        trigger.set(name, number).unwrap();
+    }
+    let mut attributes = Attributes::of(kind.fields());
+    attributes.set("bytes", Value::Integer(3));
+    let toxic = ToxicSpec { name: "limit".into(), kind, attributes, trigger, ..latency(0) };
+    proxies.add_toxic("echo", toxic).await.unwrap();
+
+    echoed(&mut before, b"still whole").await;
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(&view.listen).await.unwrap();
+        stream.write_all(b"0123456789").await.unwrap();
+        let mut back = Vec::new();
+        let _ = stream.read_to_end(&mut back).await;
+        assert_eq!(back, b"0123456");
+    }
+    let mut healed = TcpStream::connect(&view.listen).await.unwrap();
+    echoed(&mut healed, b"0123456789").await;
+    assert_eq!(proxies.get("echo").unwrap().toxics.len(), 1);
+    let tape = proxies.tape().after(0);
+    let closed = tape.iter().filter(|entry| entry.effect == Effect::Closed);
+    assert!(closed.map(|entry| (entry.connection, entry.offset)).eq([(2, 7), (3, 7)]), "{tape:?}");
+    proxies.delete("echo").await.unwrap();
 }
