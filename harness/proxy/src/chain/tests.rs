@@ -8,7 +8,7 @@ use super::line::{Line, attributes, left};
 use crate::{
     spec::Direction,
     tape::Effect,
-    toxics::{self, Admission, Cut, Item},
+    toxics::{self, Admission, Cut, Item, Value},
     trigger::Trigger,
 };
 
@@ -258,10 +258,28 @@ fn alike_touches_become_one_entry_that_says_no_less() {
 }
 
 #[test]
+fn a_value_that_acts_as_another_is_remarked_on() {
+    for (kind, name, value, remarked) in [
+        ("packet_loss", "correlation", Value::Number(1.5), true),
+        ("packet_loss", "loss_rate", Value::Number(1.0), false),
+        ("corrupt", "rate", Value::Number(-0.1), true),
+        ("bandwidth", "rate", Value::Integer(-1), true),
+        ("bandwidth", "rate", Value::Integer(0), false),
+        ("slicer", "size_variation", Value::Integer(9), true),
+        ("latency", "latency", Value::Integer(-1), false),
+    ] {
+        let kind = toxics::find(kind).unwrap();
+        let mut given = attributes(kind, &[]);
+        given.set(name, value);
+        assert_eq!(kind.remark(&given).is_some(), remarked, "{kind:?} {given:?}");
+    }
+}
+
+#[test]
 fn losses_with_a_gap_between_them_stay_apart() {
     let kind = toxics::find("packet_loss").unwrap();
     let mut given = attributes(kind, &[]);
-    given.set("loss_rate", toxics::Value::Number(0.5));
+    given.set("loss_rate", Value::Number(0.5));
     let mut line = Line::new();
     line.place("loss", kind, given, 1.0, Trigger::default());
     let sent: Vec<u8> = (0..200).collect();
@@ -296,7 +314,7 @@ fn choices_stay_the_same_between_versions() {
     let frozen = |kind: &str, attribute: &str, chance: f64| {
         let kind = toxics::find(kind).unwrap();
         let mut given = attributes(kind, &[]);
-        given.set(attribute, toxics::Value::Number(chance));
+        given.set(attribute, Value::Number(chance));
         let mut line = Line::new();
         line.place("x", kind, given, 1.0, Trigger::default());
         for byte in 0..32 {

@@ -26,6 +26,10 @@ impl Kind for Corrupt {
         FIELDS
     }
 
+    fn remark(&self, attributes: &Attributes) -> Option<&'static str> {
+        super::chances_remark(attributes, &["rate"])
+    }
+
     fn meet(&self, attributes: &Attributes, context: &mut Context<'_>) -> Box<dyn Toxic> {
         let mut state = State { rate: super::chance(attributes.number("rate")), next: 0, held: None };
         state.next = state.gap(context);

@@ -201,6 +201,12 @@ fn milliseconds(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or(0))
 }
 
+/// What is said of chances that are none.
+fn chances_remark(attributes: &Attributes, names: &[&str]) -> Option<&'static str> {
+    let beyond = names.iter().any(|name| !(0.0..=1.0).contains(&attributes.number(name)));
+    beyond.then_some("a chance below 0 acts as 0 and one above 1 as 1")
+}
+
 /// A chance as it was asked for, held to 0 to 1.
 fn chance(number: f64) -> f64 {
     if number > 0.0 { number.min(1.0) } else { 0.0 }

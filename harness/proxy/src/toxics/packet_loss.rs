@@ -27,6 +27,10 @@ impl Kind for PacketLoss {
         FIELDS
     }
 
+    fn remark(&self, attributes: &Attributes) -> Option<&'static str> {
+        super::chances_remark(attributes, &["loss_rate", "correlation"])
+    }
+
     fn meet(&self, attributes: &Attributes, _: &mut Context<'_>) -> Box<dyn Toxic> {
         let mut state = State { loss: 0.0, correlation: 0.0, lost: false, held: None };
         state.read(attributes);
