@@ -125,3 +125,30 @@ fn boolean(text: &str) -> Result<bool, String> {
         _ => Err("must be true or false".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn respelled(line: &str) -> String {
+        let words = spelled(line.split(' ').map(OsString::from));
+        let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn one_dash_becomes_two_for_the_proxys_own_flags_alone() {
+        assert_eq!(respelled("b proxy -host x -port=1 -v --seed 2"), "b proxy --host x --port=1 -v --seed 2");
+        assert_eq!(respelled("b proxy -version"), "b proxy --version");
+        assert_eq!(respelled("b up -host x"), "b up -host x");
+    }
+
+    #[test]
+    fn truth_is_written_as_in_go() {
+        for text in ["1", "t", "TRUE", "True"] {
+            assert_eq!(boolean(text), Ok(true));
+        }
+        assert_eq!(boolean("F"), Ok(false));
+        boolean("yes").unwrap_err();
+    }
+}
