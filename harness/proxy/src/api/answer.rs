@@ -8,7 +8,7 @@ use hyper::{
 };
 
 use super::json;
-use crate::error::Error;
+use crate::{error::Error, server::Endless};
 
 /// What goes over the wire.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
@@ -19,6 +19,7 @@ pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Body,
+    endless: bool,
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -29,7 +30,7 @@ const NO_SNIFF: (HeaderName, HeaderValue) =
 impl Answer {
     /// Nothing but a status.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: body(String::new()) }
+        Self { status, headers: HeaderMap::new(), body: body(String::new()), endless: false }
     }
 
     /// JSON.
@@ -41,6 +42,12 @@ impl Answer {
     pub(crate) fn text(status: StatusCode, text: &str) -> Self {
         let (sniff, never) = NO_SNIFF;
         Self::empty(status).with(CONTENT_TYPE, TEXT).with(sniff, never).bearing(body(format!("{text}\n")))
+    }
+
+    /// What comes of a path that is none, as from Go's server.
+    pub(crate) fn malformed() -> Self {
+        let text = "400 Bad Request".to_owned();
+        Self::empty(StatusCode::BAD_REQUEST).with(CONTENT_TYPE, TEXT).bearing(body(text))
     }
 
     /// A refusal.
@@ -60,8 +67,13 @@ impl Answer {
         self
     }
 
+    /// With a body that has no end.
+    pub(crate) fn endless(self, body: Body) -> Self {
+        Self { endless: true, ..self.bearing(body) }
+    }
+
     /// With a body.
-    pub(crate) fn bearing(mut self, body: Body) -> Self {
+    fn bearing(mut self, body: Body) -> Self {
         self.body = body;
         self
     }
@@ -77,6 +89,9 @@ impl From<Answer> for Response<Body> {
         let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
+        if answer.endless {
+            response.extensions_mut().insert(Endless);
+        }
         response
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::stream;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
-    HeaderMap, Method, Request, StatusCode,
+    Method, Request, StatusCode,
     body::{Frame, Incoming},
     header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
@@ -23,6 +23,7 @@ use crate::{
     events::{Event, Heard, Listener, What},
     live::{Connection, Traffic},
     seed::Seed,
+    server::Ending,
     tape::{Effect, Entry},
 };
 
@@ -94,28 +95,43 @@ impl Api {
 
     /// What happens from now on, until the client goes away: a JSON object a line, or server-sent events for who asks
     /// for them. The first says that it listens, an empty line or comment now and then that it still does.
-    pub(super) fn events(&self, headers: &HeaderMap) -> Answer {
+    pub(super) fn events(&self, request: &Request<Incoming>) -> Answer {
         if self.proxies.events().listeners() >= LISTENERS {
             return Answer::empty(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let sse = headers
+        let sse = request
+            .headers()
             .get(ACCEPT)
             .and_then(|accept| accept.to_str().ok())
             .is_some_and(|accept| accept.contains("text/event-stream"));
         let kind = if sse { "text/event-stream" } else { "application/x-ndjson" };
         let hello = line(sse, &object("listening", self.proxies.age(), []));
         let listener = self.proxies.events().listen();
-        let lines = stream::unfold((Some(hello), listener), move |(hello, mut listener)| async move {
-            let text = match hello {
-                Some(hello) => hello,
-                None => heard(sse, &mut listener).await?,
-            };
-            Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), (None, listener)))
-        });
+        let ending = request.extensions().get::<Ending>().cloned();
+        let lines = stream::unfold(
+            (Some(hello), listener, ending),
+            move |(hello, mut listener, mut ending)| async move {
+                let text = match hello {
+                    Some(hello) => hello,
+                    None => tokio::select! {
+                        heard = heard(sse, &mut listener) => heard?,
+                        () = come(&mut ending) => return None,
+                    },
+                };
+                Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), (None, listener, ending)))
+            },
+        );
         Answer::empty(StatusCode::OK)
             .with(CONTENT_TYPE, HeaderValue::from_static(kind))
             .with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
-            .bearing(StreamBody::new(lines).boxed_unsync())
+            .endless(StreamBody::new(lines).boxed_unsync())
+    }
+}
+
+async fn come(ending: &mut Option<Ending>) {
+    match ending {
+        Some(ending) => ending.come().await,
+        None => std::future::pending().await,
     }
 }
 

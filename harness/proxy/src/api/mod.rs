@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -42,9 +42,6 @@ pub const VERSION: &str = "2.12.0";
 
 /// The largest body that is read: room for some 100,000 proxies or toxics.
 const BODY: usize = 16 << 20;
-
-/// How long a request may take to be answered, as in Toxiproxy.
-const HANDLE: Duration = Duration::from_secs(25);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-toxiproxy-request-id");
 /// Names the keys of a body that meant nothing.
@@ -82,7 +79,7 @@ impl Api {
     /// Answers one request.
     pub(crate) async fn answer(&self, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         let place = match route::find(request.uri().path(), request.uri().query()) {
-            Found::Malformed => return Answer::empty(StatusCode::BAD_REQUEST).into(),
+            Found::Malformed => return Answer::malformed().into(),
             Found::Moved(location) => return Answer::moved(&location).into(),
             Found::Place(Place::Metrics) if !self.options.proxy_metrics && !self.options.runtime_metrics => {
                 return Answer::text(StatusCode::NOT_FOUND, "404 page not found").into();
@@ -100,7 +97,8 @@ impl Api {
         let answer = if agent.starts_with(b"Mozilla/") {
             Answer::text(StatusCode::FORBIDDEN, "User agent not allowed")
         } else {
-            let answered = tokio::time::timeout(HANDLE, self.handle(place, request)).await;
+            let limit = limits(&request).handle;
+            let answered = tokio::time::timeout(limit, self.handle(place, request)).await;
             answered.unwrap_or_else(|_| Answer::empty(StatusCode::SERVICE_UNAVAILABLE))
         };
         let (request_id, status) = (self.request_id(), answer.status().as_u16());
@@ -128,7 +126,7 @@ impl Api {
             Place::Extension(Extension::Seed) => self.seed(&method, request, noted).await,
             Place::Extension(Extension::Connections) => Ok(self.connections()),
             Place::Extension(Extension::Tape) => self.tape(request.uri().query().unwrap_or_default()),
-            Place::Extension(Extension::Events) => Ok(self.events(request.headers())),
+            Place::Extension(Extension::Events) => Ok(self.events(&request)),
         };
         let mut answer = answered.unwrap_or_else(|error| Answer::error(&error));
         for (header, said) in [(IGNORED, listed(&remarks.ignored)), (NOTE, listed(&remarks.notes))] {
@@ -167,7 +165,7 @@ fn parsed(body: &[u8]) -> Result<Json<'_>, Error> {
 
 /// The whole body.
 async fn body(request: Request<Incoming>) -> Result<Bytes, Error> {
-    let limits = request.extensions().get::<Limits>().copied().unwrap_or_default();
+    let limits = limits(&request);
     let read = Limited::new(request.into_body(), BODY).collect();
     match tokio::time::timeout(limits.body, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -175,6 +173,10 @@ async fn body(request: Request<Incoming>) -> Result<Bytes, Error> {
         Ok(Err(error)) => Err(Error::BadBody(error.to_string())),
         Err(_) => Err(Error::BadBody(format!("it did not arrive within {:?}", limits.body))),
     }
+}
+
+fn limits(request: &Request<Incoming>) -> Limits {
+    request.extensions().get::<Limits>().copied().unwrap_or_default()
 }
 
 /// A list for a header, as far as a header may reasonably go.

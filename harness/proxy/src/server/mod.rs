@@ -90,6 +90,22 @@ impl Server {
     }
 }
 
+/// Marks an answer whose body has no end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endless;
+
+/// Comes with every request: when the server ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending(watch::Receiver<bool>);
+
+impl Ending {
+    /// Waits for the end.
+    pub(crate) async fn come(&mut self) {
+        // A server that is gone has ended.
+        let _ = self.0.wait_for(|ended| *ended).await;
+    }
+}
+
 /// One connection to its end.
 async fn serve(
     api: Api,
@@ -101,13 +117,18 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let patience = Arc::new(Patience::default());
     let watched = Watched::new(stream, limits, patience.clone());
+    let ending = ended.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(limits);
+        request.extensions_mut().insert(Ending(ending.clone()));
         let (api, patience) = (api.clone(), patience.clone());
         async move {
             patience.begun();
             let answer = api.answer(client, request).await;
-            patience.answered();
+            // Who listens to a stream without end has nothing to ask for meanwhile.
+            if answer.extensions().get::<Endless>().is_none() {
+                patience.answered();
+            }
             Ok::<_, Infallible>(answer)
         }
     });

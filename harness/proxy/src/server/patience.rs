@@ -1,4 +1,5 @@
-//! How long the API waits for a client: 60 seconds for a request to begin, 15 for its head, 15 for its body, 30 for
+//! How long the API waits for a client: 60 seconds for a request to begin, 15 for its head, 15 for its body, 25 for
+//! its answer, 30 for
 //! it to take some of its answer. A body's time is measured where it is read. The figures are Toxiproxy's.
 
 use std::{
@@ -27,6 +28,8 @@ pub(crate) struct Limits {
     pub(crate) head: Duration,
     /// For its body to arrive.
     pub(crate) body: Duration,
+    /// For its answer to be found, the body's time included.
+    pub(crate) handle: Duration,
     /// For the client to take anything of its answer.
     pub(crate) write: Duration,
 }
@@ -34,7 +37,13 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { idle: seconds(60), head: seconds(15), body: seconds(15), write: seconds(30) }
+        Self {
+            idle: seconds(60),
+            head: seconds(15),
+            body: seconds(15),
+            handle: seconds(25),
+            write: seconds(30),
+        }
     }
 }
 

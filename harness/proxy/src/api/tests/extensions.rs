@@ -1,5 +1,7 @@
 //! What Toxiproxy does not have: extra members, extra headers, `/x/` and the metrics.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -7,6 +9,7 @@ use tokio::{
 };
 
 use super::{CAP, Options, Running, echo};
+use crate::server::Limits;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -172,6 +175,21 @@ async fn events_are_told_as_they_happen() {
     }
     until(&mut plain, &[r#""event":"proxy""#, r#""change":"removed""#]).await;
     assert!(until(&mut sse, &[r#""event":"proxy""#, "removed"]).await.starts_with("data: {"));
+}
+
+#[tokio::test]
+async fn a_listener_outlives_the_limit_of_idle_clients_but_not_the_server() {
+    let limits = Limits { idle: Duration::from_millis(50), ..Limits::default() };
+    let server = Running::with(Options::default(), |server| server.limits = limits).await;
+    let mut lines = listen(&server, "*/*").await;
+    // Another client that came later is hung up on, so the listener's time would be over.
+    let mut idle = server.open().await;
+    let _ = tokio::time::timeout(CAP, idle.read_to_end(&mut Vec::new())).await.unwrap();
+    server.proxy("p").await;
+    until(&mut lines, &[r#""event":"proxy""#, r#""change":"added""#]).await;
+    drop(server);
+    let end = tokio::time::timeout(CAP, lines.read_to_end(&mut Vec::new())).await.unwrap();
+    end.unwrap();
 }
 
 #[tokio::test]

@@ -30,6 +30,14 @@ async fn a_client_that_dribbles_its_body_is_refused() {
 }
 
 #[tokio::test]
+async fn what_takes_too_long_is_answered_without_a_body() {
+    let limits = Limits { handle: Duration::from_millis(50), ..Limits::default() };
+    let server = Running::with(Options::default(), |server| server.limits = limits).await;
+    let request = b"POST /proxies HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{";
+    server.raw(request).await.is_empty(503);
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_in_the_middle_of_a_change_loses_no_proxy() {
     let server = Running::start().await;
     server.proxy("p").await;
@@ -97,7 +105,8 @@ async fn what_is_no_http_hurts_nobody() {
         let _ = tokio::time::timeout(CAP, stream.read_to_end(&mut rest)).await.unwrap();
     }
     for path in ["/proxies/%zz", "/proxies/%", "/proxies/%f"] {
-        assert_eq!(server.call("GET", path, "").await.status, 400, "{path}");
+        let reply = server.call("GET", path, "").await;
+        reply.is(400, &["Content-Type: text/plain; charset=utf-8"], "400 Bad Request");
     }
     assert_eq!(server.call("GET", "/proxies/%ff%00", "").await.status, 404);
     assert_eq!(server.call("GET", "/version", "").await.status, 200);
