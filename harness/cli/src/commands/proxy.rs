@@ -13,7 +13,18 @@ Examples:
   bulkhead proxy                               the API on localhost:8474, as toxiproxy-server
   bulkhead proxy --config proxies.json --seed 7
                                                proxies from a file; the same faults in every run
-  bulkhead proxy -port 0 -host 127.0.0.1       a free port; the log says which";
+  bulkhead proxy -port 0 -host 127.0.0.1       a free port; the log says which
+
+Beside Toxiproxy's routes:
+  GET /x/health            that it runs, and what it is
+  GET /x/connections       every open connection, its bytes and the toxics that act on it
+  GET /x/events            what happens, as JSON lines or, where accepted, server-sent events
+  GET /x/tape?after=N      every fault that touched bytes, from line N + 1 on; &limit=N for fewer at once
+  GET, PUT /x/seed         the seed of connections to come
+  POST /populate?apply=enabled
+                           applies `enabled` to proxies that are there already, too
+
+LOG_LEVEL (panic, fatal, error, warn, info, debug, trace) bounds the log [default: debug]";
 
 /// `bulkhead proxy`
 #[derive(Debug, Args)]
