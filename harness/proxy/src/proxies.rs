@@ -212,15 +212,27 @@ impl Proxies {
     /// Makes all of a list in its order. One that is there already with the same addresses is left alone, unless
     /// `enable` asks that it listens as the list says; one with others is replaced. The first that fails ends it.
     pub async fn populate(&self, specs: Vec<ProxySpec>, enable: bool) -> Populated {
-        let mut proxies = Vec::new();
+        let (mut proxies, mut error) = (Vec::new(), None);
         for spec in specs {
             let this = self.clone();
             match finished(async move { this.create_or_replace(spec, enable).await }).await {
                 Ok(view) => proxies.push(view),
-                Err(error) => return Populated { proxies, error: Some(error) },
+                Err(refused) => {
+                    error = Some(refused);
+                    break;
+                }
             }
         }
-        Populated { proxies, error: None }
+        let proxies = proxies.into_iter().map(|view| self.as_left(view)).collect();
+        Populated { proxies, error }
+    }
+
+    /// A list may name a proxy twice: the one that was replaced is told as it was left, stopped.
+    fn as_left(&self, view: View) -> View {
+        match self.get(&view.name) {
+            Ok(now) if now.listen == view.listen && now.upstream == view.upstream => now,
+            _ => View { enabled: false, ..view },
+        }
     }
 
     async fn create_or_replace(&self, spec: ProxySpec, enable: bool) -> Result<View, Error> {
