@@ -14,13 +14,10 @@ use bulkhead_target::{Authority, TenantAccess};
 use futures::future::join_all;
 use serde_json::Value;
 
-use self::{
-    room::{Language, Room, Said},
-    set::Set,
-};
+use self::set::Set;
 use super::support;
 
-pub(crate) use self::room::skipped;
+pub(crate) use self::room::{Language, Room, Said, skipped};
 
 /// One client library's program.
 struct Program {

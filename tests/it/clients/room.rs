@@ -18,22 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the programs are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
+pub(crate) enum Language {
     Python,
     Node,
 }
 
 /// A folder with the programs and the packages that they import.
-pub(super) struct Room {
+pub(crate) struct Room {
     interpreter: PathBuf,
     programs: tempfile::TempDir,
 }
 
 /// How a program ended: its exit code, its one line as JSON (null when it printed none) and all that it wrote.
-pub(super) struct Said {
-    pub(super) code: Option<i32>,
-    pub(super) line: serde_json::Value,
-    pub(super) text: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) line: serde_json::Value,
+    pub(crate) text: String,
 }
 
 impl Language {
@@ -103,7 +103,7 @@ impl Language {
 
 impl Room {
     /// Makes the room, or says why there is none on this machine.
-    pub(super) fn open(language: Language) -> Result<Self, String> {
+    pub(crate) fn open(language: Language) -> Result<Self, String> {
         let packages = packages(language)?;
         let programs = tempfile::Builder::new().prefix("bulkhead-it-clients-").tempdir().unwrap();
         for entry in fs::read_dir(sources(language)).unwrap() {
@@ -125,7 +125,7 @@ impl Room {
     }
 
     /// Runs a program on the names that it is to use. Its environment is `variables` and what any program needs: `PATH` and a home.
-    pub(super) async fn run(&self, program: &str, names: &[String], variables: &[(String, String)]) -> Said {
+    pub(crate) async fn run(&self, program: &str, names: &[String], variables: &[(String, String)]) -> Said {
         let mut command = tokio::process::Command::new(&self.interpreter);
         command.arg(self.programs.path().join(program)).args(names).env_clear();
         command.env("PATH", env::var_os("PATH").unwrap_or_default()).env("HOME", self.programs.path());

@@ -3,9 +3,14 @@
 //! What a chain of toxics does to bytes is shown beside the code; here it is another program that judges: the server
 //! whose place the proxy takes.
 
+mod clients;
 mod command;
+mod departures;
 mod differential;
+mod echo;
 mod limits;
+mod page;
+mod scenes;
 mod server;
 mod steps;
 mod world;

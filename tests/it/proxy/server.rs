@@ -17,23 +17,21 @@ use tokio::{
     time::timeout,
 };
 
-/// Where the genuine server is found, before `toxiproxy-server` on PATH.
-const VARIABLE: &str = "BULKHEAD_TOXIPROXY_BIN";
-
-/// How it comes to this machine. Without the version Go installs a much older one.
-const INSTALL: &str = "go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0";
-
 /// The longest wait for a start or an answer: only a hang reaches it.
-const CAP: Duration = Duration::from_secs(30);
+pub(super) const CAP: Duration = Duration::from_secs(30);
+
+/// Ours names keys here that mean nothing; no other server sends it.
+pub(super) const IGNORED: &str = "x-bulkhead-ignored-keys";
 
 /// The headers that a client may act on. Of an opaque one only the presence counts.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
     "content-type",
     "x-content-type-options",
     "location",
     "allow",
     "content-encoding",
     "x-toxiproxy-request-id",
+    IGNORED,
 ];
 
 /// A server of its own process. It ends when this is dropped.
@@ -63,11 +61,17 @@ pub(super) struct Request<'a> {
 
 /// The genuine server's program, or how to get it.
 pub(super) fn genuine() -> Result<PathBuf, String> {
-    let named = env::var_os(VARIABLE).map(PathBuf::from);
+    find("BULKHEAD_TOXIPROXY_BIN", "toxiproxy-server", "server")
+}
+
+/// A program of Toxiproxy's: where a variable says or on PATH. Without the version Go installs a much older one.
+pub(super) fn find(variable: &str, name: &str, command: &str) -> Result<PathBuf, String> {
+    let named = env::var_os(variable).map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).map(|folder| folder.join("toxiproxy-server"));
+    let on_path = env::split_paths(&path).map(|folder| folder.join(name));
     named.into_iter().chain(on_path).find(|file| file.is_file()).ok_or_else(|| {
-        format!("no toxiproxy-server on PATH; `{INSTALL}` makes one, and {VARIABLE} says where it is")
+        let install = format!("go install github.com/Shopify/toxiproxy/v2/cmd/{command}@v2.12.0");
+        format!("no {name} on PATH; `{install}` makes one, and {variable} says where it is")
     })
 }
 
@@ -75,6 +79,13 @@ impl Server {
     /// Starts the genuine server.
     pub(super) async fn genuine(program: &Path) -> Self {
         Self::start(program, &["-host", "127.0.0.1", "-port", "0"]).await
+    }
+
+    /// Starts ours.
+    pub(super) async fn ours(arguments: &[&str]) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_bulkhead"));
+        let all = [&["proxy", "-host", "127.0.0.1", "-port", "0"], arguments].concat();
+        Self::start(program, &all).await
     }
 
     async fn start(program: &Path, arguments: &[&str]) -> Self {
@@ -98,6 +109,14 @@ impl Server {
     /// Whether it still runs.
     pub(super) fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end, for a server that is expected to end by itself.
+    pub(super) async fn end(mut self) -> String {
+        match timeout(CAP, self.child.wait()).await {
+            Ok(_) => "the server is dead".into(),
+            Err(_) => "the server lives".into(),
+        }
     }
 
     /// Asks for something, over the connection that the last answer left open where there is one.

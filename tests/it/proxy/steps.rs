@@ -372,7 +372,6 @@ const LIVE: &[&str] = &[
 const LIVE_UPDATES: &[&str] = &[
     r#"{"attributes":{"latency":1,"rate":5000,"delay":5,"timeout":5,"bytes":7000}}"#,
     r#"{"attributes":{"latency":600000,"rate":0,"bytes":100}}"#,
-    r#"{"toxicity":0}"#,
     r#"{"toxicity":1}"#,
 ];
 
@@ -391,6 +390,10 @@ fn live() -> impl Strategy<Value = Step> {
     let added =
         (select(LIVE), name(), select(&["upstream", "downstream"][..]), select(&["1", "1", "1", "0"][..]));
     let toxic = || name().prop_map(|name| format!("/proxies/a/toxics/{name}"));
+    // A removed `timeout` closes connections in Toxiproxy although it was spared there, which is a departure.
+    let added = added.prop_map(|(toxic, name, stream, toxicity)| {
+        (toxic, name, stream, if toxic.contains("timeout\"") { "1" } else { toxicity })
+    });
     prop_oneof![
         4 => (0..3_usize, end(), select(&[1, 10, 1000, 5000, 20_000][..]))
             .prop_map(|(connection, from, bytes)| Step::Send { connection, from, bytes }),
@@ -411,5 +414,37 @@ fn live() -> impl Strategy<Value = Step> {
         ][..])
         .prop_map(|body| Step::call("PATCH", "/proxies/a", body)),
         1 => Just(Step::call("POST", "/reset", "")),
+    ]
+}
+
+/// Sequences that are always run: each departure from the genuine server's answers is met in one of them.
+pub(super) fn fixed() -> Vec<Vec<Step>> {
+    let call = Step::call;
+    let create = |name: &str, rest: &str| {
+        let body = format!(r#"{{"name":"{name}","listen":"127.0.0.1:0","upstream":"{{origin}}"{rest}}}"#);
+        Step::call("POST", "/proxies", &body)
+    };
+    vec![
+        vec![call("POST", "/proxies", "{"), call("POST", "/proxies", ""), call("POST", "/populate", "{}")],
+        vec![call("GET", "/version", "")],
+        vec![call(
+            "POST",
+            "/populate",
+            r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"x"},{"name":"a","listen":"127.0.0.1:0","upstream":"y"}]"#,
+        )],
+        vec![
+            create("a", ""),
+            call("POST", "/proxies/a/toxics", r#"{"type":"latency","name":"t","attributes":{"latency":1}}"#),
+            call("PATCH", "/proxies/a/toxics/t", r#"{"attributes":{"latency":2,"jitter":"x"}}"#),
+            call("GET", "/proxies/a", ""),
+        ],
+        vec![
+            create("a", ""),
+            call("POST", "/proxies/a/toxics", r#"{"type":"noop"}"#),
+            call("PATCH", "/proxies/a", r#"{"enabled":false}"#),
+            call("POST", "/proxies", r#"{"name":"b","listen":"{listen:a}","upstream":"{origin}"}"#),
+            call("PATCH", "/proxies/a", r#"{"enabled":true}"#),
+            call("POST", "/reset", ""),
+        ],
     ]
 }

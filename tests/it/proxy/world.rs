@@ -83,6 +83,13 @@ impl Seen {
         let ended = |got: Option<Got>| got.is_none_or(|got| got.ended);
         ended(self.at_client) && ended(self.at_origin)
     }
+
+    /// As if one bit of what arrived at the origin were another.
+    pub(super) fn corrupt(&mut self) {
+        if let Some(got) = self.at_origin.as_mut().filter(|got| got.bytes > 0) {
+            got.hash ^= 1;
+        }
+    }
 }
 
 impl World {

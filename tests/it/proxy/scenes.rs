@@ -1,0 +1,145 @@
+//! What is seen of a server in a scene of its own, as a line of text: how each departure is shown on both servers, and
+//! that the table holds no entry that is not met.
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    departures::{Shown, TABLE},
+    differential::toxiproxy,
+    echo::{Echo, HELLO, back},
+    server::{IGNORED, Request, Server},
+};
+
+/// A scene.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scene {
+    /// Calls; the answer to the last one is told.
+    Calls(&'static [Call]),
+    /// A client says that it has said all and waits for the answer.
+    HalfClose,
+    /// A connection is older than the `reset_peer` that meets it.
+    OldReset,
+    /// A `timeout` of no toxicity is removed.
+    SparedTimeout,
+    /// A toxic with absurd attributes meets ten bytes.
+    Absurd(&'static str),
+}
+
+/// A call; `{origin}` in its body becomes the address of a server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) method: &'static str,
+    pub(super) target: &'static str,
+    pub(super) body: &'static str,
+}
+
+impl Scene {
+    async fn told(self, mut server: Server) -> String {
+        let echo = Echo::new().await;
+        match self {
+            Self::Calls(calls) => {
+                let mut told = String::new();
+                for call in calls {
+                    let body = call.body.replace("{origin}", &echo.address);
+                    let (method, target, agent) = (call.method, call.target, "scenes");
+                    let answer = server.call(Request { method, target, agent, body: body.as_bytes() }).await;
+                    let ignored = answer.headers.get(IGNORED).map_or("none", String::as_str);
+                    told = format!("{} {} ignored: {ignored}", answer.status, answer.body);
+                }
+                told
+            }
+            Self::HalfClose => {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let upstream = listener.local_addr().unwrap().to_string();
+                let mut stream = TcpStream::connect(proxy(&mut server, &upstream).await).await.unwrap();
+                stream.write_all(HELLO).await.unwrap();
+                stream.shutdown().await.unwrap();
+                // Who answers only after the end of what it was asked.
+                let (mut asked, _) = listener.accept().await.unwrap();
+                assert_eq!(back(&mut asked, HELLO.len() + 1).await, (HELLO.to_vec(), Some("end")));
+                let _ = asked.write_all(HELLO).await;
+                account(&mut stream).await
+            }
+            Self::OldReset => {
+                let mut stream = opened(&mut server, &echo).await;
+                toxic(&mut server, r#"{"type":"reset_peer"}"#).await;
+                stream.write_all(HELLO).await.unwrap();
+                account(&mut stream).await
+            }
+            Self::SparedTimeout => {
+                let mut stream = opened(&mut server, &echo).await;
+                toxic(&mut server, r#"{"type":"timeout","name":"t","toxicity":0}"#).await;
+                server.ask("DELETE", "/proxies/a/toxics/t", "").await;
+                // An end that comes before these bytes makes them fail, which is seen below.
+                let _ = stream.write_all(HELLO).await;
+                account(&mut stream).await
+            }
+            Self::Absurd(body) => {
+                let mut stream = opened(&mut server, &echo).await;
+                toxic(&mut server, body).await;
+                stream.write_all(HELLO).await.unwrap();
+                let account = account(&mut stream).await;
+                if account.ends_with("bytes") { account } else { server.end().await }
+            }
+        }
+    }
+}
+
+/// Makes the proxy `a` and says where it listens.
+async fn proxy(server: &mut Server, upstream: &str) -> String {
+    let body = format!(r#"{{"name":"a","listen":"127.0.0.1:0","upstream":"{upstream}"}}"#);
+    let answer = server.ask("POST", "/proxies", &body).await;
+    let proxy: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    proxy["listen"].as_str().unwrap().to_owned()
+}
+
+/// A connection through the proxy `a` that has already carried bytes.
+async fn opened(server: &mut Server, echo: &Echo) -> TcpStream {
+    let mut stream = TcpStream::connect(proxy(server, &echo.address).await).await.unwrap();
+    stream.write_all(HELLO).await.unwrap();
+    assert_eq!(back(&mut stream, HELLO.len()).await, (HELLO.to_vec(), None));
+    stream
+}
+
+async fn toxic(server: &mut Server, body: &str) {
+    let answer = server.ask("POST", "/proxies/a/toxics", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// How many of ten bytes came back, and how it ended if it did before all of them.
+async fn account(stream: &mut TcpStream) -> String {
+    let (bytes, end) = back(stream, HELLO.len()).await;
+    let end = end.map(|end| format!(", then {end}")).unwrap_or_default();
+    format!("{} bytes{end}", bytes.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_departure_with_a_scene_is_met() {
+    let Some(program) = toxiproxy() else { return };
+    let (mut shown, mut problems) = (0, Vec::new());
+    for departure in TABLE {
+        let Shown::Told { scene, theirs, ours } = departure.shown else { continue };
+        let told =
+            [scene.told(Server::genuine(&program).await).await, scene.told(Server::ours(&[]).await).await];
+        let expected = [theirs, ours];
+        for (at, told) in told.iter().enumerate() {
+            if !told.contains(expected[at]) || told.contains(expected[1 - at]) {
+                let server = ["the genuine server", "ours"][at];
+                problems.push(format!("{} on {server}: {:?}, not {told:?}", departure.name, expected[at]));
+            }
+        }
+        shown += 1;
+    }
+    assert!(problems.is_empty(), "not so, or no departure any more:\n{}", problems.join("\n"));
+    assert!(shown > 5, "the table holds {shown} scenes");
+}
+
+#[test]
+fn every_departure_has_a_name_of_its_own_and_a_reason() {
+    let names: std::collections::BTreeSet<_> = TABLE.iter().map(|departure| departure.name).collect();
+    assert_eq!(names.len(), TABLE.len());
+    assert!(TABLE.iter().all(|departure| departure.reason.len() > 20));
+}
