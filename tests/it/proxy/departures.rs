@@ -161,6 +161,15 @@ pub(super) const TABLE: &[Departure] = &[
         },
     },
     Departure {
+        name: "a cut ends both ways at once",
+        reason: "Toxiproxy closes one end and lets the toxics of the other way hold the other end open",
+        shown: Shown::Told {
+            scene: Scene::HeldCut,
+            theirs: "0 bytes, then silence",
+            ours: "0 bytes, then end",
+        },
+    },
+    Departure {
         name: "a toxic that was spared is removed without a trace",
         reason: "Toxiproxy closes connections on which the removed `timeout` never acted",
         shown: Shown::Told { scene: Scene::SparedTimeout, theirs: "0 bytes, then end", ours: "10 bytes" },

@@ -1,9 +1,12 @@
 //! What is seen of a server in a scene of its own, as a line of text: how each departure is shown on both servers, and
 //! that the table holds no entry that is not met.
 
+use std::time::Duration;
+
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 use super::{
@@ -12,6 +15,9 @@ use super::{
     echo::{Echo, HELLO, back},
     server::{IGNORED, Request, Server},
 };
+
+/// How long nothing must come where something is held for ten minutes.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A scene.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +28,8 @@ pub(super) enum Scene {
     HalfClose,
     /// A connection is older than the `reset_peer` that meets it.
     OldReset,
+    /// A connection is cut on the one way while a `slow_close` is on the other.
+    HeldCut,
     /// A `timeout` of no toxicity is removed.
     SparedTimeout,
     /// A toxic with absurd attributes meets ten bytes.
@@ -68,6 +76,15 @@ impl Scene {
                 toxic(&mut server, r#"{"type":"reset_peer"}"#).await;
                 stream.write_all(HELLO).await.unwrap();
                 account(&mut stream).await
+            }
+            Self::HeldCut => {
+                let mut stream = opened(&mut server, &echo).await;
+                toxic(&mut server, r#"{"type":"slow_close","attributes":{"delay":600000}}"#).await;
+                toxic(&mut server, r#"{"type":"limit_data","stream":"upstream"}"#).await;
+                stream.write_all(HELLO).await.unwrap();
+                timeout(SILENCE, account(&mut stream))
+                    .await
+                    .unwrap_or_else(|_| "0 bytes, then silence".into())
             }
             Self::SparedTimeout => {
                 let mut stream = opened(&mut server, &echo).await;
