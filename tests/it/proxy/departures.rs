@@ -170,6 +170,11 @@ pub(super) const TABLE: &[Departure] = &[
         },
     },
     Departure {
+        name: "what is held stays held",
+        reason: "Toxiproxy lets a chunk go whenever its toxic is updated or gets a neighbour, though it is still to be held",
+        shown: Shown::Told { scene: Scene::HeldUpdate, theirs: "10 bytes", ours: "0 bytes, then silence" },
+    },
+    Departure {
         name: "a toxic that was spared is removed without a trace",
         reason: "Toxiproxy closes connections on which the removed `timeout` never acted",
         shown: Shown::Told { scene: Scene::SparedTimeout, theirs: "0 bytes, then end", ours: "10 bytes" },

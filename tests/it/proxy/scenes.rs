@@ -30,6 +30,8 @@ pub(super) enum Scene {
     OldReset,
     /// A connection is cut on the one way while a `slow_close` is on the other.
     HeldCut,
+    /// A toxic that holds ten bytes is updated to what it is.
+    HeldUpdate,
     /// A `timeout` of no toxicity is removed.
     SparedTimeout,
     /// A toxic with absurd attributes meets ten bytes.
@@ -86,6 +88,7 @@ impl Scene {
                     .await
                     .unwrap_or_else(|_| "0 bytes, then silence".into())
             }
+            Self::HeldUpdate => held_update(&mut server, &echo).await,
             Self::SparedTimeout => {
                 let mut stream = opened(&mut server, &echo).await;
                 toxic(&mut server, r#"{"type":"timeout","name":"t","toxicity":0}"#).await;
@@ -103,6 +106,21 @@ impl Scene {
             }
         }
     }
+}
+
+async fn held_update(server: &mut Server, echo: &Echo) -> String {
+    let mut stream = opened(server, echo).await;
+    let body = r#"{"type":"latency","name":"t","attributes":{"latency":600000}}"#;
+    toxic(server, body).await;
+    stream.write_all(HELLO).await.unwrap();
+    // Again and again, since nothing tells when the bytes have come to the toxic.
+    for _ in 0..10 {
+        server.ask("PATCH", "/proxies/a/toxics/t", body).await;
+        if let Ok(account) = timeout(SILENCE / 10, account(&mut stream)).await {
+            return account;
+        }
+    }
+    "0 bytes, then silence".into()
 }
 
 /// Makes the proxy `a` and says where it listens.
