@@ -12,7 +12,7 @@ use std::{
 use super::{Error, Foreign};
 use crate::{
     Proxies, Settings,
-    api::Api,
+    api::{Api, Options},
     seed::Seed,
     server::Server,
     spec::{ProxyChange, ProxySpec, Side, ToxicChange, ToxicSpec},
@@ -71,10 +71,10 @@ fn listening(pid: u32) -> String {
 }
 
 async fn ours() -> String {
-    let api = Api::new(Proxies::new(Settings { seed: Seed(7), whole_close: false }), false);
+    let api = Api::new(Proxies::new(Settings { seed: Seed(7), whole_close: false }), Options::default());
     let server = Server::bind("127.0.0.1:0", api).await.unwrap();
     let address = server.address().unwrap().to_string();
-    tokio::spawn(server.run());
+    tokio::spawn(server.run(std::future::pending()));
     address
 }
 
