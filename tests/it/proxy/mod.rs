@@ -8,6 +8,7 @@ mod command;
 mod departures;
 mod differential;
 mod echo;
+mod hostility;
 mod limits;
 mod page;
 mod scenes;

@@ -88,7 +88,7 @@ impl Server {
         Self::start(program, &all).await
     }
 
-    async fn start(program: &Path, arguments: &[&str]) -> Self {
+    pub(super) async fn start(program: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.env("LOG_LEVEL", "fatal").kill_on_drop(true).spawn().unwrap();
@@ -104,6 +104,16 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         Self { child, api: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), open: None }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Lets go of the connection that was left open.
+    pub(super) fn forget(&mut self) {
+        self.open = None;
     }
 
     /// Whether it still runs.

@@ -31,6 +31,8 @@ mod changes;
 mod decode;
 mod encode;
 mod extensions;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod metrics;
 mod route;
