@@ -71,14 +71,14 @@ pub struct StandIns {
 #[derive(Clone, Debug)]
 pub struct Tenant(TenantAccess);
 
-/// Joins the stand-ins that run, or starts them. The topology is `bulkhead.toml` of the current folder (for tests, the
-/// package's) or the built-in layout.
+/// Joins the stand-ins that run, or starts them. The topology is the nearest `bulkhead.toml` from the current
+/// folder (for tests, the package's) upwards, or the built-in layout.
 ///
 /// # Errors
 /// When the executable or a server is missing, the topology is wrong, or a server does not start.
 pub async fn stand_ins() -> Result<StandIns, Error> {
-    let topology = Topology::load(None)?;
-    let mut spec = TargetSpec::from_env(executable()?)?;
+    let spec = TargetSpec::from_env(executable()?);
+    let (topology, mut spec) = Problems::both(Topology::load(None), spec)?;
     if env::var_os(target::spec::LINGER.name).is_none() {
         spec.linger = LINGER;
     }

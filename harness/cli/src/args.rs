@@ -72,7 +72,7 @@ pub(crate) struct Place {
     /// Where the services are: `native` starts real servers as child processes
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub(crate) target: TargetArg,
-    /// Who shares what [default: bulkhead.toml, or the built-in layout]
+    /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
     /// Which program plays S3

@@ -5,6 +5,7 @@ use std::io;
 use anyhow::{Context, Result};
 use bulkhead_model::Verdict;
 use bulkhead_report::Terminal;
+use bulkhead_target::TargetSpec;
 
 use crate::{
     args::{Output, Place},
@@ -13,7 +14,6 @@ use crate::{
     interrupt::Interrupt,
     output::Folder,
     plan::Plan,
-    stand_ins,
 };
 
 /// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
@@ -23,6 +23,7 @@ pub(crate) const JOBS: usize = 4;
 pub(crate) struct Course<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) place: &'a Place,
+    pub(crate) spec: &'a TargetSpec,
     pub(crate) jobs: usize,
     pub(crate) output: &'a Output,
     pub(crate) terminal: &'a Terminal,
@@ -40,12 +41,11 @@ impl Course<'_> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, jobs, output, terminal } = *self;
-        let spec = stand_ins::common(place)?;
+        let Self { plan, place, spec, jobs, output, terminal } = *self;
         let folder = Folder::make(&output.out)?;
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let target = place.target.name();
-        let drive = Drive { plan, spec: &spec, target, jobs, folder: &folder, terminal };
+        let drive = Drive { plan, spec, target, jobs, folder: &folder, terminal };
         match drive.run(interrupt).await {
             Ok(driven) => Ok(Finished { driven, folder }),
             Err(error) => {

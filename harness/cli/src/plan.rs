@@ -3,7 +3,6 @@
 
 use std::{hash::BuildHasher, path::PathBuf};
 
-use anyhow::Result;
 use bulkhead_model::{
     Problem, Problems, Topology,
     scenario::{self, Case},
@@ -11,7 +10,6 @@ use bulkhead_model::{
 
 use crate::{
     args::{Place, S3Arg},
-    failure::Hinted,
     scenarios::{self, Source},
 };
 
@@ -47,22 +45,19 @@ impl Plan {
     ///
     /// # Errors
     /// Every problem in all of them, or that nothing was chosen.
-    pub(crate) fn make(choice: &Choice<'_>) -> Result<Self> {
+    pub(crate) fn make(choice: &Choice<'_>) -> Result<Self, Problems> {
         let topology = Topology::load(choice.place.topology.as_deref());
-        let sources = scenarios::load(choice.paths);
-        let (topology, sources) = match (topology, sources) {
-            (Ok(topology), Ok(sources)) => (topology, sources),
-            (topology, sources) => {
-                let problems =
-                    [topology.err(), sources.err()].into_iter().flatten().flat_map(Problems::into_vec);
-                return Err(Problems::from(problems.collect::<Vec<Problem>>()).into());
-            }
-        };
+        let (topology, sources) = Problems::both(topology, scenarios::load(choice.paths))?;
         let seed = choice.seed.unwrap_or_else(fresh_seed);
         Self::of(topology, sources, choice, seed)
     }
 
-    fn of(topology: Topology, sources: Vec<Source>, choice: &Choice<'_>, seed: u64) -> Result<Self> {
+    fn of(
+        topology: Topology,
+        sources: Vec<Source>,
+        choice: &Choice<'_>,
+        seed: u64,
+    ) -> Result<Self, Problems> {
         let options = options(choice.place);
         let mut problems = Vec::new();
         let mut cases = Vec::new();
@@ -88,7 +83,7 @@ impl Plan {
         });
         cases.sort_by(|a, b| a.case.id.cmp(&b.case.id));
         if cases.is_empty() {
-            return Err(nothing(choice.keys, all));
+            return Err(nothing(choice.keys, all).into());
         }
         Ok(Self { topology, cases, seed })
     }
@@ -100,17 +95,18 @@ fn is_chosen(planned: &Planned, key: &str) -> bool {
     own == key || own.split_once(':').is_some_and(|(from, _)| from == key) || planned.case.id == key
 }
 
-fn nothing(keys: &[String], mut all: Vec<String>) -> anyhow::Error {
+fn nothing(keys: &[String], mut all: Vec<String>) -> Problem {
     all.sort();
     all.dedup();
     let hint = match all.as_slice() {
         [] => String::from("probes need two tenants at least; checklist items need one"),
         all => format!("there are {}", all.join(", ")),
     };
-    match keys {
-        [] => Hinted::error("no case to run", hint),
-        keys => Hinted::error(format!("no case matches --case {}", keys.join(" --case ")), hint),
-    }
+    let what = match keys {
+        [] => String::from("no case to run"),
+        keys => format!("no case matches --case {}", keys.join(" --case ")),
+    };
+    Problem::new("", what).hint(hint)
 }
 
 /// What of the command line changes what a case does.
@@ -148,7 +144,7 @@ mod tests {
         Place { target: TargetArg::Native, topology: None, s3: S3Arg::Embedded, install: false }
     }
 
-    fn plan(keys: &[&str]) -> Result<Plan> {
+    fn plan(keys: &[&str]) -> Result<Plan, Problems> {
         let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
         let choice = Choice { place: &place(), paths: &[], keys: &keys, seed: Some(7) };
         let sources = scenarios::load(&[]).unwrap();

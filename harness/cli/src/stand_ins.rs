@@ -1,18 +1,20 @@
 //! Which stand-ins a command means: the common set, or the one that `up` keeps for this project.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use bulkhead_model::Topology;
+use bulkhead_model::{Problem, Problems, Topology};
 use bulkhead_target::TargetSpec;
 
 use crate::{args::Place, failure::Hinted};
 
 /// What `verify` and `checklist` ask for.
-pub(crate) fn common(place: &Place) -> Result<TargetSpec> {
+///
+/// # Errors
+/// Every environment variable that is wrong.
+pub(crate) fn common(place: &Place) -> Result<TargetSpec, Problems> {
     let mut spec = TargetSpec::from_env(executable()?)?;
     spec.s3 = place.s3.into();
     spec.install |= place.install;
@@ -20,10 +22,13 @@ pub(crate) fn common(place: &Place) -> Result<TargetSpec> {
 }
 
 /// What `up`, `down`, `status` and `env` mean: the set of the project that the current folder is in.
-pub(crate) fn of_this_project() -> Result<TargetSpec> {
+///
+/// # Errors
+/// Every environment variable that is wrong.
+pub(crate) fn of_this_project() -> Result<TargetSpec, Problems> {
     let mut spec = TargetSpec::from_env(executable()?)?;
-    let here = env::current_dir().context("cannot tell which folder this is")?;
-    spec.name = Some(set_name(&project(&here)));
+    let here = env::current_dir().map_err(|error| unknown("which folder this is", &error))?;
+    spec.name = Some(set_name(&Topology::project(&here)));
     Ok(spec)
 }
 
@@ -32,15 +37,12 @@ pub(crate) fn not_up() -> anyhow::Error {
     Hinted::error("no stand-ins are up in this project", "start them with `bulkhead up --detach`")
 }
 
-fn executable() -> Result<PathBuf> {
-    env::current_exe().context("cannot tell where the running executable is")
+fn executable() -> Result<PathBuf, Problems> {
+    env::current_exe().map_err(|error| unknown("where the running executable is", &error))
 }
 
-/// The nearest folder upwards that holds a topology or a repository; without one, the folder itself.
-fn project(here: &Path) -> PathBuf {
-    let marks = [Topology::FILE, ".git"];
-    let found = here.ancestors().find(|folder| marks.iter().any(|mark| folder.join(mark).exists()));
-    found.unwrap_or(here).to_owned()
+fn unknown(what: &str, error: &io::Error) -> Problems {
+    Problem::new("", format!("cannot tell {what}: {error}")).into()
 }
 
 /// The folder itself, so that two projects never share a set and every shell in one finds it.
@@ -50,20 +52,10 @@ fn set_name(project: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
-    fn a_project_is_one_set_from_every_folder_in_it_and_no_other_project_shares_it() {
-        let top = tempfile::tempdir().unwrap();
-        let (one, two) = (top.path().join("one"), top.path().join("two"));
-        for folder in [one.join("deep/er"), two.clone()] {
-            fs::create_dir_all(folder).unwrap();
-        }
-        fs::write(one.join(Topology::FILE), "").unwrap();
-        assert_eq!(project(&one.join("deep/er")), one);
-        assert_eq!(project(&two), two);
-        assert_ne!(set_name(&one), set_name(&two));
+    fn no_two_projects_share_a_set() {
+        assert_ne!(set_name(Path::new("/one")), set_name(Path::new("/two")));
     }
 }

@@ -53,6 +53,20 @@ impl Problems {
         if problems.is_empty() { Ok(value) } else { Err(Self(problems)) }
     }
 
+    /// Both values, or the problems of both, so that what is wrong with one does not hide what is wrong with the other.
+    ///
+    /// # Errors
+    /// The problems of either or of both, in that order.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (one, other) => {
+                let found = [one.err(), other.err()].into_iter().flatten();
+                Err(Self(found.flat_map(Self::into_vec).collect()))
+            }
+        }
+    }
+
     /// The problems themselves, to be put among others.
     pub fn into_vec(self) -> Vec<Problem> {
         self.0

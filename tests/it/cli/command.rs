@@ -78,6 +78,11 @@ impl Desk {
         Ran::from(self.command(args).output().unwrap())
     }
 
+    /// Runs it in a folder below.
+    pub(super) fn run_in(&self, below: &str, args: &[&str]) -> Ran {
+        Ran::from(self.command(args).current_dir(self.path(below)).output().unwrap())
+    }
+
     /// Runs a line as a report prints it, with this build's executable for `bulkhead`.
     pub(super) fn shell(&self, line: &str) -> Ran {
         let own = Path::new(env!("CARGO_BIN_EXE_bulkhead")).parent().unwrap();

@@ -2,6 +2,12 @@
 
 use super::command::Desk;
 
+const ONE_TENANT: &str = "[tenants.engine]\n\
+     postgres = { database = \"enginedb\" }\n\
+     redis    = { prefix = \"engine:\" }\n\
+     rabbitmq = { vhost = \"/engine\" }\n\
+     s3       = { bucket = \"tl-engine\" }\n";
+
 #[test]
 fn usage_errors_are_64_and_help_is_0() {
     let desk = Desk::new();
@@ -55,6 +61,56 @@ fn every_problem_of_every_input_is_named_and_nothing_is_started() {
     }
     assert!(ran.stdout.is_empty(), "{}", ran.stdout);
     assert!(!desk.path("target").exists(), "no folder is made for a run that cannot begin");
+    assert!(desk.left().is_empty(), "{:?}", desk.left());
+}
+
+#[test]
+fn a_subfolder_has_the_topology_of_the_project_and_the_nearest_one_wins() {
+    let desk = Desk::new();
+    desk.write("bulkhead.toml", ONE_TENANT);
+    desk.write(
+        "src/deep/mine.yaml",
+        "title: T\nwhy: W\nchecklist: [bucket-created]\nexpect: [checklist-done]\n",
+    );
+    let listed = |folder: &str| {
+        let ran = desk.run_in(folder, &["scenario", "list", "mine.yaml"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.all());
+        ran.stdout
+    };
+    // The built-in layout would make it two.
+    assert!(listed("src/deep").contains(" 1 case "), "{}", listed("src/deep"));
+    desk.write("src/bulkhead.toml", "colour = 1\n");
+    let ran = desk.run_in("src/deep", &["verify", "mine.yaml"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    let place = desk.path("src/bulkhead.toml").canonicalize().unwrap();
+    assert!(ran.stderr.contains(&format!("{}:1:1: ", place.display())), "{}", ran.stderr);
+}
+
+#[test]
+fn a_bad_topology_hides_neither_bad_scenarios_nor_bad_variables() {
+    let mut desk = Desk::alone();
+    desk.write("bulkhead.toml", &ONE_TENANT.replace("tl-engine", "No_Bucket"));
+    desk.write("mine/bad.yaml", "title: Bad\nwhy: W\nprobes: [postgres.raed]\nexpect: [isolated]\n");
+    desk.set("BULKHEAD_LINGER", "soon");
+    desk.set("BULKHEAD_INSTALL", "yes");
+    let [topology, scenario] = ["bulkhead.toml:5:", "mine/bad.yaml:3:"];
+    let variables = ["BULKHEAD_LINGER: ", "BULKHEAD_INSTALL: "];
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["scenario", "check", "mine"], &[topology, scenario]),
+        (&["scenario", "list", "mine"], &[topology, scenario]),
+        (&["verify", "mine"], &[topology, scenario, variables[0], variables[1]]),
+        (&["checklist"], &[topology, variables[0], variables[1]]),
+        (&["up"], &[topology, variables[0], variables[1]]),
+    ];
+    for (args, places) in cases {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(3), "{args:?}: {}", ran.all());
+        let number = format!("error: {} problems in what was given", places.len());
+        assert!(ran.stderr.contains(&number), "{args:?}: {}", ran.stderr);
+        for place in places {
+            assert!(ran.stderr.contains(place), "{args:?}: {place} is missing in:\n{}", ran.stderr);
+        }
+    }
     assert!(desk.left().is_empty(), "{:?}", desk.left());
 }
 

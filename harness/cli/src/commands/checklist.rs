@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use bulkhead_model::{
-    Item, Topology,
+    Item, Problems, Topology,
     scenario::{self, Scenario},
 };
 use bulkhead_report::{checklist, json};
@@ -15,6 +15,7 @@ use crate::{
     course::{Course, JOBS},
     look,
     plan::{self, Plan, Planned},
+    stand_ins,
 };
 
 const EXAMPLES: &str = "\
@@ -36,7 +37,8 @@ pub(crate) struct Checklist {
 impl Checklist {
     /// Starts stand-ins, examines every item for every tenant, prints the list.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        let topology = Topology::load(self.place.topology.as_deref())?;
+        let topology = Topology::load(self.place.topology.as_deref());
+        let (topology, spec) = Problems::both(topology, stand_ins::common(&self.place))?;
         let cases = scenario::expand(&[whole()], &topology)?;
         let repro = format!("bulkhead checklist{}", plan::options(&self.place));
         let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() });
@@ -44,7 +46,7 @@ impl Checklist {
         let output = &self.output;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
-        let course = Course { plan: &plan, place: &self.place, jobs: JOBS, output, terminal };
+        let course = Course { plan: &plan, place: &self.place, spec: &spec, jobs: JOBS, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |_| {
             terminal.settle();

@@ -6,11 +6,14 @@ use std::{
 };
 
 use anyhow::Result;
-use bulkhead_model::{Topology, scenario};
+use bulkhead_model::{Problems, Topology, scenario};
 use bulkhead_report::text;
 use clap::{Args, Subcommand};
 
-use crate::{exit, scenarios};
+use crate::{
+    exit,
+    scenarios::{self, Source},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +46,7 @@ enum What {
 struct Chosen {
     /// Files and folders [default: scenarios/, or the built-in ones]
     paths: Vec<PathBuf>,
-    /// Who shares what [default: bulkhead.toml, or the built-in layout]
+    /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
 }
@@ -58,11 +61,9 @@ impl Scenario {
                 writeln!(out)?;
             }
             What::List(chosen) => {
-                let topology = Topology::load(chosen.topology.as_deref())?;
-                let sources = scenarios::load(&chosen.paths)?;
-                for source in &sources {
-                    let cases = scenario::expand(std::slice::from_ref(&source.scenario), &topology)?;
-                    let cases = text::count(cases.len(), "case");
+                let sources = chosen.counted()?;
+                for (source, cases) in &sources {
+                    let cases = text::count(*cases, "case");
                     writeln!(out, "{:<40} {cases:>9}  {}", source.path, source.scenario.title)?;
                 }
                 writeln!(
@@ -73,15 +74,32 @@ impl Scenario {
                 )?;
             }
             What::Check(chosen) => {
-                let topology = Topology::load(chosen.topology.as_deref())?;
-                let sources = scenarios::load(&chosen.paths)?;
-                let scenarios: Vec<_> = sources.into_iter().map(|source| source.scenario).collect();
-                let cases = scenario::expand(&scenarios, &topology)?;
-                let (scenarios, cases) =
-                    (text::count(scenarios.len(), "scenario"), text::count(cases.len(), "case"));
+                let sources = chosen.counted()?;
+                let cases = sources.iter().map(|(_, cases)| cases).sum();
+                let (scenarios, cases) = (text::count(sources.len(), "scenario"), text::count(cases, "case"));
                 writeln!(out, "{scenarios}, {cases}: nothing wrong")?;
             }
         }
         Ok(exit::PASS)
+    }
+}
+
+impl Chosen {
+    /// The scenarios, each with the number of its cases.
+    ///
+    /// # Errors
+    /// Every problem in the topology and in all of the scenarios.
+    fn counted(&self) -> Result<Vec<(Source, usize)>, Problems> {
+        let topology = Topology::load(self.topology.as_deref());
+        let (topology, sources) = Problems::both(topology, scenarios::load(&self.paths))?;
+        let mut problems = Vec::new();
+        let mut counted = Vec::new();
+        for source in sources {
+            match scenario::expand(std::slice::from_ref(&source.scenario), &topology) {
+                Ok(cases) => counted.push((source, cases.len())),
+                Err(found) => problems.extend(found.into_vec()),
+            }
+        }
+        Problems::unless(problems, counted)
     }
 }

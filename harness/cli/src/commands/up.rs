@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bulkhead_model::Topology;
+use bulkhead_model::{Problems, Topology};
 use bulkhead_target::{Session, keeper};
 use clap::Args;
 
@@ -37,8 +37,8 @@ pub(crate) struct Up {
 impl Up {
     /// Starts the servers, makes the topology's slices under its own names, says where they are.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        let topology = Topology::load(self.place.topology.as_deref())?;
-        let mut spec = stand_ins::of_this_project()?;
+        let topology = Topology::load(self.place.topology.as_deref());
+        let (topology, mut spec) = Problems::both(topology, stand_ins::of_this_project())?;
         spec.s3 = self.place.s3.into();
         spec.install |= self.place.install;
         spec.linger = Duration::ZERO;

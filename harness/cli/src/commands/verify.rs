@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use bulkhead_model::Problems;
 use bulkhead_report::json;
 use clap::Args;
 
@@ -14,6 +15,7 @@ use crate::{
     course::{Course, JOBS},
     look,
     plan::{Choice, Plan},
+    stand_ins,
 };
 
 const EXAMPLES: &str = "\
@@ -58,10 +60,11 @@ impl Verify {
     /// Plans, runs, reports.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let choice = Choice { place: &self.place, paths: &self.paths, keys: &self.case, seed: self.seed };
-        let plan = Plan::make(&choice)?;
+        let (plan, spec) = Problems::both(Plan::make(&choice), stand_ins::common(&self.place))?;
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
-        let course = Course { plan: &plan, place: &self.place, jobs: self.jobs, output, terminal };
+        let course =
+            Course { plan: &plan, place: &self.place, spec: &spec, jobs: self.jobs, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {
             let report = &finished.driven.report;

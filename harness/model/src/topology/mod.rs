@@ -3,7 +3,7 @@
 //! A layout comes from `bulkhead.toml` or is the built-in one. A value of [`Topology`] has passed every check: no two
 //! tenants' slices meet. What is on the servers it does not know.
 
-use std::{fmt, fs, io, path::Path};
+use std::{env, fmt, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::{
     Slices, TenantName,
 };
 
+mod find;
 mod names;
 mod overlap;
 mod parse;
@@ -60,7 +61,7 @@ impl Topology {
     /// The layout of the documents, which `bulkhead.toml` declares when there is none.
     pub const DEFAULT: &'static str = include_str!("default.toml");
 
-    /// The file that [`Topology::load`] looks for in the current folder.
+    /// The file that [`Topology::load`] looks for in the current folder and in those above it.
     pub const FILE: &'static str = "bulkhead.toml";
 
     /// The layout of [`Topology::DEFAULT`].
@@ -71,20 +72,29 @@ impl Topology {
             .unwrap_or(Self { tenants: Vec::new(), enforcement: [Enforcement::Enforced; 4] })
     }
 
-    /// The layout in that file; without a path the one in [`Topology::FILE`] of the current folder, or where there is
-    /// none the built-in one.
+    /// The layout in that file; without a path the one in the nearest [`Topology::FILE`] from the current folder
+    /// upwards, or where there is none the built-in one.
     ///
     /// # Errors
     /// A file that cannot be read, or every problem in it.
     pub fn load(path: Option<&Path>) -> Result<Self, Problems> {
-        let file = path.unwrap_or(Path::new(Self::FILE));
+        if let Some(file) = path {
+            return Self::read(file, file, "name a readable file, or none for the one that applies here");
+        }
+        let here = env::current_dir()
+            .map_err(|error| Problem::new("", format!("cannot tell which folder this is: {error}")))?;
+        let Some(file) = Self::file_near(&here) else { return Ok(Self::builtin()) };
+        // A file of this folder is named as it would be typed, one further up with its folder.
+        let shown = file.strip_prefix(&here).unwrap_or(&file);
+        Self::read(&file, shown, "make it readable, or name another with `--topology`")
+    }
+
+    fn read(file: &Path, shown: &Path, hint: &str) -> Result<Self, Problems> {
+        let shown = shown.display().to_string();
         match fs::read_to_string(file) {
-            Ok(text) => Self::parse(&text, &file.display().to_string()),
-            Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::builtin()),
+            Ok(text) => Self::parse(&text, &shown),
             Err(error) => {
-                Err(Problem::new(file.display().to_string(), format!("cannot read the topology: {error}"))
-                    .hint("name a readable file, or none for the built-in layout")
-                    .into())
+                Err(Problem::new(shown, format!("cannot read the topology: {error}")).hint(hint).into())
             }
         }
     }

@@ -251,6 +251,6 @@ fn a_layout_is_loaded_from_a_file_or_built_in() {
         &Topology::load(Some(missing)).unwrap_err(),
         &[("/nowhere/bulkhead.toml", "cannot read the topology")],
     );
-    // No test of this package writes a `bulkhead.toml` into its own folder.
+    // Neither this package nor a folder above it has a `bulkhead.toml`.
     assert_eq!(Topology::load(None).unwrap(), Topology::builtin());
 }
