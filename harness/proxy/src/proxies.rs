@@ -210,7 +210,8 @@ impl Proxies {
     }
 
     /// Makes all of a list in its order. One that is there already with the same addresses is left alone, unless
-    /// `enable` asks that it listens as the list says; one with others is replaced. The first that fails ends it.
+    /// `enable` asks that it listens as the list says; one with others, or with other TLS, is replaced. The first that
+    /// fails ends it.
     pub async fn populate(&self, specs: Vec<ProxySpec>, enable: bool) -> Populated {
         let (mut proxies, mut error) = (Vec::new(), None);
         for spec in specs {
@@ -238,7 +239,8 @@ impl Proxies {
     async fn create_or_replace(&self, spec: ProxySpec, enable: bool) -> Result<View, Error> {
         let mut held = self.slots.reserve(&spec.name).await;
         if let Some(there) = held.proxy() {
-            if !there.differs(&spec.listen, &spec.upstream).await? {
+            let other_tls = there.differs_in_tls(spec.tls.as_ref());
+            if !other_tls && !there.differs(&spec.listen, &spec.upstream).await? {
                 if enable {
                     let enabled = there.enable(spec.enabled).await;
                     held.show();

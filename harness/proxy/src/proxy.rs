@@ -18,6 +18,7 @@ use crate::{
     live::{Live, Place},
     proxies::{Shared, View},
     spec::{Direction, ProxyChange, ProxySpec, ToxicChange, ToxicSpec},
+    tls::Tls,
 };
 
 /// How long a change waits for connections to take it on; those that are slower take it on later.
@@ -192,6 +193,11 @@ impl Proxy {
     pub(crate) async fn differs(&self, listen: &str, upstream: &str) -> Result<bool, Error> {
         let resolved = address::resolve(listen).await.map_err(Error::Address)?;
         Ok(resolved.to_string() != self.spec.listen || upstream != self.spec.upstream)
+    }
+
+    /// Whether it ends TLS otherwise than that. Whoever does not speak of TLS leaves it as it is.
+    pub(crate) fn differs_in_tls(&self, tls: Option<&Tls>) -> bool {
+        tls.is_some() && tls != self.spec.tls.as_ref()
     }
 
     /// Removes all toxics.

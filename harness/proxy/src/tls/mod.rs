@@ -9,9 +9,9 @@ mod fault;
 mod handshake;
 mod spec;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
-mod tests_on_the_wire;
+pub(crate) mod tests_on_the_wire;
 
 pub use authority::Authority;
 pub use fault::Fault;

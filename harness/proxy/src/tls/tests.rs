@@ -8,7 +8,7 @@ use crate::Error;
 const KEY_HEADER: &str = "-----BEGIN PRIVATE KEY-----";
 
 /// An authority's certificate and key, PEM.
-pub(super) fn authority() -> (String, String) {
+pub(crate) fn authority() -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));

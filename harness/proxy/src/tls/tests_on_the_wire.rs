@@ -30,7 +30,7 @@ use crate::{
 const NAME: &str = "db.example";
 
 /// A server for `name` that chooses `protocol`, echoes, and ends when the client does. Its address.
-async fn server(authority: &Authority, name: &str, protocol: &[u8]) -> String {
+pub(crate) async fn server(authority: &Authority, name: &str, protocol: &[u8]) -> String {
     let leaf = authority.leaf(&[name.to_owned()], Flaw::None).unwrap();
     let mut config = ServerConfig::builder_with_provider(PROVIDER.clone())
         .with_safe_default_protocol_versions()
@@ -57,7 +57,7 @@ async fn server(authority: &Authority, name: &str, protocol: &[u8]) -> String {
 }
 
 /// A client that trusts that authority alone, asks for `name` and offers `protocols`.
-async fn client(
+pub(crate) async fn client(
     address: &str,
     trusted: &str,
     name: &str,

@@ -5,6 +5,7 @@ mod extensions;
 mod hostile;
 mod reading;
 mod routes;
+mod tls;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,0 +1,57 @@
+//! TLS asked for over HTTP: a proxy ends it for real clients, lists replace it, and no answer shows a key.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{CAP, Running};
+use crate::tls::{
+    Authority,
+    tests::authority,
+    tests_on_the_wire::{client, server},
+};
+
+const NAME: &str = "db.example";
+
+/// Whether a client that trusts that authority gets an echo through the proxy.
+async fn echoes(running: &Running, trusted: &str) -> bool {
+    let address = running.proxies.get("p").unwrap().listen;
+    let Ok(mut stream) = client(&address, trusted, NAME, &[b"a/1"]).await else { return false };
+    stream.write_all(b"hello").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut back = [0; 5];
+    tokio::time::timeout(CAP, stream.read_exact(&mut back)).await.unwrap().unwrap();
+    back == *b"hello"
+}
+
+#[tokio::test]
+async fn a_proxy_ends_tls_as_its_json_says_and_no_answer_shows_the_key() {
+    let running = Running::start().await;
+    let [(ca, key), (other_ca, other_key), (upstream_ca, upstream_key)] =
+        [authority(), authority(), authority()];
+    let upstream = server(&Authority::new(&upstream_ca, &upstream_key).unwrap(), NAME, b"a/1").await;
+    let tls = |ca: &str, key: &str| json!({"ca_certificate": ca, "ca_key": key, "upstream_roots": upstream_ca, "upstream_server_name": NAME});
+    let asked = |listen: &str, tls: serde_json::Value| json!({"name": "p", "listen": listen, "upstream": upstream, "tls": tls});
+    let created = running.call("POST", "/proxies", &asked("127.0.0.1:0", tls(&ca, &key)).to_string()).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    assert!(echoes(&running, &ca).await && !echoes(&running, &other_ca).await);
+
+    // A list that says the same, or nothing of TLS, leaves the proxy as it is; another authority takes its place.
+    let listen = running.proxies.get("p").unwrap().listen;
+    let silent = json!({"name": "p", "listen": listen, "upstream": upstream});
+    for same in [asked(&listen, tls(&ca, &key)), silent] {
+        let populated = running.call("POST", "/populate", &json!([same]).to_string()).await;
+        assert_eq!(populated.status, 201, "{populated:?}");
+        assert!(echoes(&running, &ca).await);
+    }
+    let replaced = json!([asked(&listen, tls(&other_ca, &other_key))]).to_string();
+    let replaced = running.call("POST", "/populate", &replaced).await;
+    assert_eq!(replaced.status, 201, "{replaced:?}");
+    assert!(echoes(&running, &other_ca).await && !echoes(&running, &ca).await);
+
+    let shown = running.call("GET", "/proxies/p", "").await;
+    for reply in [created, replaced, shown] {
+        assert!(!reply.body.contains("PRIVATE KEY"), "{}", reply.body);
+        let bodies = [&key, &other_key].map(|pem| pem.lines().nth(1).unwrap());
+        assert!(bodies.iter().all(|line| !reply.body.contains(line)), "{}", reply.body);
+    }
+}
