@@ -19,6 +19,7 @@ pub mod events;
 #[cfg(feature = "toxiproxy")]
 pub mod foreign;
 pub mod live;
+mod past;
 pub mod proxies;
 mod proxy;
 pub mod seed;

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     events::{Change, Events, What},
     live::{Connection, Flow, Touched},
+    past::Past,
     proxy::{Proxy, Snapshot},
     seed::Seed,
     slots::Slots,
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     tape: Tape,
     pub(crate) events: Events,
+    pub(crate) past: Past,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pipes: Pipes,
     pub(crate) buffers: Buffers,
@@ -108,6 +110,7 @@ impl Proxies {
             began: Instant::now(),
             tape: Tape::default(),
             events: Events::default(),
+            past: Past::default(),
             clock: Arc::default(),
             pipes: Pipes::default(),
             buffers: Buffers::default(),
@@ -150,15 +153,19 @@ impl Proxies {
         self.snapshots().iter().flat_map(|(_, seen)| seen.live.connections()).collect()
     }
 
-    /// The bytes that have flowed through each proxy, up to now; one entry for each listener and upstream that it had.
+    /// The bytes that have flowed through each proxy, up to now, those that are gone among them; one entry for each
+    /// listener and upstream that it had.
     pub fn flows(&self) -> Vec<Flow> {
-        self.snapshots().iter().flat_map(|(_, seen)| seen.live.flows()).collect()
+        let now = self.snapshots().iter().flat_map(|(_, seen)| seen.live.flows()).collect();
+        self.shared.past.with_flows(now)
     }
 
     /// What each toxic has touched, those that were removed among them.
     pub fn touched(&self) -> Vec<Touched> {
         let snapshots = self.snapshots();
-        snapshots.iter().flat_map(|(name, seen)| seen.live.touched(&name.as_str().into())).collect()
+        let now =
+            snapshots.iter().flat_map(|(name, seen)| seen.live.touched(&name.as_str().into())).collect();
+        self.shared.past.with_touched(now)
     }
 
     /// All of them, by name.

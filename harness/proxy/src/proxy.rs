@@ -121,6 +121,13 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
 }
 
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let name = self.spec.name.as_str().into();
+        self.shared.past.take_over(self.live.flows(), self.live.touched(&name));
+    }
+}
+
 impl Proxy {
     pub(crate) fn new(spec: ProxySpec, shared: Arc<Shared>) -> Self {
         let (toxics, present, live) = (Vec::new(), Arc::default(), Arc::default());

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpStream;
+use tokio::{io::Interest, net::TcpStream};
 
 use crate::{
     accept::is_exhausted,
@@ -85,7 +85,15 @@ pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
     reconcile(&mut ways, &terms.present.get(), around);
     let mut fault = None;
     if ways.iter().any(|way| way.chain().admission().is_some()) {
-        match Box::pin(admitted(&mut ways, around, Admission::Hold)).await {
+        let held = async {
+            tokio::select! {
+                verdict = admitted(&mut ways, around, Admission::Hold) => Some(verdict),
+                // Only a reset tells that nobody waits any more; who has ended one way may still await the answer.
+                _ = client.ready(Interest::ERROR) => None,
+            }
+        };
+        let Some(verdict) = Box::pin(held).await else { return };
+        match verdict {
             None => {}
             Some(Admission::Tls(shown)) => fault = Some(shown),
             Some(Admission::Hold | Admission::Refuse) => {

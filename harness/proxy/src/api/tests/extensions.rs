@@ -237,6 +237,22 @@ async fn metrics_are_there_only_when_asked_for_and_count_live() {
     ] {
         assert!(reply.body.lines().any(|found| found == line), "{line}\n{}", reply.body);
     }
+    // A counter never goes back: what a proxy counted outlives it, and one of the same place goes on from there.
+    server.call("DELETE", "/proxies/p", "").await.is_empty(204);
+    let gone = server.call("GET", "/metrics", "").await.body;
+    let sent =
+        |sum: u32| format!(r#"toxiproxy_proxy_sent_bytes_total{{direction="downstream",{place}}} {sum}"#);
+    let touches = r#"bulkhead_proxy_toxic_touches_total{proxy="p",toxic="slow"} 1"#;
+    assert!(gone.contains(&sent(3)) && gone.contains(touches), "{gone}");
+    let again = json!({"name": "p", "listen": view.listen, "upstream": view.upstream}).to_string();
+    assert_eq!(server.call("POST", "/proxies", &again).await.status, 201);
+    echoed(&mut TcpStream::connect(&view.listen).await.unwrap(), b"again").await;
+    let again = server.call("GET", "/metrics", "").await.body;
+    assert!(
+        again.contains(&sent(8)) && again.matches(&format!("downstream\",{place}")).count() == 2,
+        "{again}"
+    );
+
     let server = Running::with(Options { runtime_metrics: true, ..Options::default() }, |_| {}).await;
     assert!(!server.call("POST", "/metrics", "").await.body.contains("toxiproxy_proxy"));
 }
