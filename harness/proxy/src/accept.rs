@@ -3,7 +3,7 @@
 //! When descriptors run out it keeps the connections that it has and refuses new ones: each is accepted on a descriptor
 //! held in reserve and closed at once, since one that waits in the kernel's queue would keep the listener ready for ever.
 
-use std::{fs::File, io, sync::Arc, time::Duration};
+use std::{fs::File, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustix::{
     io::Errno,
@@ -98,15 +98,16 @@ impl Reserve {
     }
 }
 
-fn spare() -> Option<File> {
+/// A descriptor that can be given up when another is needed.
+pub(crate) fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
 /// Accepts what is waiting, without waiting for more.
-async fn accept_now(listener: &TcpListener) -> Option<TcpStream> {
+pub(crate) async fn accept_now(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     tokio::select! {
         biased;
-        accepted = listener.accept() => accepted.ok().map(|(client, _)| client),
+        accepted = listener.accept() => accepted.ok(),
         () = std::future::ready(()) => None,
     }
 }

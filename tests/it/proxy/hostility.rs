@@ -327,6 +327,9 @@ async fn descriptors_run_out_for_the_api_and_the_proxies_together() {
         through(2).await;
     }
     assert!(fort.server.lives());
+    // Whoever comes now to lift a fault is served on a descriptor held in reserve.
+    fort.server.forget();
+    assert_eq!(fort.server.ask("GET", "/version", "").await.status, 200);
     drop(flood);
     through(3).await;
     drop(kept);

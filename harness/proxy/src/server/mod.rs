@@ -1,6 +1,14 @@
 //! The API on a socket: accepting, the limits that slow or silent clients meet, and the end.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fs::File,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -10,7 +18,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::api::Api;
+use crate::{
+    accept::{accept_now, spare},
+    api::Api,
+};
 pub(crate) use patience::Limits;
 use patience::{Patience, Watched};
 
@@ -19,7 +30,10 @@ mod patience;
 /// Connections at once; more wait in the kernel's queue until one ends, which the limits see to.
 const CONNECTIONS: usize = 1024;
 
-/// How long accepting rests after an error, which is most often a lack of descriptors.
+/// Descriptors held in reserve, so that faults can be lifted when the proxies have used up all others.
+const SPARE: usize = 8;
+
+/// How long accepting rests after an error, where not even the reserve can be had.
 const REST: Duration = Duration::from_millis(50);
 
 /// How long requests that are being answered may take once the end was asked for.
@@ -58,35 +72,71 @@ impl Server {
     pub async fn run(self, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         let (ending, ended) = watch::channel(false);
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let rooms = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let reserve = Reserve::default();
+        let mut short = false;
         loop {
+            reserve.fill();
             let accepted = async {
-                let room = room.clone().acquire_owned().await;
+                let room = rooms.clone().acquire_owned().await;
                 (self.listener.accept().await, room)
             };
-            tokio::select! {
+            let (accepted, room) = tokio::select! {
                 () = &mut end => break,
-                Some(_) = connections.join_next() => {}
-                (accepted, room) = accepted => match accepted {
-                    Ok((stream, client)) => {
-                        let serve = serve(self.api.clone(), stream, client, self.limits, ended.clone());
-                        connections.spawn(async move {
-                            let _until_closed = room;
-                            serve.await;
-                        });
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "Cannot accept a client of the API");
-                        tokio::time::sleep(REST).await;
-                    }
+                Some(_) = connections.join_next() => continue,
+                accepted = accepted => accepted,
+            };
+            let accepted = match accepted {
+                Ok(accepted) => {
+                    short = !reserve.fill();
+                    Some(accepted)
                 }
-            }
+                Err(error) => {
+                    if !std::mem::replace(&mut short, true) {
+                        tracing::warn!(%error, "Cannot accept a client of the API but on a descriptor held in reserve");
+                    }
+                    if reserve.give_up_one() { accept_now(&self.listener).await } else { None }
+                }
+            };
+            let Some((stream, client)) = accepted else {
+                tokio::time::sleep(REST).await;
+                continue;
+            };
+            let crowded = short || rooms.available_permits() < CONNECTIONS / 2;
+            let limits = if crowded { self.limits.hurried() } else { self.limits };
+            let serve = serve(self.api.clone(), stream, client, limits, ended.clone());
+            let reserve = reserve.clone();
+            connections.spawn(async move {
+                let _until_closed = room;
+                serve.await;
+                // At once, before anybody else takes the descriptor that has become free.
+                reserve.fill();
+            });
         }
         drop(self.listener);
         let _ = ending.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(END, all).await;
+    }
+}
+
+/// Descriptors to accept clients with when there are no others.
+#[derive(Clone, Debug, Default)]
+struct Reserve(Arc<Mutex<Vec<File>>>);
+
+impl Reserve {
+    /// Takes what it lacks, as far as there is any. Whether it is full.
+    fn fill(&self) -> bool {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacks = SPARE.saturating_sub(spares.len());
+        spares.extend((0..lacks).map_while(|_| spare()));
+        spares.len() == SPARE
+    }
+
+    /// Whether there was one.
+    fn give_up_one(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
     }
 }
 

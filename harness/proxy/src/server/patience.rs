@@ -47,6 +47,16 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Where room is short, whoever says nothing makes way soon.
+    pub(super) fn hurried(self) -> Self {
+        Self { idle: self.idle.min(HURRY), head: self.head.min(HURRY), ..self }
+    }
+}
+
+/// For a request to begin and its head to arrive, where room is short.
+const HURRY: Duration = Duration::from_millis(250);
+
 /// What a connection waits for: shared by its socket and whoever answers its requests.
 #[derive(Debug, Default)]
 pub(super) struct Patience(AtomicU8);

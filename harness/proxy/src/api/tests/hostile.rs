@@ -20,6 +20,24 @@ async fn a_client_that_dribbles_its_head_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn more_dribbling_clients_than_there_is_room_for_make_way() {
+    crate::accept::allow_open_files();
+    // So patient that only its hurry, when room is short, lets anybody else in.
+    let patient = Duration::from_secs(3600);
+    let limits = Limits { idle: patient, head: patient, ..Limits::default() };
+    let server = Running::with(Options::default(), |server| server.limits = limits).await;
+    let mut slow = Vec::new();
+    for number in 0..1100 {
+        let mut stream = server.open().await;
+        if number % 2 == 0 {
+            stream.write_all(b"GET /ver").await.unwrap();
+        }
+        slow.push(stream);
+    }
+    assert_eq!(server.call("GET", "/version", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_client_that_dribbles_its_body_is_refused() {
     let limits = Limits { body: Duration::from_millis(50), ..Limits::default() };
     let server = Running::with(Options::default(), |server| server.limits = limits).await;
