@@ -7,6 +7,7 @@ mod leak;
 mod library;
 mod picture;
 mod secrets;
+mod standing;
 mod terminal;
 mod up;
 mod verify;

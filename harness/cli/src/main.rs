@@ -19,6 +19,7 @@ mod places;
 mod plan;
 mod scenarios;
 mod stand_ins;
+mod standing;
 
 use args::{Cli, Command, Volume};
 

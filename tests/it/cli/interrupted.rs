@@ -16,7 +16,7 @@ use nix::{
 use super::command::{CAP, Desk};
 
 /// Starts the command and returns it as soon as a line of its stdout holds `word`.
-fn started(desk: &Desk, args: &[&str], word: &str) -> Child {
+pub(super) fn started(desk: &Desk, args: &[&str], word: &str) -> Child {
     let mut child = desk.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let seen = lines.by_ref().map(Result::unwrap).any(|line| line.contains(word));
@@ -27,7 +27,7 @@ fn started(desk: &Desk, args: &[&str], word: &str) -> Child {
 }
 
 /// Signals the command and waits for its exit code.
-fn signalled(mut child: Child, signal: Signal) -> Option<i32> {
+pub(super) fn signalled(mut child: Child, signal: Signal) -> Option<i32> {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || ended.send(child.wait().unwrap().code()));

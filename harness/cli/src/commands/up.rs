@@ -14,7 +14,7 @@ use crate::{
     args::{Format, Place, Volume},
     exit,
     interrupt::Interrupt,
-    look, places, stand_ins,
+    look, places, stand_ins, standing,
 };
 
 const EXAMPLES: &str = "\
@@ -46,11 +46,7 @@ impl Up {
         if let Some(status) = keeper::status(&spec).await?
             && !status.exact.is_empty()
         {
-            let mut out = io::stdout().lock();
-            writeln!(out, "already up; `bulkhead down` stops them")?;
-            places::print(&status.exact, &mut out)?;
-            places::usage(&status.exact, &mut out)?;
-            return Ok(exit::PASS);
+            return standing::report(&status, &spec, &topology);
         }
 
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;

@@ -38,6 +38,8 @@ pub(super) enum Role {
 pub(super) struct Connection {
     /// What it is.
     pub(super) role: Role,
+    /// The process at the other end, where the system says.
+    pub(super) pid: Option<u32>,
     out: mpsc::UnboundedSender<ToHarness>,
     writer: JoinHandle<()>,
 }
@@ -45,6 +47,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves a connection: what it says arrives as events under the number `id`.
     pub(super) fn open(stream: UnixStream, id: LeaseId, events: mpsc::UnboundedSender<Event>) -> Self {
+        let pid = stream.peer_cred().ok().and_then(|peer| u32::try_from(peer.pid()?).ok());
         let (read, write) = stream.into_split();
         tokio::spawn(async move {
             let mut lines = BufReader::new(read);
@@ -58,7 +61,7 @@ impl Connection {
             let _stopping = events.send(Event::Closed(id));
         });
         let (out, messages) = mpsc::unbounded_channel();
-        Self { role: Role::Unknown, out, writer: tokio::spawn(write_all(write, messages)) }
+        Self { role: Role::Unknown, pid, out, writer: tokio::spawn(write_all(write, messages)) }
     }
 
     /// Sends a message. A peer that has gone is noticed by the reading task.

@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bulkhead_model::{Service, report::ServerReport};
+use bulkhead_model::{Enforcement, Service, report::ServerReport};
 use tokio::io::{AsyncWriteExt, BufReader};
 
-use crate::{Error, TargetSpec, TenantAccess};
+use crate::{Error, S3Kind, TargetSpec, TenantAccess};
 
 use super::{
     link::{Link, failed},
@@ -36,6 +36,12 @@ pub struct Status {
     pub exact: Vec<TenantAccess>,
     /// Servers that ended by themselves or were given up, each as its error.
     pub dead: Vec<String>,
+    /// Which program plays S3; none when a keeper of an older build does not say.
+    pub s3: Option<S3Kind>,
+    /// What is enforced on the exact slices, in [`Service::ALL`]'s order; none without slices, or from an older build.
+    pub enforcement: Option<[Enforcement; 4]>,
+    /// The process with which the exact slices go; none when they were detached, or from an older build.
+    pub holder: Option<u32>,
 }
 
 impl Status {
@@ -68,6 +74,9 @@ pub async fn status(spec: &TargetSpec) -> Result<Option<Status>, Error> {
             leases: parts.leases,
             exact: parts.exact.into_iter().map(|access| access.0).collect(),
             dead: parts.dead,
+            s3: parts.s3,
+            enforcement: parts.enforcement,
+            holder: parts.holder,
         })),
         // It ended between the two.
         Ok(Err(Error::Keeper { .. })) => Ok(None),

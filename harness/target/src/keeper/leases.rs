@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use bulkhead_model::Tenant;
+use bulkhead_model::{Enforcement, Tenant};
 
-use super::wire::{WireAccess, WireTenant};
+use super::wire::{Wanted, WireAccess, WireTenant};
 
 /// A lease's number: the number of its connection.
 pub(super) type LeaseId = u64;
@@ -16,6 +16,7 @@ pub(super) type LeaseId = u64;
 pub(super) struct Holding {
     lease: LeaseId,
     tenants: Vec<WireTenant>,
+    enforcement: [Enforcement; 4],
     exact: bool,
     state: State,
 }
@@ -92,13 +93,8 @@ impl Leases {
     ///
     /// # Errors
     /// The first name that is taken, and by whom.
-    pub(super) fn reserve(
-        &mut self,
-        lease: LeaseId,
-        tenants: Vec<WireTenant>,
-        exact: bool,
-    ) -> Result<HoldingId, String> {
-        let names: BTreeSet<_> = tenants.iter().flat_map(|tenant| names(&tenant.0)).collect();
+    pub(super) fn reserve(&mut self, lease: LeaseId, wanted: &Wanted) -> Result<HoldingId, String> {
+        let names: BTreeSet<_> = wanted.tenants.iter().flat_map(|tenant| names(&tenant.0)).collect();
         if let Some((name, (holder, _))) = names.iter().find_map(|name| self.names.get_key_value(name)) {
             let who =
                 if *holder == lease { String::from("this lease itself") } else { format!("lease {holder}") };
@@ -109,7 +105,9 @@ impl Leases {
         self.next += 1;
         let id = self.next;
         self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
-        self.holdings.insert(id, Holding { lease, tenants, exact, state: State::Making });
+        let Wanted { tenants, enforcement, exact } = wanted;
+        let (tenants, enforcement, exact) = (tenants.clone(), *enforcement, *exact);
+        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, state: State::Making });
         Ok(id)
     }
 
@@ -152,6 +150,13 @@ impl Leases {
             });
         made.flatten().collect()
     }
+
+    /// What is enforced on those slices, and the lease that they go with unless it was detached; none without slices.
+    pub(super) fn exact_terms(&self) -> Option<([Enforcement; 4], Option<LeaseId>)> {
+        let holding = self.holdings.values().find(|h| h.exact && matches!(h.state, State::Made(_)))?;
+        let detached = self.leases.get(&holding.lease).is_some_and(|lease| lease.detached);
+        Some((holding.enforcement, (!detached).then_some(holding.lease)))
+    }
 }
 
 /// What a tenant's slices occupy. Containers are named whole: a second holder's tenant in the same container would find
@@ -182,39 +187,45 @@ mod tests {
         WireTenant(Tenant { name: TenantName::new(name).unwrap(), env: String::new(), slices })
     }
 
+    fn wanted(tenants: Vec<WireTenant>, exact: bool) -> Wanted {
+        Wanted { tenants, enforcement: [Enforcement::Enforced; 4], exact }
+    }
+
     #[test]
     fn names_are_taken_from_reservation_to_removal() {
         let mut leases = Leases::default();
         leases.begin(1, Duration::ZERO);
         leases.begin(2, Duration::ZERO);
         let engine = vec![tenant("engine", "tl-engine")];
-        let first = leases.reserve(1, engine.clone(), true).unwrap();
-        let refused = leases.reserve(2, engine.clone(), true).unwrap_err();
+        let first = leases.reserve(1, &wanted(engine.clone(), true)).unwrap();
+        let refused = leases.reserve(2, &wanted(engine.clone(), true)).unwrap_err();
         assert!(refused.contains("bucket `tl-engine` is held already, by lease 1"), "{refused}");
         // Another tenant in a bucket that is held.
-        assert!(leases.reserve(2, vec![tenant("plane", "tl-engine")], true).is_err());
+        assert!(leases.reserve(2, &wanted(vec![tenant("plane", "tl-engine")], true)).is_err());
         assert!(leases.made(first, Vec::new()));
         assert_eq!(leases.find(1, &engine), Some(first));
         assert_eq!(leases.find(2, &engine), None);
         assert_eq!(leases.end(1), [first]);
-        assert!(leases.reserve(2, engine.clone(), true).is_err());
+        assert!(leases.reserve(2, &wanted(engine.clone(), true)).is_err());
         assert_eq!(leases.going(first).unwrap().len(), 1);
         leases.gone(first);
-        assert!(leases.reserve(2, engine, true).is_ok());
+        assert!(leases.reserve(2, &wanted(engine, true)).is_ok());
     }
 
     #[test]
     fn tenants_of_one_request_may_share_a_container() {
         let mut leases = Leases::default();
         leases.begin(1, Duration::ZERO);
-        assert!(leases.reserve(1, vec![tenant("a", "shared"), tenant("b", "shared")], false).is_ok());
+        assert!(
+            leases.reserve(1, &wanted(vec![tenant("a", "shared"), tenant("b", "shared")], false)).is_ok()
+        );
     }
 
     #[test]
     fn slices_that_are_made_after_their_lease_has_ended_are_nobodys() {
         let mut leases = Leases::default();
         leases.begin(1, Duration::from_secs(3));
-        let id = leases.reserve(1, vec![tenant("a", "a")], false).unwrap();
+        let id = leases.reserve(1, &wanted(vec![tenant("a", "a")], false)).unwrap();
         assert!(leases.end(1).is_empty(), "what is being made cannot be removed yet");
         assert!(!leases.made(id, Vec::new()));
         assert_eq!((leases.count(), leases.linger()), (0, Duration::from_secs(3)));
@@ -224,9 +235,11 @@ mod tests {
     fn a_detached_lease_outlives_its_connection() {
         let mut leases = Leases::default();
         leases.begin(1, Duration::ZERO);
-        let id = leases.reserve(1, vec![tenant("a", "a")], true).unwrap();
+        let id = leases.reserve(1, &wanted(vec![tenant("a", "a")], true)).unwrap();
         leases.made(id, Vec::new());
+        assert_eq!(leases.exact_terms(), Some(([Enforcement::Enforced; 4], Some(1))));
         leases.detach(1);
+        assert_eq!(leases.exact_terms(), Some(([Enforcement::Enforced; 4], None)));
         assert!(leases.end(1).is_empty());
         assert_eq!(leases.count(), 1);
     }

@@ -68,7 +68,7 @@ impl Keeper {
         if !self.leases.lives(asked.0) {
             return self.answer(asked, Err(String::from("keeper: slices need a lease")));
         }
-        let holding = match self.leases.reserve(asked.0, wanted.tenants.clone(), wanted.exact) {
+        let holding = match self.leases.reserve(asked.0, &wanted) {
             Ok(holding) => holding,
             Err(taken) => return self.answer(asked, Err(taken)),
         };
@@ -141,6 +141,7 @@ impl Keeper {
             Phase::Serving(servers) => (servers.reports(), servers.dead()),
             Phase::Starting(_) | Phase::Failed(_) => (Vec::new(), Vec::new()),
         };
+        let (enforcement, holder) = self.leases.exact_terms().unzip();
         StatusParts {
             run: self.run.clone(),
             dir: self.folder.path.clone(),
@@ -149,6 +150,9 @@ impl Keeper {
             leases: self.leases.count(),
             exact: self.leases.exact(),
             dead,
+            s3: Some(self.spec.s3),
+            enforcement,
+            holder: holder.flatten().and_then(|lease| self.connections.get(&lease)?.pid),
         }
     }
 

@@ -83,7 +83,7 @@ pub(super) enum Phase {
 }
 
 pub(super) struct Keeper {
-    spec: TargetSpec,
+    pub(super) spec: TargetSpec,
     pub(super) run: String,
     pub(super) folder: Arc<RunFolder>,
     janitor: Option<Janitor>,
