@@ -1,25 +1,12 @@
 //! PostgreSQL as a stand-in: it serves over verified TLS alone, fences tenants in both sharing modes, leaves nothing.
 //!
-//! Every test runs on the installed server, and on version 18 too when `BULKHEAD_POSTGRES_18_BIN` names its folder.
-
-use std::path::PathBuf;
+//! Every test runs on the server that `BULKHEAD_POSTGRES_BIN` names, else on the installed one.
 
 use bulkhead_model::{Enforcement, Secret, Service, Tenant};
 use bulkhead_target::{Authority, TargetSpec, TenantAccess, clients};
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::support::{Direct, alone, command_lines, direct_as, spec, tenant};
-
-/// The servers to test on.
-fn versions() -> Vec<TargetSpec> {
-    let mut specs = vec![spec()];
-    if let Some(folder) = std::env::var_os("BULKHEAD_POSTGRES_18_BIN") {
-        let mut newer = spec();
-        newer.places.postgres_bin = Some(PathBuf::from(folder));
-        specs.push(newer);
-    }
-    specs
-}
 
 async fn start(spec: &TargetSpec) -> Direct {
     direct_as(Service::Postgres, spec).await
@@ -54,203 +41,193 @@ async fn connect_error(access: &TenantAccess) -> String {
 
 #[tokio::test]
 async fn serves_over_verified_tls_alone_and_reports_its_version() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let report = server.running.report();
-        assert_eq!(report.product, "postgres");
-        assert!(report.version.starts_with(|c: char| c.is_ascii_digit()), "{report:?}");
-        let access = provisioned(&mut server, &[tenant("engine", "t")]).await.remove(0);
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let report = server.running.report();
+    assert_eq!(report.product, "postgres");
+    assert!(report.version.starts_with(|c: char| c.is_ascii_digit()), "{report:?}");
+    let access = provisioned(&mut server, &[tenant("engine", "t")]).await.remove(0);
 
-        let mut connection = clients::postgres::connect(&access).await.unwrap();
-        let encryption = clients::postgres::encryption(&mut connection).await.unwrap();
-        assert!(encryption.version.starts_with("TLSv1.") && !encryption.cipher.is_empty(), "{encryption:?}");
-        // A handshake of our own sees what the server sees.
-        let facts = clients::tls::facts(&access, Service::Postgres).await.unwrap();
-        assert_eq!(facts.version, encryption.version);
-        assert_eq!(facts.peer_names, ["localhost", "127.0.0.1", "::1"]);
-        let mut by_name = access.clone();
-        by_name.connections.postgres.host = "localhost".into();
-        clients::postgres::connect(&by_name).await.expect("the certificate names localhost");
+    let mut connection = clients::postgres::connect(&access).await.unwrap();
+    let encryption = clients::postgres::encryption(&mut connection).await.unwrap();
+    assert!(encryption.version.starts_with("TLSv1.") && !encryption.cipher.is_empty(), "{encryption:?}");
+    // A handshake of our own sees what the server sees.
+    let facts = clients::tls::facts(&access, Service::Postgres).await.unwrap();
+    assert_eq!(facts.version, encryption.version);
+    assert_eq!(facts.peer_names, ["localhost", "127.0.0.1", "::1"]);
+    let mut by_name = access.clone();
+    by_name.connections.postgres.host = "localhost".into();
+    clients::postgres::connect(&by_name).await.expect("the certificate names localhost");
 
-        let mut stranger = access.clone();
-        let other = server.place.ca.with_file_name("other-ca.pem");
-        std::fs::write(&other, Authority::new().unwrap().pem()).unwrap();
-        stranger.connections.postgres.parameters[1].1 = other.display().to_string();
-        assert!(connect_error(&stranger).await.contains("certificate"));
+    let mut stranger = access.clone();
+    let other = server.place.ca.with_file_name("other-ca.pem");
+    std::fs::write(&other, Authority::new().unwrap().pem()).unwrap();
+    stranger.connections.postgres.parameters[1].1 = other.display().to_string();
+    assert!(connect_error(&stranger).await.contains("certificate"));
 
-        let mut plain = access.clone();
-        plain.connections.postgres.parameters[0].1 = "disable".into();
-        assert!(connect_error(&plain).await.contains("no encryption"));
+    let mut plain = access.clone();
+    plain.connections.postgres.parameters[0].1 = "disable".into();
+    assert!(connect_error(&plain).await.contains("no encryption"));
 
-        let mut guess = access.clone();
-        guess.connections.postgres.password = Secret::new("guess");
-        let error = connect_error(&guess).await;
-        assert!(error.contains("password authentication failed") && !error.contains("guess"), "{error}");
+    let mut guess = access.clone();
+    guess.connections.postgres.password = Secret::new("guess");
+    let error = connect_error(&guess).await;
+    assert!(error.contains("password authentication failed") && !error.contains("guess"), "{error}");
 
-        let mut admin = access;
-        admin.connections.postgres.user = "bulkhead".into();
-        assert!(connect_error(&admin).await.contains("pg_hba.conf rejects"));
-        server.running.stop().await;
-    }
+    let mut admin = access;
+    admin.connections.postgres.user = "bulkhead".into();
+    assert!(connect_error(&admin).await.contains("pg_hba.conf rejects"));
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn a_tenant_owns_its_database_and_nothing_else() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let access = provisioned(&mut server, &[tenant("engine", "s"), tenant("plane", "s")]).await;
-        let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
-        engine.execute("CREATE TABLE state (n int); INSERT INTO state VALUES (7)").await.unwrap();
-        engine.execute("CREATE SCHEMA more; CREATE TEMP TABLE scratch (n int)").await.unwrap();
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let access = provisioned(&mut server, &[tenant("engine", "s"), tenant("plane", "s")]).await;
+    let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
+    engine.execute("CREATE TABLE state (n int); INSERT INTO state VALUES (7)").await.unwrap();
+    engine.execute("CREATE SCHEMA more; CREATE TEMP TABLE scratch (n int)").await.unwrap();
 
-        let query = "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS any, \
+    let query = "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS any, \
                      (SELECT count(*) FROM pg_auth_members m WHERE m.member = r.oid) AS memberships, \
                      (SELECT datcollate FROM pg_database WHERE datname = current_database()) AS collation \
                      FROM pg_roles r WHERE rolname = current_user";
-        let row = engine.fetch_one(query).await.unwrap();
-        assert!(!row.get::<bool, _>("any") && row.get::<i64, _>("memberships") == 0);
-        assert_eq!(row.get::<String, _>("collation"), "C.UTF-8");
-        assert_eq!(refusal(&mut engine, "CREATE ROLE other").await, "42501");
-        assert_eq!(refusal(&mut engine, "CREATE DATABASE other").await, "42501");
+    let row = engine.fetch_one(query).await.unwrap();
+    assert!(!row.get::<bool, _>("any") && row.get::<i64, _>("memberships") == 0);
+    assert_eq!(row.get::<String, _>("collation"), "C.UTF-8");
+    assert_eq!(refusal(&mut engine, "CREATE ROLE other").await, "42501");
+    assert_eq!(refusal(&mut engine, "CREATE DATABASE other").await, "42501");
 
-        let elsewhere =
-            [access[1].connections.postgres.database.as_str(), "postgres", "template1", "template0"];
-        for database in elsewhere {
-            let mut intruder = access[0].clone();
-            intruder.connections.postgres.database = database.into();
-            let error = connect_error(&intruder).await;
-            let refused =
-                error.contains("permission denied for database") || error.contains("not currently accepting");
-            assert!(refused, "{database}: {error}");
-        }
-        server.running.stop().await;
+    let elsewhere = [access[1].connections.postgres.database.as_str(), "postgres", "template1", "template0"];
+    for database in elsewhere {
+        let mut intruder = access[0].clone();
+        intruder.connections.postgres.database = database.into();
+        let error = connect_error(&intruder).await;
+        let refused =
+            error.contains("permission denied for database") || error.contains("not currently accepting");
+        assert!(refused, "{database}: {error}");
     }
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn tenants_of_a_shared_database_own_a_schema_each() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let access = provisioned(&mut server, &sharing("h")).await;
-        let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
-        let mut plane = clients::postgres::connect(&access[1]).await.unwrap();
-        plane.execute("CREATE TABLE secrets (n int); INSERT INTO secrets VALUES (42)").await.unwrap();
-        engine.execute("CREATE TABLE secrets (n int); INSERT INTO secrets VALUES (1)").await.unwrap();
-        // Unqualified names mean the tenant's own schema.
-        assert_eq!(plane.fetch_one("SELECT n FROM secrets").await.unwrap().get::<i32, _>(0), 42);
-        assert_eq!(engine.fetch_one("SELECT n FROM secrets").await.unwrap().get::<i32, _>(0), 1);
-        for sql in [
-            "SELECT * FROM plane.secrets",
-            "INSERT INTO plane.secrets VALUES (1)",
-            "DROP TABLE plane.secrets",
-            "CREATE TABLE plane.mine (n int)",
-            "CREATE TABLE public.mine (n int)",
-            "CREATE SCHEMA mine",
-            "CREATE TEMP TABLE mine (n int)",
-        ] {
-            assert_eq!(refusal(&mut engine, sql).await, "42501", "{sql}");
-        }
-        server.running.stop().await;
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let access = provisioned(&mut server, &sharing("h")).await;
+    let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
+    let mut plane = clients::postgres::connect(&access[1]).await.unwrap();
+    plane.execute("CREATE TABLE secrets (n int); INSERT INTO secrets VALUES (42)").await.unwrap();
+    engine.execute("CREATE TABLE secrets (n int); INSERT INTO secrets VALUES (1)").await.unwrap();
+    // Unqualified names mean the tenant's own schema.
+    assert_eq!(plane.fetch_one("SELECT n FROM secrets").await.unwrap().get::<i32, _>(0), 42);
+    assert_eq!(engine.fetch_one("SELECT n FROM secrets").await.unwrap().get::<i32, _>(0), 1);
+    for sql in [
+        "SELECT * FROM plane.secrets",
+        "INSERT INTO plane.secrets VALUES (1)",
+        "DROP TABLE plane.secrets",
+        "CREATE TABLE plane.mine (n int)",
+        "CREATE TABLE public.mine (n int)",
+        "CREATE SCHEMA mine",
+        "CREATE TEMP TABLE mine (n int)",
+    ] {
+        assert_eq!(refusal(&mut engine, sql).await, "42501", "{sql}");
     }
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn removal_leaves_no_database_and_no_role() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let staying = provisioned(&mut server, &[tenant("stays", "r")]).await.remove(0);
-        let mut witness = clients::postgres::connect(&staying).await.unwrap();
-        let count = "SELECT (SELECT count(*) FROM pg_database WHERE datname NOT LIKE 'bulkhead_spare_%') \
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let staying = provisioned(&mut server, &[tenant("stays", "r")]).await.remove(0);
+    let mut witness = clients::postgres::connect(&staying).await.unwrap();
+    let count = "SELECT (SELECT count(*) FROM pg_database WHERE datname NOT LIKE 'bulkhead_spare_%') \
                      + (SELECT count(*) FROM pg_roles)";
-        let before: i64 = witness.fetch_one(count).await.unwrap().get(0);
-        let mut tenants = vec![tenant("engine", "r"), tenant("plane", "r")];
-        tenants.extend(sharing("r"));
-        for _ in 0..2 {
-            let access = provisioned(&mut server, &tenants).await;
-            let mut held = Vec::new();
-            for access in &access {
-                let mut connection = clients::postgres::connect(access).await.unwrap();
-                connection.execute("BEGIN; CREATE TABLE t (n int); LOCK t").await.unwrap();
-                held.push(connection);
-            }
-            server.running.remove(&tenants).await.unwrap();
-            let after: i64 = witness.fetch_one(count).await.unwrap().get(0);
-            assert_eq!(after, before);
-            for connection in &mut held {
-                connection.ping().await.expect_err("its session was ended");
-            }
+    let before: i64 = witness.fetch_one(count).await.unwrap().get(0);
+    let mut tenants = vec![tenant("engine", "r"), tenant("plane", "r")];
+    tenants.extend(sharing("r"));
+    for _ in 0..2 {
+        let access = provisioned(&mut server, &tenants).await;
+        let mut held = Vec::new();
+        for access in &access {
+            let mut connection = clients::postgres::connect(access).await.unwrap();
+            connection.execute("BEGIN; CREATE TABLE t (n int); LOCK t").await.unwrap();
+            held.push(connection);
         }
-        server.running.stop().await;
+        server.running.remove(&tenants).await.unwrap();
+        let after: i64 = witness.fetch_one(count).await.unwrap().get(0);
+        assert_eq!(after, before);
+        for connection in &mut held {
+            connection.ping().await.expect_err("its session was ended");
+        }
     }
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn tenants_of_a_shared_database_go_one_by_one() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let tenants = sharing("g");
-        let access = provisioned(&mut server, &tenants).await;
-        let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
-        let mut plane = clients::postgres::connect(&access[1]).await.unwrap();
-        engine.execute("CREATE TABLE t (n int)").await.unwrap();
-        plane.execute("CREATE TABLE t (n int)").await.unwrap();
-        server.running.remove(&tenants[..1]).await.unwrap();
-        engine.ping().await.expect_err("its session was ended");
-        assert!(connect_error(&access[0]).await.contains("password authentication failed"));
-        plane.execute("INSERT INTO t VALUES (1)").await.expect("the other tenant stays");
-        server.running.remove(&tenants[1..]).await.unwrap();
-        plane.ping().await.expect_err("its session was ended");
-        server.running.stop().await;
-    }
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let tenants = sharing("g");
+    let access = provisioned(&mut server, &tenants).await;
+    let mut engine = clients::postgres::connect(&access[0]).await.unwrap();
+    let mut plane = clients::postgres::connect(&access[1]).await.unwrap();
+    engine.execute("CREATE TABLE t (n int)").await.unwrap();
+    plane.execute("CREATE TABLE t (n int)").await.unwrap();
+    server.running.remove(&tenants[..1]).await.unwrap();
+    engine.ping().await.expect_err("its session was ended");
+    assert!(connect_error(&access[0]).await.contains("password authentication failed"));
+    plane.execute("INSERT INTO t VALUES (1)").await.expect("the other tenant stays");
+    server.running.remove(&tenants[1..]).await.unwrap();
+    plane.ping().await.expect_err("its session was ended");
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn a_refused_call_leaves_nothing_behind() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let (engine, plane) = (tenant("engine", "o"), tenant("plane", "o"));
-        let first = provisioned(&mut server, std::slice::from_ref(&plane)).await;
-        let error =
-            server.running.provision(&[engine.clone(), plane], Enforcement::Enforced).await.unwrap_err();
-        assert!(error.chain().contains("exists already"), "{}", error.chain());
-        clients::postgres::connect(&first[0]).await.expect("the first holder keeps its database");
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let (engine, plane) = (tenant("engine", "o"), tenant("plane", "o"));
+    let first = provisioned(&mut server, std::slice::from_ref(&plane)).await;
+    let error = server.running.provision(&[engine.clone(), plane], Enforcement::Enforced).await.unwrap_err();
+    assert!(error.chain().contains("exists already"), "{}", error.chain());
+    clients::postgres::connect(&first[0]).await.expect("the first holder keeps its database");
 
-        let mut long = tenant("long", "o");
-        long.slices.postgres.database = "x".repeat(64);
-        let error =
-            server.running.provision(&[engine.clone(), long], Enforcement::Enforced).await.unwrap_err();
-        assert!(error.chain().contains("63 bytes"), "{}", error.chain());
+    let mut long = tenant("long", "o");
+    long.slices.postgres.database = "x".repeat(64);
+    let error = server.running.provision(&[engine.clone(), long], Enforcement::Enforced).await.unwrap_err();
+    assert!(error.chain().contains("63 bytes"), "{}", error.chain());
 
-        // The server refuses a schema of that name only after the role and the database exist.
-        let mut reserved = sharing("p");
-        reserved[1].slices.postgres.schema = Some("pg_mine".into());
-        let error = server.running.provision(&reserved, Enforcement::Enforced).await.unwrap_err();
-        assert!(error.chain().contains("pg_mine") && error.chain().contains("plane"), "{}", error.chain());
-        provisioned(&mut server, &sharing("p")).await;
-        provisioned(&mut server, &[engine]).await;
-        server.running.stop().await;
-    }
+    // The server refuses a schema of that name only after the role and the database exist.
+    let mut reserved = sharing("p");
+    reserved[1].slices.postgres.schema = Some("pg_mine".into());
+    let error = server.running.provision(&reserved, Enforcement::Enforced).await.unwrap_err();
+    assert!(error.chain().contains("pg_mine") && error.chain().contains("plane"), "{}", error.chain());
+    provisioned(&mut server, &sharing("p")).await;
+    provisioned(&mut server, &[engine]).await;
+    server.running.stop().await;
 }
 
 #[tokio::test]
 async fn no_secret_is_visible_and_nothing_outlives_stop() {
-    for spec in versions() {
-        let mut server = start(&spec).await;
-        let segments = shared_memory();
-        assert!(!segments.is_empty(), "a running server has a segment");
-        let access = provisioned(&mut server, &[tenant("engine", "v")]).await.remove(0);
-        let held = clients::postgres::connect(&access).await.unwrap();
-        let password = access.connections.postgres.password.expose();
-        let lines = command_lines(&server.place);
-        assert!(lines.len() > 3, "the server and its helpers: {lines:?}");
-        assert!(lines.iter().all(|line| !line.contains(password)), "{lines:?}");
-        assert!(server.running.log_tail(1000).iter().all(|line| !line.contains(password)));
-        let ours = segments_of(&server);
-        server.running.stop().await;
-        drop(held);
-        assert_eq!(command_lines(&server.place), Vec::<String>::new());
-        assert!(shared_memory().iter().all(|segment| !ours.contains(segment)), "{ours:?}");
-    }
+    let spec = spec();
+    let mut server = start(&spec).await;
+    let segments = shared_memory();
+    assert!(!segments.is_empty(), "a running server has a segment");
+    let access = provisioned(&mut server, &[tenant("engine", "v")]).await.remove(0);
+    let held = clients::postgres::connect(&access).await.unwrap();
+    let password = access.connections.postgres.password.expose();
+    let lines = command_lines(&server.place);
+    assert!(lines.len() > 3, "the server and its helpers: {lines:?}");
+    assert!(lines.iter().all(|line| !line.contains(password)), "{lines:?}");
+    assert!(server.running.log_tail(1000).iter().all(|line| !line.contains(password)));
+    let ours = segments_of(&server);
+    server.running.stop().await;
+    drop(held);
+    assert_eq!(command_lines(&server.place), Vec::<String>::new());
+    assert!(shared_memory().iter().all(|segment| !ours.contains(segment)), "{ours:?}");
 }
 
 /// The ids of all System V shared-memory segments.

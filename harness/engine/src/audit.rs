@@ -1,7 +1,8 @@
 //! A look at every name that a case's tenants left on a service which is kept apart by convention only.
 //!
 //! The servers are common to many cases; what makes the claim sound is the scope that each case's key prefixes begin
-//! with. Where slices have no scope of their own nothing is claimed.
+//! with. Where slices have no scope of their own nothing is claimed. A shared login does not tell who wrote a key, so one
+//! in the neighbour's prefix counts as inside.
 
 use bulkhead_model::{AuditRecord, Service, Topology};
 use bulkhead_target::{Error, TenantAccess, clients};

@@ -1,5 +1,5 @@
-//! What a look at everything that tenants wrote found. Where a service is kept apart by convention only, the server
-//! refuses nothing, so this is the one proof there is: whatever was written lies inside the writer's slice.
+//! What a look at the names that a case left found. Where a service is kept apart by convention only, the server refuses
+//! nothing, so this is what there is to judge: no name lies outside every tenant's slice. Who wrote a name is not known.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! What to bring up, and the environment variables that say so.
 //!
-//! Every variable that this room reads is declared once, in [`VARIABLES`], with the text that help and docs print.
+//! Every variable of Bulkhead's that this room reads is declared once, in [`VARIABLES`], with a sentence on what it does.
+//! A test sees that the README's table has them all.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -13,7 +14,7 @@ use crate::deadlines::SLICES;
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// One sentence, for help and docs.
+    /// One sentence on it.
     pub text: &'static str,
 }
 
@@ -28,6 +29,9 @@ pub const RABBITMQ_HOME: Variable = Variable {
     name: "BULKHEAD_RABBITMQ_HOME",
     text: "RabbitMQ's home: the folder with `sbin` and `plugins`.",
 };
+/// Where MinIO is.
+pub const MINIO_BIN: Variable =
+    Variable { name: "BULKHEAD_MINIO_BIN", text: "Folder that holds `minio`, for `--s3 minio`." };
 /// Whether to install what is missing.
 pub const INSTALL: Variable = Variable {
     name: "BULKHEAD_INSTALL",
@@ -50,9 +54,9 @@ pub const CACHE: Variable = Variable {
     text: "Folder for ready-made PostgreSQL data folders, instead of `bulkhead` in the user's cache folder.",
 };
 
-/// Every variable that this room reads, in the order in which help lists them.
-pub const VARIABLES: [Variable; 7] =
-    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, INSTALL, LINGER, START_DEADLINE, CACHE];
+/// Every variable of Bulkhead's that this room reads.
+pub const VARIABLES: [Variable; 8] =
+    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, MINIO_BIN, INSTALL, LINGER, START_DEADLINE, CACHE];
 
 /// The longest span that a variable may ask for: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

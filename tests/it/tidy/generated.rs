@@ -1,6 +1,10 @@
-//! Files that are generated and checked in: each is what the program generates now.
+//! Files that are generated and checked in: each is what the program generates now. And the README's table of variables,
+//! which is written by hand: it has exactly those that are read.
+
+use std::collections::BTreeSet;
 
 use bulkhead_model::scenario;
+use bulkhead_target::spec::VARIABLES;
 
 const SCHEMA: &str = "scenarios/schema.json";
 
@@ -18,6 +22,31 @@ fn the_schema_of_scenario_files_is_the_one_in_the_repository() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMA);
     let file = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(stale(&file, &format!("{:#}", scenario::schema())), None);
+}
+
+/// What is read by others than the room that starts servers: tests, and the library.
+const ELSEWHERE: [&str; 3] = ["BULKHEAD_BIN", "BULKHEAD_TOXIPROXY_BIN", "BULKHEAD_TOXIPROXY_CLI"];
+
+/// Bulkhead's variables in the first column of the table below the heading.
+fn in_the_table(readme: &str) -> BTreeSet<&str> {
+    let section = readme.split("\n## ").find(|section| section.starts_with("Environment variables\n"));
+    let rows = section.unwrap_or_default().lines().filter_map(|line| line.strip_prefix("| "));
+    let names = rows.filter_map(|row| row.split(" | ").next()).flat_map(|names| names.split('`'));
+    names.filter_map(|name| name.split('=').next()).filter(|name| name.starts_with("BULKHEAD_")).collect()
+}
+
+#[test]
+fn the_readme_has_exactly_the_variables_that_are_read() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let read = VARIABLES.iter().map(|variable| variable.name).chain(ELSEWHERE);
+    assert_eq!(in_the_table(&readme), read.collect());
+}
+
+#[test]
+fn only_the_tables_first_column_counts() {
+    let readme = "# B\n`BULKHEAD_X`\n## Environment variables\n\n| `BULKHEAD_A=1`, `BULKHEAD_B` | as `BULKHEAD_C` |\n## Z\n";
+    assert_eq!(in_the_table(readme), BTreeSet::from(["BULKHEAD_A", "BULKHEAD_B"]));
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Check for Isolated {
 
     fn sentence(&self) -> &'static str {
         "Where the topology promises enforcement, the server refuses every probe of a neighbour's slice or shows \
-         nothing; where it promises a convention, everything written lies inside its writer's slice."
+         nothing; where it promises a convention, no name that the case left lies outside every tenant's slice."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {

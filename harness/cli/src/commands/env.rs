@@ -15,6 +15,10 @@ Examples:
   bulkhead env --tenant plane --format dotenv > .env
   env $(bulkhead env --tenant plane --bare --format dotenv) ./plane-api
 
+REQUESTS_CA_BUNDLE, AWS_CA_BUNDLE and SSL_CERT_FILE are among them: what is started from that shell trusts the stand-ins'
+authority and no other, so that TLS to anything else (pip's, say) fails. Use a subshell, or unset the three afterwards:
+  (eval \"$(bulkhead env --tenant engine)\" && ./your-app)
+
 The output holds passwords: of stand-ins, random, gone with them.";
 
 /// `bulkhead env`

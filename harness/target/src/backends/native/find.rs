@@ -22,21 +22,30 @@ pub(super) fn missing(spec: &TargetSpec) -> Vec<Missing> {
 const IN_A_CONTAINER: &str =
     "docker run --rm -it -v \"$PWD:/src\" -w /src -e BULKHEAD_INSTALL=1 rust:1.95-bookworm cargo verify";
 
+/// What to do about the one program that no package brings.
+const BY_HAND: &str =
+    "put the program that plays S3 on PATH, or name the folder of `minio` in BULKHEAD_MINIO_BIN";
+
 /// How to get what is missing.
 pub(crate) fn advice(missing: &[Missing]) -> String {
     let line = |manager: &Manager| {
         let packages: Vec<_> = missing.iter().filter_map(|m| manager.package(m.service)).collect();
         (!packages.is_empty()).then(|| format!("{} {}", manager.by_hand, packages.join(" ")))
     };
+    let by_hand = missing.iter().any(|m| MANAGERS.iter().all(|manager| manager.package(m.service).is_none()));
     let mut lines: Vec<_> = MANAGERS.iter().filter_map(line).collect();
     if lines.is_empty() {
-        return String::from("put the program on PATH");
+        return String::from(BY_HAND);
     }
     lines.push(String::from(
         "or set BULKHEAD_INSTALL=1 to let Bulkhead run the one of them that fits this machine",
     ));
     lines.push(format!("or use Docker: {IN_A_CONTAINER}"));
-    format!("install what is missing with one of\n  {}", lines.join("\n  "))
+    let mut text = format!("install what is missing with one of\n  {}", lines.join("\n  "));
+    if by_hand {
+        text.push_str(&format!("\nand {BY_HAND}"));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -73,6 +82,10 @@ mod tests {
 
     #[test]
     fn what_no_package_brings_is_put_on_path() {
-        assert_eq!(advice(&not_here(&[Service::S3])), "put the program on PATH");
+        assert_eq!(advice(&not_here(&[Service::S3])), BY_HAND);
+        let text = advice(&not_here(&[Service::Redis, Service::S3]));
+        assert!(text.contains("apt-get install redis-server\n"), "{text}");
+        assert!(text.ends_with(&format!("\nand {BY_HAND}")), "{text}");
+        assert!(!advice(&not_here(&[Service::Redis])).contains(BY_HAND), "nothing else is missing");
     }
 }

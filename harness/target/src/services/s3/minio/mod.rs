@@ -14,6 +14,7 @@ use crate::{
     clients::s3::connect,
     ready,
     services::{Place, locate, password, port},
+    spec::MINIO_BIN,
 };
 
 mod admin;
@@ -27,12 +28,9 @@ use server::Server;
 /// The program's name.
 const NAMES: [&str; 1] = ["minio"];
 
-/// The folder that people name themselves when `minio` is not on PATH.
-const FOLDER: &str = "BULKHEAD_MINIO_BIN";
-
 /// Looks for the program.
 pub(super) fn find() -> Result<PathBuf, Missing> {
-    let named = std::env::var_os(FOLDER).map(PathBuf::from);
+    let named = std::env::var_os(MINIO_BIN.name).map(PathBuf::from);
     locate::program(&NAMES, named.as_deref(), &["/usr/local/bin"]).ok_or_else(|| Missing {
         service: Service::S3,
         looked: locate::looked(&NAMES, named.as_deref(), &["/usr/local/bin"]),
