@@ -12,6 +12,7 @@ use crate::{
     drive::{Drive, Driven},
     exit, failure,
     interrupt::Interrupt,
+    look::read_enough,
     output::Folder,
     plan::Plan,
 };
@@ -67,9 +68,7 @@ impl Finished {
         let saved = self.folder.write(&self.driven.report, output);
         let doubtful = saved.is_err() || self.driven.left.is_some();
         let code = exit::settle(if doubtful { verdict.max(Verdict::Unknown) } else { verdict });
-        // A reader that has seen enough is no failure.
-        let shown = show(code)
-            .or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+        let shown = read_enough(show(code));
         let errors = [saved.err(), shown.context("could not show the result").err()];
         for error in errors.iter().flatten().chain(&self.driven.left) {
             failure::report(error, &mut io::stderr());

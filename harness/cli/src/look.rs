@@ -30,6 +30,17 @@ pub(crate) fn terminal(format: Format, volume: Volume) -> Terminal {
     }
 }
 
+/// Puts a text that is finished on stdout.
+pub(crate) fn say(text: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    read_enough(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// A reader that has seen enough is no failure.
+pub(crate) fn read_enough(shown: io::Result<()>) -> io::Result<()> {
+    shown.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
 /// The terminal report on that stream.
 pub(crate) fn on(stream: impl Write + IsTerminal + Send + 'static, volume: Volume) -> Terminal {
     let is_terminal = stream.is_terminal();

@@ -26,6 +26,8 @@ pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     /// Its name, which is the run's id.
     pub(crate) run: String,
+    /// The folders around it that were made for it, the innermost first.
+    around: Vec<PathBuf>,
 }
 
 impl Folder {
@@ -34,6 +36,8 @@ impl Folder {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn make(out: &Path) -> Result<Self> {
+        let around = out.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let around: Vec<_> = around.map(Path::to_path_buf).collect();
         fs::create_dir_all(out)
             .with_context(|| format!("could not create the folder `{}`", out.display()))?;
         let now = OffsetDateTime::now_utc().format(NAME).context("could not write down the time")?;
@@ -41,7 +45,7 @@ impl Folder {
             let run = if number == 1 { now.clone() } else { format!("{now}-{number}") };
             let path = out.join(&run);
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path, run }),
+                Ok(()) => return Ok(Self { path, run, around }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(error)
@@ -55,10 +59,11 @@ impl Folder {
         )
     }
 
-    /// Takes the folder of a run that never began away again.
+    /// Takes the folder of a run that never began away again, and those that were made for it.
     pub(crate) fn remove_if_empty(&self) {
-        // When there is something in it, it stays: `remove_dir` takes empty folders only.
-        let _ = fs::remove_dir(&self.path);
+        // When there is something in one, it stays: `remove_dir` takes empty folders only.
+        let mut folders = std::iter::once(&self.path).chain(&self.around);
+        let _ = folders.try_for_each(fs::remove_dir);
     }
 
     /// Where the report is.
@@ -115,6 +120,20 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let runs: Vec<_> = (0..3).map(|_| Folder::make(out.path()).unwrap().run).collect();
         assert!(runs[0] != runs[1] && runs[1] != runs[2] && runs[0] != runs[2], "{runs:?}");
+    }
+
+    #[test]
+    fn a_run_that_never_began_leaves_no_folder_but_those_of_others() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("target/bulkhead");
+        let (first, second) = (Folder::make(&out).unwrap(), Folder::make(&out).unwrap());
+        first.remove_if_empty();
+        assert!(!first.path.exists() && second.path.exists(), "another run's stays");
+        second.remove_if_empty();
+        assert!(out.exists(), "the second run did not make it");
+        fs::remove_dir_all(base.path().join("target")).unwrap();
+        Folder::make(&out).unwrap().remove_if_empty();
+        assert!(base.path().exists() && !base.path().join("target").exists());
     }
 
     #[test]

@@ -132,8 +132,25 @@ fn missing_servers_are_one_message_with_every_package_and_nothing_is_started() {
             assert!(ran.stderr.contains(word), "{word} is missing in:\n{}", ran.stderr);
         }
         assert!(!ran.stderr.contains("backtrace"), "{}", ran.stderr);
+        assert!(!desk.path("target").exists(), "{command} leaves no folder");
         assert!(desk.left().is_empty(), "{:?}", desk.left());
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let desk = Desk::new();
+    // Nobody reads the other end any more: every write meets a broken pipe.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    for args in [&["scenario", "list"][..], &["scenario", "schema"]] {
+        let output = desk.command(args).stdout(writer.try_clone().unwrap()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stderr.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = desk.command(&["scenario", "list"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "the control: a text that could not be written is one");
 }
 
 #[test]

@@ -65,6 +65,10 @@ async fn up_env_status_down() {
     for word in ["postgres", "rabbitmq", "\nengine\n", "\nplane\n", "enginedb"] {
         assert!(status.stdout.contains(word), "{word} is missing in:\n{}", status.stdout);
     }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = desk.command(&["status"]).stdout(writer).output().unwrap();
+    assert!(unread.status.success() && unread.stderr.is_empty(), "a closed pipe is no failure: {unread:?}");
     let again = desk.run(&["up", "--detach"]);
     assert_eq!(again.code, Some(0), "{}", again.all());
     assert!(again.stdout.contains("already up"), "{}", again.stdout);

@@ -4,7 +4,7 @@
 //! For every tenant of the documents' layout and of one in which everything is shared, in Python and in Node. That
 //! their certificate verification is on is shown by giving each of them an authority that signed nothing.
 
-mod room;
+pub(crate) mod room;
 mod set;
 
 use std::{collections::BTreeSet, path::Path};

@@ -49,12 +49,12 @@ impl Check {
         let history = history::read(bytes, &file).map_err(Problems::from)?;
         let report = judged(&history.events, &file);
         let code = exit::settle(report.verdict);
-        look::terminal(self.format, volume)
-            .finish(&report, None, code)
-            .context("could not show the result")?;
+        let shown = look::terminal(self.format, volume).finish(&report, None, code);
+        look::read_enough(shown).context("could not show the result")?;
         if self.format == Format::Json {
             let mut out = io::stdout().lock();
-            json::write(&report, &mut out).and_then(|()| out.flush()).context("could not write to stdout")?;
+            let written = json::write(&report, &mut out).and_then(|()| out.flush());
+            look::read_enough(written).context("could not write to stdout")?;
         }
         Ok(code)
     }

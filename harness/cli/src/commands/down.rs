@@ -1,12 +1,10 @@
 //! `bulkhead down`: stops what `up` started.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use bulkhead_target::keeper;
 use clap::Args;
 
-use crate::{exit, stand_ins};
+use crate::{exit, look, stand_ins};
 
 /// `bulkhead down`
 #[derive(Debug, Args)]
@@ -22,7 +20,7 @@ impl Down {
         if !keeper::stop(&spec).await? {
             return Err(stand_ins::not_up());
         }
-        writeln!(io::stdout(), "stopped; nothing is left of them")?;
+        look::say(b"stopped; nothing is left of them\n")?;
         Ok(exit::PASS)
     }
 }

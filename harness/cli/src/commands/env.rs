@@ -1,13 +1,11 @@
 //! `bulkhead env`: a tenant's environment variables, for an app that knows nothing of Bulkhead.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use bulkhead_model::url::{EnvFormat, render};
 use bulkhead_target::keeper;
 use clap::{Args, ValueEnum};
 
-use crate::{exit, failure::Hinted, stand_ins};
+use crate::{exit, failure::Hinted, look, stand_ins};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,7 +70,7 @@ impl Env {
             return Err(Hinted::error(format!("the stand-ins have no tenant `{}`", self.tenant), hint));
         };
         let text = render(self.format.into(), &bulkhead::variables(access, self.bare));
-        io::stdout().write_all(text.as_bytes())?;
+        look::say(text.as_bytes())?;
         Ok(exit::PASS)
     }
 }

@@ -1,9 +1,6 @@
 //! `bulkhead scenario`: the scenario files, listed, checked, described.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
 use bulkhead_model::{Problems, Topology, scenario};
@@ -11,7 +8,7 @@ use bulkhead_report::text;
 use clap::{Args, Subcommand};
 
 use crate::{
-    exit,
+    exit, look,
     scenarios::{self, Source},
 };
 
@@ -54,7 +51,7 @@ struct Chosen {
 impl Scenario {
     /// Does it. Touches no server.
     pub(crate) fn run(self) -> Result<u8> {
-        let mut out = io::stdout().lock();
+        let mut out = Vec::new();
         match self.what {
             What::Schema => {
                 serde_json::to_writer_pretty(&mut out, &scenario::schema())?;
@@ -80,6 +77,7 @@ impl Scenario {
                 writeln!(out, "{scenarios}, {cases}: nothing wrong")?;
             }
         }
+        look::say(&out)?;
         Ok(exit::PASS)
     }
 }

@@ -1,12 +1,12 @@
 //! `bulkhead status`: what `up` started and where it is.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use bulkhead_target::keeper;
 use clap::Args;
 
-use crate::{exit, places, stand_ins};
+use crate::{exit, look, places, stand_ins};
 
 /// `bulkhead status`
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ impl Status {
     pub(crate) async fn run(self) -> Result<u8> {
         let spec = stand_ins::of_this_project()?;
         let Some(status) = keeper::status(&spec).await? else { return Err(stand_ins::not_up()) };
-        let mut out = io::stdout().lock();
+        let mut out = Vec::new();
         let state = if status.servers.is_empty() { "starting" } else { "up" };
         writeln!(out, "{state}: run {}, keeper {}, folder {}", status.run, status.pid, status.dir.display())?;
         for server in &status.servers {
@@ -30,6 +30,7 @@ impl Status {
         for error in &status.dead {
             writeln!(out, "ended by itself: {}", bulkhead_report::redact::text(error))?;
         }
+        look::say(&out)?;
         Ok(if status.dead.is_empty() { exit::PASS } else { exit::FAIL })
     }
 }

@@ -1,9 +1,6 @@
 //! `bulkhead up`: stand-ins for local development, until Ctrl-C or, detached, until `bulkhead down`.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result};
 use bulkhead_model::{Problems, Topology};
@@ -69,13 +66,13 @@ impl Up {
         };
         terminal.settle();
         {
-            let mut out = io::stdout().lock();
+            let mut out = Vec::new();
             places::print(&tenants, &mut out)?;
             places::usage(&tenants, &mut out)?;
             if !self.detach {
                 writeln!(out, "\nCtrl-C stops the servers and removes their folders")?;
             }
-            out.flush()?;
+            look::say(&out)?;
         }
         if self.detach {
             session.detach().await?;
