@@ -1,12 +1,12 @@
 //! What `up` meets when a set is up already: the one that was asked for, or another one, which it must not pass off as it.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use bulkhead_model::{Service, Topology};
 use bulkhead_target::{S3Kind, TargetSpec, keeper::Status};
 
-use crate::{exit, failure::Hinted, places};
+use crate::{exit, failure::Hinted, look, places};
 
 /// Says that the set is up, who holds it and where it is.
 ///
@@ -16,7 +16,7 @@ pub(crate) fn report(status: &Status, spec: &TargetSpec, topology: &Topology) ->
     if let Some(difference) = difference(status, spec, topology) {
         return Err(other(&difference));
     }
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     match status.holder {
         Some(pid) => writeln!(
             out,
@@ -26,6 +26,7 @@ pub(crate) fn report(status: &Status, spec: &TargetSpec, topology: &Topology) ->
     }
     places::print(&status.exact, &mut out)?;
     places::usage(&status.exact, &mut out)?;
+    look::say(&out)?;
     Ok(exit::PASS)
 }
 

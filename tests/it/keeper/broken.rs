@@ -121,7 +121,9 @@ async fn a_full_disk_is_an_error_that_says_so() {
     let mut harness = Harness::start_on_a_disk_of(&own, "12m");
     let error = harness.line("failed ").await;
     assert!(error.contains("No space left on device"), "{error}");
-    assert!(Service::ALL.iter().any(|service| error.contains(service.name())), "which server: {error}");
+    let names = |service: &Service| error.starts_with(&format!("{service}: the server ended by itself"));
+    assert!(Service::ALL.iter().any(names), "which server: {error}");
+    assert!(error.contains("; its log ends:; "), "its last lines: {error}");
     assert_eq!(harness.line("left ").await, "[]");
     harness.kill().await;
     own.assert_gone().await;
