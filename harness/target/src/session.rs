@@ -117,6 +117,14 @@ impl Session {
         }
     }
 
+    /// Waits until the servers are of no use any more, and says why when somebody stopped them.
+    ///
+    /// # Errors
+    /// The error of a server that ended by itself, with the end of its log, or that the keeper broke off.
+    pub async fn over(&self) -> Result<String, Error> {
+        self.link.over("hold the servers").await
+    }
+
     /// Leaves the servers and this session's slices behind, held by nobody, until [`Session::stop_set`].
     ///
     /// # Errors

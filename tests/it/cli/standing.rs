@@ -1,10 +1,18 @@
 //! `up` where a set is up already, or goes while it is held: what it says, and what it must not pretend.
 
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Stdio},
+};
+
 use bulkhead::model::Topology;
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use super::{
-    command::Desk,
+    command::{Desk, Ran},
     interrupted::{signalled, started},
 };
 
@@ -41,6 +49,54 @@ fn another_layout_or_s3_than_what_runs_is_refused_by_name() {
     // What was refused changed nothing.
     assert_eq!(desk.run(&["down"]).code, Some(0));
     desk.vanishes();
+}
+
+/// A foreground `up`, and where all that it says ends up.
+fn up(desk: &Desk) -> (Child, BufReader<ChildStdout>) {
+    let mut command = desk.command(&["up"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C stops") {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended: {:?}", child.wait());
+    }
+    (child, lines)
+}
+
+#[test]
+fn a_foreground_up_ends_when_its_set_is_taken_down() {
+    let desk = Desk::alone();
+    let (child, mut lines) = up(&desk);
+    assert_eq!(desk.run(&["down"]).code, Some(0));
+    let mut said = String::new();
+    lines.read_to_string(&mut said).unwrap();
+    assert!(said.contains("the servers were stopped by `bulkhead down`"), "{said}");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    desk.vanishes();
+}
+
+#[test]
+fn a_foreground_up_fails_when_a_server_or_the_keeper_dies() {
+    let desk = Desk::alone();
+    for (mark, said) in
+        [("redis-server", "redis: the server ended by itself"), ("__keeper", "keeper: could not")]
+    {
+        let (child, _lines) = up(&desk);
+        let left = desk.left();
+        // The process's own name, not an argument of another one.
+        let victim = left.iter().find(|entry| {
+            let mut words = entry.split_whitespace().skip(1);
+            words.next().is_some_and(|word| word.ends_with(mark)) || words.next() == Some(mark)
+        });
+        let victim = victim.unwrap_or_else(|| panic!("no {mark} in {left:#?}"));
+        let pid = victim.split_whitespace().next().unwrap().parse().unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        let ended = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(3), "{}", ended.all());
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        desk.vanishes();
+    }
 }
 
 #[test]

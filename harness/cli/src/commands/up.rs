@@ -78,8 +78,19 @@ impl Up {
             session.detach().await?;
             return Ok(exit::PASS);
         }
-        interrupt.asked().await;
-        session.close().await?;
+        tokio::select! {
+            () = interrupt.asked() => {
+                session.close().await?;
+            }
+            over = session.over() => match over {
+                Ok(why) => look::say(format!("{why}\n").as_bytes())?,
+                Err(error) => {
+                    // The first error is the one to show; the keeper may be gone.
+                    let _ = session.close().await;
+                    return Err(error.into());
+                }
+            },
+        }
         Ok(exit::PASS)
     }
 }

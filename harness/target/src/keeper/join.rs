@@ -124,7 +124,7 @@ async fn take(
                 return Ok(Some((link, granted)));
             }
             ToHarness::Refused(Failure { why, hint }) => return Err(Error::Refused { why, hint }),
-            ToHarness::Ending(_) | ToHarness::Answer { .. } => {}
+            ToHarness::Ending(_) | ToHarness::ServerDied(_) | ToHarness::Answer { .. } => {}
         }
     }
     Ok(None)

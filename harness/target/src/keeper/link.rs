@@ -13,7 +13,7 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
 };
 
 use crate::Error;
@@ -25,6 +25,8 @@ use super::wire::{self, Answer, Request, ToHarness, ToKeeper};
 pub(crate) struct Link {
     out: mpsc::UnboundedSender<Vec<u8>>,
     shared: Arc<Mutex<Shared>>,
+    /// A server's error once one has ended by itself; its sender goes with the connection.
+    died: watch::Receiver<Option<String>>,
     /// A second handle on the socket: shutting it down ends the lease even where no runtime turns any more.
     socket: std::os::unix::net::UnixStream,
 }
@@ -57,8 +59,9 @@ impl Link {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (out, lines) = mpsc::unbounded_channel();
         tokio::spawn(write_all(write, lines));
-        tokio::spawn(read_all(read, Arc::clone(&shared)));
-        Ok(Self { out, shared, socket })
+        let (tell, died) = watch::channel(None);
+        tokio::spawn(read_all(read, Arc::clone(&shared), tell));
+        Ok(Self { out, shared, died, socket })
     }
 
     /// Asks and waits for the answer. May be dropped at any time; the request is made all the same.
@@ -84,6 +87,21 @@ impl Link {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(words)) => Err(Error::Reported(words)),
             Err(_) => Err(lock(&self.shared).ended.clone().unwrap_or(Ended::BrokenOff).error(doing)),
+        }
+    }
+
+    /// Waits until the connection ends or a server has: the keeper's words when it was told to stop.
+    ///
+    /// # Errors
+    /// The server's error, or that the keeper broke off.
+    pub(crate) async fn over(&self, doing: &str) -> Result<String, Error> {
+        let mut died = self.died.clone();
+        if let Ok(why) = died.wait_for(Option::is_some).await {
+            return Err(Error::Reported(why.clone().unwrap_or_default()));
+        }
+        match lock(&self.shared).ended.clone() {
+            Some(Ended::Told(why)) => Ok(why),
+            _ => Err(failed(doing, "the keeper broke off")),
         }
     }
 
@@ -126,7 +144,11 @@ async fn write_all(mut write: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver
     }
 }
 
-async fn read_all(mut read: BufReader<OwnedReadHalf>, shared: Arc<Mutex<Shared>>) {
+async fn read_all(
+    mut read: BufReader<OwnedReadHalf>,
+    shared: Arc<Mutex<Shared>>,
+    died: watch::Sender<Option<String>>,
+) {
     while let Ok(Some(message)) = wire::next(&mut read).await {
         match message {
             ToHarness::Answer { number, result } => {
@@ -137,6 +159,9 @@ async fn read_all(mut read: BufReader<OwnedReadHalf>, shared: Arc<Mutex<Shared>>
             }
             ToHarness::Ending(why) => {
                 lock(&shared).ended.get_or_insert(Ended::Told(why));
+            }
+            ToHarness::ServerDied(why) => {
+                died.send_replace(Some(why));
             }
             // These come before the connection is handed over; later ones change nothing.
             ToHarness::Starting(_)

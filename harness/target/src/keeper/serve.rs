@@ -53,6 +53,8 @@ pub(super) enum Event {
     Made(Asked, HoldingId, Result<Vec<WireAccess>, String>),
     /// Slices were removed, or not.
     Removed(Option<Asked>, HoldingId, Result<(), String>),
+    /// The servers were looked at because a child has ended.
+    Looked,
     /// An answer is ready.
     Answered(Asked, Answer),
     /// The harness that spawned this keeper has its lease, or is gone.
@@ -265,6 +267,7 @@ impl Keeper {
                     self.answer(asked, result.map(|()| Answer::Done));
                 }
             }
+            Event::Looked => self.tell_of_the_dead(),
             Event::Answered(asked, answer) => self.answer(asked, Ok(answer)),
             Event::SpawnerGone => self.spawner = false,
         }
@@ -326,10 +329,23 @@ impl Keeper {
         self.look_at_janitor();
         if let Phase::Serving(servers) = &self.phase {
             let servers = Arc::clone(servers);
-            self.tasks.spawn(async move { servers.look().await });
+            let events = self.events.clone();
+            self.tasks.spawn(async move {
+                servers.look().await;
+                let _stopping = events.send(Event::Looked);
+            });
         }
         // Tasks that are over are not kept.
         while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Tells the holders of leases that a server is of no use any more.
+    fn tell_of_the_dead(&self) {
+        let Phase::Serving(servers) = &self.phase else { return };
+        let Some(why) = servers.dead().into_iter().next() else { return };
+        for connection in self.connections.values().filter(|c| c.role == Role::Lease { granted: true }) {
+            connection.send(ToHarness::ServerDied(why.clone()));
+        }
     }
 
     /// Clears everything away, then tells those who wait, and the spawning harness when it comes, why there will be no

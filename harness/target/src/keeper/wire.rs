@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use crate::{Error, S3Kind, TargetSpec, TenantAccess};
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -130,6 +130,8 @@ pub(crate) enum ToHarness {
         /// The error is its whole chain of causes.
         result: Result<Answer, String>,
     },
+    /// A server ended by itself or was given up: its error.
+    ServerDied(String),
     /// The servers stop, though this connection holds them: why.
     Ending(String),
 }
