@@ -64,21 +64,36 @@ impl Session {
         let scope = format!("k{}s{count}", self.granted.lease);
         let scope = Scope::new(&scope)
             .ok_or_else(|| Error::Reported(format!("`{scope}` is too long for a scope")))?;
-        self.provision(&topology.scoped(&scope), false).await
+        self.provision(&topology.scoped(&scope), false, false).await
     }
 
     /// Makes the topology's slices under exactly the names it gives: for `bulkhead up`.
     ///
     /// # Errors
-    /// What the server refused, or that another process holds these names.
+    /// What the server refused, or that another process holds such names. While one is still making, removing or about
+    /// to detach them, this waits for how that ends.
     pub async fn exact_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.provision(topology, true).await
+        self.provision(topology, true, false).await
     }
 
-    async fn provision(&self, topology: &Topology, exact: bool) -> Result<Vec<TenantAccess>, Error> {
+    /// As [`Session::exact_slices`], for a session that is going to be detached: until it has been, or has ended, others
+    /// who ask for such names wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn lasting_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
+        self.provision(topology, true, true).await
+    }
+
+    async fn provision(
+        &self,
+        topology: &Topology,
+        exact: bool,
+        stays: bool,
+    ) -> Result<Vec<TenantAccess>, Error> {
         let tenants = topology.tenants.iter().cloned().map(WireTenant).collect();
         let enforcement = Service::ALL.map(|service| topology.enforcement(service));
-        let wanted = Wanted { tenants, enforcement, exact };
+        let wanted = Wanted { tenants, enforcement, exact, stays };
         match self.link.ask("make slices", Request::Provision(wanted)).await? {
             Answer::Slices(access) => Ok(access.into_iter().map(|WireAccess(access)| access).collect()),
             _ => Err(odd("make slices")),

@@ -110,3 +110,22 @@ fn who_comes_second_is_told_whose_set_it_is() {
     assert_eq!(signalled(first, Signal::SIGINT), Some(0));
     desk.vanishes();
 }
+
+#[test]
+fn of_many_that_start_together_one_makes_the_set_and_the_others_find_it() {
+    let desk = Desk::alone();
+    let start = |_| {
+        let mut command = desk.command(&["up", "--detach"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..3).map(start).collect();
+    let ends: Vec<_> = children.into_iter().map(|c| Ran::from(c.wait_with_output().unwrap())).collect();
+    for end in &ends {
+        assert_eq!(end.code, Some(0), "{}", end.all());
+        assert!(end.stdout.contains("enginedb"), "{}", end.stdout);
+    }
+    let found = ends.iter().filter(|end| end.stdout.contains("already up; `bulkhead down` stops them"));
+    assert_eq!(found.count(), 2, "{ends:#?}");
+    assert_eq!(desk.run(&["down"]).code, Some(0));
+    desk.vanishes();
+}

@@ -3,8 +3,8 @@
 use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result};
-use bulkhead_model::{Problems, Topology};
-use bulkhead_target::{Session, keeper};
+use bulkhead_model::{Problems, RunEvent, Topology};
+use bulkhead_target::{Error, Session, TargetSpec, TenantAccess, keeper};
 use clap::Args;
 
 use crate::{
@@ -31,6 +31,12 @@ pub(crate) struct Up {
     detach: bool,
 }
 
+/// What an `up` that found nothing standing came to.
+enum Opened {
+    Own(Session, Vec<TenantAccess>),
+    Theirs(keeper::Status),
+}
+
 impl Up {
     /// Starts the servers, makes the topology's slices under its own names, says where they are.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
@@ -49,22 +55,15 @@ impl Up {
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let terminal = look::terminal(Format::Human, volume);
         let progress = |event| terminal.event(&event);
-        let opened = async {
-            let session = Session::open(&spec, &progress).await?;
-            match session.exact_slices(&topology).await {
-                Ok(tenants) => Ok((session, tenants)),
-                Err(error) => {
-                    // The first error is the one to show; a stop that also fails would hide it.
-                    let _ = session.close().await;
-                    Err(error)
-                }
-            }
-        };
-        let (session, tenants) = tokio::select! {
-            opened = opened => opened?,
+        let opened = tokio::select! {
+            opened = self.open(&spec, &topology, &progress) => opened?,
             () = interrupt.asked() => return Ok(exit::UNKNOWN),
         };
         terminal.settle();
+        let (session, tenants) = match opened {
+            Opened::Own(session, tenants) => (session, tenants),
+            Opened::Theirs(status) => return standing::report(&status, &spec, &topology),
+        };
         {
             let mut out = Vec::new();
             places::print(&tenants, &mut out)?;
@@ -92,5 +91,31 @@ impl Up {
             },
         }
         Ok(exit::PASS)
+    }
+
+    /// Makes the slices, or finds those of an `up` that was started at the same time and was faster.
+    async fn open(
+        &self,
+        spec: &TargetSpec,
+        topology: &Topology,
+        progress: &(dyn Fn(RunEvent) + Send + Sync),
+    ) -> Result<Opened, Error> {
+        let session = Session::open(spec, progress).await?;
+        let made = if self.detach {
+            session.lasting_slices(topology).await
+        } else {
+            session.exact_slices(topology).await
+        };
+        match made {
+            Ok(tenants) => Ok(Opened::Own(session, tenants)),
+            Err(error) => {
+                // The first error is the one to show; a stop that also fails would hide it.
+                let _ = session.close().await;
+                match keeper::status(spec).await {
+                    Ok(Some(status)) if !status.exact.is_empty() => Ok(Opened::Theirs(status)),
+                    _ => Err(error),
+                }
+            }
+        }
     }
 }

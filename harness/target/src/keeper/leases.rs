@@ -18,6 +18,7 @@ pub(super) struct Holding {
     tenants: Vec<WireTenant>,
     enforcement: [Enforcement; 4],
     exact: bool,
+    stays: bool,
     state: State,
 }
 
@@ -102,12 +103,16 @@ impl Leases {
                 "{name} is held already, by {who}: release it first, or use a set of another name"
             ));
         }
+        let exact = self.holdings.values().find(|h| wanted.exact && h.exact && h.lease != lease);
+        if let Some(Holding { lease: holder, .. }) = exact {
+            return Err(format!("slices under a topology's own names are held already, by lease {holder}"));
+        }
         self.next += 1;
         let id = self.next;
         self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
-        let Wanted { tenants, enforcement, exact } = wanted;
-        let (tenants, enforcement, exact) = (tenants.clone(), *enforcement, *exact);
-        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, state: State::Making });
+        let Wanted { tenants, enforcement, exact, stays } = wanted;
+        let (tenants, enforcement, exact, stays) = (tenants.clone(), *enforcement, *exact, *stays);
+        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, stays, state: State::Making });
         Ok(id)
     }
 
@@ -139,21 +144,32 @@ impl Leases {
         its.find(|(_, holding)| holding.tenants == tenants).map(|(id, _)| *id)
     }
 
-    /// All slices that were made under exact names.
+    /// Whether exact slices are there for others: made, and detached if they are to be.
+    fn settled(&self, holding: &Holding) -> bool {
+        let detached = self.leases.get(&holding.lease).is_some_and(|lease| lease.detached);
+        matches!(holding.state, State::Made(_)) && (detached || !holding.stays)
+    }
+
+    /// Whether it is still open what becomes of another lease's exact slices.
+    pub(super) fn unsettled(&self, lease: LeaseId) -> bool {
+        self.holdings.values().any(|h| h.exact && h.lease != lease && !self.settled(h))
+    }
+
+    /// All slices under exact names that are there for others.
     pub(super) fn exact(&self) -> Vec<WireAccess> {
         let made =
-            self.holdings.values().filter(|holding| holding.exact).filter_map(|holding| {
-                match &holding.state {
+            self.holdings.values().filter(|h| h.exact && self.settled(h)).filter_map(
+                |holding| match &holding.state {
                     State::Made(access) => Some(access.iter().cloned()),
                     State::Making | State::Going => None,
-                }
-            });
+                },
+            );
         made.flatten().collect()
     }
 
     /// What is enforced on those slices, and the lease that they go with unless it was detached; none without slices.
     pub(super) fn exact_terms(&self) -> Option<([Enforcement; 4], Option<LeaseId>)> {
-        let holding = self.holdings.values().find(|h| h.exact && matches!(h.state, State::Made(_)))?;
+        let holding = self.holdings.values().find(|h| h.exact && self.settled(h))?;
         let detached = self.leases.get(&holding.lease).is_some_and(|lease| lease.detached);
         Some((holding.enforcement, (!detached).then_some(holding.lease)))
     }
@@ -188,7 +204,7 @@ mod tests {
     }
 
     fn wanted(tenants: Vec<WireTenant>, exact: bool) -> Wanted {
-        Wanted { tenants, enforcement: [Enforcement::Enforced; 4], exact }
+        Wanted { tenants, enforcement: [Enforcement::Enforced; 4], exact, stays: false }
     }
 
     #[test]
@@ -229,6 +245,26 @@ mod tests {
         assert!(leases.end(1).is_empty(), "what is being made cannot be removed yet");
         assert!(!leases.made(id, Vec::new()));
         assert_eq!((leases.count(), leases.linger()), (0, Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn exact_slices_are_open_until_they_are_made_and_detached_or_gone() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::ZERO);
+        leases.begin(2, Duration::ZERO);
+        let lasting = Wanted { stays: true, ..wanted(vec![tenant("a", "a")], true) };
+        let id = leases.reserve(1, &lasting).unwrap();
+        assert!(leases.unsettled(2) && !leases.unsettled(1));
+        leases.made(id, Vec::new());
+        assert!(leases.unsettled(2) && leases.exact_terms().is_none());
+        leases.detach(1);
+        assert!(!leases.unsettled(2) && leases.exact_terms().is_some());
+        // Other names do not make a second topology of them.
+        assert!(leases.reserve(2, &wanted(vec![tenant("b", "b")], true)).is_err());
+        leases.going(id);
+        assert!(leases.unsettled(2));
+        leases.gone(id);
+        assert!(!leases.unsettled(2));
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl Keeper {
             Request::Detach => {
                 self.leases.detach(asked.0);
                 self.answer(asked, Ok(Answer::Done));
+                self.settle();
             }
             Request::Status => {
                 let status = self.status();
@@ -68,6 +69,9 @@ impl Keeper {
         if !self.leases.lives(asked.0) {
             return self.answer(asked, Err(String::from("keeper: slices need a lease")));
         }
+        if wanted.exact && self.leases.unsettled(asked.0) {
+            return self.deferred.push((asked, wanted));
+        }
         let holding = match self.leases.reserve(asked.0, &wanted) {
             Ok(holding) => holding,
             Err(taken) => return self.answer(asked, Err(taken)),
@@ -79,6 +83,14 @@ impl Keeper {
             let made = made.map(|access| access.into_iter().map(WireAccess).collect());
             let _stopping = events.send(Event::Made(asked, holding, made));
         });
+    }
+
+    /// Goes on with those who waited for how another lease's exact slices come out; they wait again where it is open
+    /// still.
+    pub(super) fn settle(&mut self) {
+        for (asked, wanted) in std::mem::take(&mut self.deferred) {
+            self.provision(asked, wanted);
+        }
     }
 
     pub(super) fn made(&mut self, asked: Asked, holding: HoldingId, result: Result<Vec<WireAccess>, String>) {
@@ -95,6 +107,7 @@ impl Keeper {
                 self.answer(asked, Err(error));
             }
         }
+        self.settle();
     }
 
     pub(super) fn release(&mut self, asked: Asked, tenants: &[WireTenant]) {

@@ -22,7 +22,7 @@ use super::{
     leases::{HoldingId, LeaseId, Leases},
     name,
     servers::{Servers, Step},
-    wire::{Answer, Failure, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, WireAccess},
+    wire::{Answer, Failure, Granted, Intent, Opening, PROTOCOL, ToHarness, ToKeeper, Wanted, WireAccess},
 };
 
 /// How long a keeper whose servers did not start waits for those who are on their way to hear it.
@@ -98,6 +98,8 @@ pub(super) struct Keeper {
     spawner: bool,
     /// Those who wait until everything is gone.
     pub(super) waiting: Vec<Asked>,
+    /// Exact slices that wait for how another lease's come out.
+    pub(super) deferred: Vec<(Asked, Wanted)>,
     /// When to stop, while nobody holds the servers.
     pub(super) stop_at: Option<Instant>,
     pub(super) commanded: bool,
@@ -135,6 +137,7 @@ pub(super) async fn keep(
         token,
         spawner: true,
         waiting: Vec::new(),
+        deferred: Vec::new(),
         stop_at: None,
         commanded: false,
         failed: None,
@@ -266,6 +269,7 @@ impl Keeper {
                 if let Some(asked) = asked {
                     self.answer(asked, result.map(|()| Answer::Done));
                 }
+                self.settle();
             }
             Event::Looked => self.tell_of_the_dead(),
             Event::Answered(asked, answer) => self.answer(asked, Ok(answer)),

@@ -108,6 +108,8 @@ pub(crate) struct Wanted {
     pub(crate) enforcement: [Enforcement; 4],
     /// Whether the names are the topology's own, for others to find.
     pub(crate) exact: bool,
+    /// Whether the lease is going to be detached: only then are the slices there for others.
+    pub(crate) stays: bool,
 }
 
 /// From keeper to harness.
