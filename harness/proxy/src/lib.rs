@@ -22,6 +22,7 @@ pub mod live;
 mod past;
 pub mod proxies;
 mod proxy;
+mod reserve;
 pub mod seed;
 pub mod server;
 mod slots;

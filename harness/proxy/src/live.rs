@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
+    ops::AddAssign,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -26,6 +27,13 @@ pub struct Traffic {
     pub received: u64,
     /// Written to the other end.
     pub sent: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.received = self.received.saturating_add(more.received);
+        self.sent = self.sent.saturating_add(more.sent);
+    }
 }
 
 /// An open connection as it is now.
@@ -289,8 +297,7 @@ fn add(sums: &mut Vec<(Arc<Place>, [Traffic; 2])>, place: &Arc<Place>, traffic: 
         None => sums.push((place.clone(), traffic)),
         Some((_, sums)) => {
             for (sum, more) in sums.iter_mut().zip(traffic) {
-                sum.received = sum.received.saturating_add(more.received);
-                sum.sent = sum.sent.saturating_add(more.sent);
+                *sum += more;
             }
         }
     }

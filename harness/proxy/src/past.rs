@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::live::{Flow, Touched, Traffic};
+use crate::live::{Flow, Touched};
 
 /// The account of all proxies that were deleted or replaced.
 #[derive(Debug, Default)]
@@ -33,7 +33,10 @@ fn flows_with(mut sums: Vec<Flow>, more: Vec<Flow>) -> Vec<Flow> {
             (&sum.proxy, &sum.listener, &sum.upstream) == (&flow.proxy, &flow.listener, &flow.upstream)
         };
         match sums.iter_mut().find(same) {
-            Some(sum) => (sum.up, sum.down) = (plus(sum.up, flow.up), plus(sum.down, flow.down)),
+            Some(sum) => {
+                sum.up += flow.up;
+                sum.down += flow.down;
+            }
             None => sums.push(flow),
         }
     }
@@ -52,11 +55,4 @@ fn touched_with(mut sums: Vec<Touched>, more: Vec<Touched>) -> Vec<Touched> {
         }
     }
     sums
-}
-
-fn plus(one: Traffic, other: Traffic) -> Traffic {
-    Traffic {
-        received: one.received.saturating_add(other.received),
-        sent: one.sent.saturating_add(other.sent),
-    }
 }

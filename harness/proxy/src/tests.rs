@@ -8,6 +8,7 @@ use tokio::{
 
 use crate::{
     Error, Proxies, Settings,
+    proxies::View,
     seed::Seed,
     spec::{Direction, ProxySpec, Side, ToxicSpec},
     tape::Effect,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// A server that sends back whatever it is sent.
-async fn echo() -> String {
+pub(crate) async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -28,6 +29,21 @@ async fn echo() -> String {
         }
     });
     address
+}
+
+/// A set with one proxy, `echo`.
+async fn before_an_echo() -> (Proxies, View) {
+    let proxies = Proxies::new(Settings { seed: Seed(7), whole_close: false });
+    let spec = ProxySpec {
+        name: "echo".into(),
+        listen: "127.0.0.1:0".into(),
+        upstream: echo().await,
+        enabled: true,
+        toxics: Vec::new(),
+        tls: None,
+    };
+    let view = proxies.create(spec).await.unwrap();
+    (proxies, view)
 }
 
 fn latency(milliseconds: i64) -> ToxicSpec {
@@ -48,16 +64,7 @@ async fn echoed(stream: &mut TcpStream, bytes: &[u8]) {
 
 #[tokio::test]
 async fn a_toxic_that_is_added_to_an_open_connection_delays_it_and_is_on_the_tape() {
-    let proxies = Proxies::new(Settings { seed: Seed(7), whole_close: false });
-    let spec = ProxySpec {
-        name: "echo".into(),
-        listen: "127.0.0.1:0".into(),
-        upstream: echo().await,
-        enabled: true,
-        toxics: Vec::new(),
-        tls: None,
-    };
-    let view = proxies.create(spec).await.unwrap();
+    let (proxies, view) = before_an_echo().await;
     let mut stream = TcpStream::connect(&view.listen).await.unwrap();
     echoed(&mut stream, b"before").await;
     assert!(proxies.tape().after(0).is_empty());
@@ -84,16 +91,7 @@ async fn a_toxic_that_is_added_to_an_open_connection_delays_it_and_is_on_the_tap
 
 #[tokio::test]
 async fn a_triggered_toxic_acts_on_its_connections_after_its_bytes_and_heals_by_itself() {
-    let proxies = Proxies::new(Settings { seed: Seed(7), whole_close: false });
-    let spec = ProxySpec {
-        name: "echo".into(),
-        listen: "127.0.0.1:0".into(),
-        upstream: echo().await,
-        enabled: true,
-        toxics: Vec::new(),
-        tls: None,
-    };
-    let view = proxies.create(spec).await.unwrap();
+    let (proxies, view) = before_an_echo().await;
     let mut before = TcpStream::connect(&view.listen).await.unwrap();
     echoed(&mut before, b"before").await;
 

@@ -1,14 +1,6 @@
 //! The API on a socket: accepting, the limits that slow or silent clients meet, and the end.
 
-use std::{
-    convert::Infallible,
-    fs::File,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -18,10 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    accept::{accept_now, spare},
-    api::Api,
-};
+use crate::{api::Api, reserve::Reserve};
 pub(crate) use patience::Limits;
 use patience::{Patience, Watched};
 
@@ -32,9 +21,6 @@ const CONNECTIONS: usize = 1024;
 
 /// Descriptors held in reserve, so that faults can be lifted when the proxies have used up all others.
 const SPARE: usize = 8;
-
-/// How long accepting rests after an error, where not even the reserve can be had.
-const REST: Duration = Duration::from_millis(50);
 
 /// How long requests that are being answered may take once the end was asked for.
 const END: Duration = Duration::from_secs(5);
@@ -74,7 +60,7 @@ impl Server {
         let (ending, ended) = watch::channel(false);
         let rooms = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
-        let reserve = Reserve::default();
+        let reserve = Reserve::new(SPARE);
         let mut short = false;
         loop {
             reserve.fill();
@@ -96,13 +82,10 @@ impl Server {
                     if !std::mem::replace(&mut short, true) {
                         tracing::warn!(%error, "Cannot accept a client of the API but on a descriptor held in reserve");
                     }
-                    if reserve.give_up_one() { accept_now(&self.listener).await } else { None }
+                    reserve.accept(&self.listener).await
                 }
             };
-            let Some((stream, client)) = accepted else {
-                tokio::time::sleep(REST).await;
-                continue;
-            };
+            let Some((stream, client)) = accepted else { continue };
             let crowded = short || rooms.available_permits() < CONNECTIONS / 2;
             let limits = if crowded { self.limits.hurried() } else { self.limits };
             let serve = serve(self.api.clone(), stream, client, limits, ended.clone());
@@ -118,25 +101,6 @@ impl Server {
         let _ = ending.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(END, all).await;
-    }
-}
-
-/// Descriptors to accept clients with when there are no others.
-#[derive(Clone, Debug, Default)]
-struct Reserve(Arc<Mutex<Vec<File>>>);
-
-impl Reserve {
-    /// Takes what it lacks, as far as there is any. Whether it is full.
-    fn fill(&self) -> bool {
-        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lacks = SPARE.saturating_sub(spares.len());
-        spares.extend((0..lacks).map_while(|_| spare()));
-        spares.len() == SPARE
-    }
-
-    /// Whether there was one.
-    fn give_up_one(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
     }
 }
 

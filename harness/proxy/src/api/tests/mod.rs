@@ -11,12 +11,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::oneshot,
 };
 
 use super::{Api, Options};
-use crate::{Proxies, Settings, seed::Seed, server::Server};
+use crate::{Proxies, Settings, seed::Seed, server::Server, tests::echo};
 
 /// Only a hang reaches it.
 const CAP: Duration = Duration::from_secs(30);
@@ -140,19 +140,4 @@ impl Reply {
         ];
         self.is(status, &HEADERS, &format!("{{\"error\":\"{error}\",\"status\":{status}}}\n"));
     }
-}
-
-/// A server that sends back whatever it is sent.
-async fn echo() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut read, mut write) = stream.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
-        }
-    });
-    address
 }
