@@ -4,7 +4,13 @@
 //! The expression goes through standard input and the cookie is read from the node's own home, so neither shows in
 //! the arguments of a process.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::Stdio,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio::{io::AsyncWriteExt, process::Command};
 
@@ -83,6 +89,9 @@ impl Caller {
     /// The same through the program.
     async fn run(&self, expression: &str) -> Result<String, Cause> {
         let mut command = Command::new(&self.program);
+        if self.kind == Kind::ErlCall {
+            command.args(["-h", &fresh_name()]);
+        }
         command.args(&self.args).env_clear().envs(self.env.iter().cloned()).current_dir(&self.dir);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let run = async {
@@ -113,6 +122,13 @@ impl Caller {
     }
 }
 
+/// What `erl_call` calls itself. Left alone it is `c17` every time, and a node refuses whoever comes under the name of
+/// one whose goodbye it has not noticed yet, as happens to calls in a row when it is busy.
+fn fresh_name() -> String {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    format!("bh{}x{}", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
@@ -132,10 +148,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let echo = program(dir.path(), "printf '{ok, %s %s}' \"$*\" \"$(/bin/cat)\"");
         let caller = Caller::erl_call(echo, "n@localhost", Vec::new(), dir.path().into());
-        assert_eq!(caller.eval("secret()").await.unwrap(), "-n n@localhost -e secret().");
+        let said = caller.eval("secret()").await.unwrap();
+        assert!(said.starts_with("-h bh") && said.ends_with(" -n n@localhost -e secret()."), "{said}");
         let echo = program(dir.path(), "printf '%s %s' \"$*\" \"$(/bin/cat)\"");
         let caller = Caller::rabbitmqctl(echo, "n@localhost", Vec::new(), dir.path().into());
         assert_eq!(caller.eval("secret()").await.unwrap(), "--node n@localhost --quiet eval secret().");
+    }
+
+    #[tokio::test]
+    async fn calls_at_once_are_not_taken_for_one_another() {
+        let dir = tempfile::tempdir().unwrap();
+        // As a node does: a name that is there still is refused, and the goodbye is late.
+        let node = "/bin/cat >/dev/null; [ \"$1\" = -h ] && /bin/mkdir \"$2\" 2>/dev/null \
+            && printf '{ok, in}' || printf 'refused'";
+        let node = program(dir.path(), node);
+        let caller = Caller::erl_call(node.clone(), "n@localhost", Vec::new(), dir.path().into());
+        let calls = futures::future::join_all((0..4).map(|_| caller.eval("x"))).await;
+        assert!(calls.iter().all(|call| call.as_ref().is_ok_and(|said| said == "in")), "{calls:?}");
+        // The control: under one name the second is refused.
+        let named = |name: &str| std::process::Command::new(&node).args(["-h", name]).current_dir(&dir).output();
+        assert_eq!([0, 1].map(|_| named("c17").unwrap().stdout), [b"{ok, in}".to_vec(), b"refused".to_vec()]);
     }
 
     #[tokio::test]
