@@ -8,6 +8,7 @@ mod library;
 mod picture;
 mod secrets;
 mod standing;
+mod subfolder;
 mod terminal;
 mod up;
 mod verify;

@@ -90,8 +90,9 @@ pub(crate) struct Output {
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,
     /// Folder for reports and histories; each run makes one inside it
-    #[arg(long, value_name = "DIR", default_value = "target/bulkhead")]
-    pub(crate) out: PathBuf,
+    /// [default: target/bulkhead beside bulkhead.toml, or here where there is none]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Also write JUnit XML there
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,

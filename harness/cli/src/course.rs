@@ -15,6 +15,7 @@ use crate::{
     look::read_enough,
     output::Folder,
     plan::Plan,
+    project::Project,
 };
 
 /// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
@@ -24,6 +25,7 @@ pub(crate) const JOBS: usize = 4;
 pub(crate) struct Course<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) place: &'a Place,
+    pub(crate) project: &'a Project,
     pub(crate) spec: &'a TargetSpec,
     pub(crate) jobs: usize,
     pub(crate) output: &'a Output,
@@ -42,11 +44,15 @@ impl Course<'_> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, spec, jobs, output, terminal } = *self;
-        let folder = Folder::make(&output.out)?;
+        let Self { plan, place, project, spec, jobs, output, terminal } = *self;
+        let folder = match &output.out {
+            Some(out) => Folder::make(out)?,
+            None => Folder::make(&project.results())?,
+        };
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let target = place.target.name();
-        let drive = Drive { plan, spec, target, jobs, folder: &folder, terminal };
+        let topology = &project.topology(place.topology.as_deref());
+        let drive = Drive { plan, spec, target, topology, jobs, folder: &folder, terminal };
         match drive.run(interrupt).await {
             Ok(driven) => Ok(Finished { driven, folder }),
             Err(error) => {

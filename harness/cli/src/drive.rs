@@ -34,6 +34,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) spec: &'a TargetSpec,
     pub(crate) target: &'static str,
+    /// Where the topology comes from, in words.
+    pub(crate) topology: &'a str,
     pub(crate) jobs: usize,
     pub(crate) folder: &'a Folder,
     pub(crate) terminal: &'a Terminal,
@@ -64,6 +66,7 @@ impl Drive<'_> {
         self.terminal.event(&RunEvent::Planned {
             run: self.folder.run.clone(),
             target: self.target.to_owned(),
+            topology: self.topology.to_owned(),
             seed: self.plan.seed,
             tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect(),
             cases: self.plan.cases.len(),

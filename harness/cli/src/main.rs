@@ -17,6 +17,7 @@ mod look;
 mod output;
 mod places;
 mod plan;
+mod project;
 mod scenarios;
 mod stand_ins;
 mod standing;

@@ -10,6 +10,7 @@ use bulkhead_model::{
 
 use crate::{
     args::{Place, S3Arg},
+    project::Project,
     scenarios::{self, Source},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Planned {
 /// What the command line chooses.
 #[derive(Debug)]
 pub(crate) struct Choice<'a> {
+    pub(crate) project: &'a Project,
     pub(crate) place: &'a Place,
     pub(crate) paths: &'a [PathBuf],
     pub(crate) keys: &'a [String],
@@ -47,7 +49,7 @@ impl Plan {
     /// Every problem in all of them, or that nothing was chosen.
     pub(crate) fn make(choice: &Choice<'_>) -> Result<Self, Problems> {
         let topology = Topology::load(choice.place.topology.as_deref());
-        let (topology, sources) = Problems::both(topology, scenarios::load(choice.paths))?;
+        let (topology, sources) = Problems::both(topology, scenarios::load(choice.paths, choice.project))?;
         let seed = choice.seed.unwrap_or_else(fresh_seed);
         Self::of(topology, sources, choice, seed)
     }
@@ -146,8 +148,9 @@ mod tests {
 
     fn plan(keys: &[&str]) -> Result<Plan, Problems> {
         let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
-        let choice = Choice { place: &place(), paths: &[], keys: &keys, seed: Some(7) };
-        let sources = scenarios::load(&[]).unwrap();
+        let project = &Project::default();
+        let choice = Choice { project, place: &place(), paths: &[], keys: &keys, seed: Some(7) };
+        let sources = scenarios::load(&[], project).unwrap();
         Plan::of(Topology::builtin(), sources, &choice, 7)
     }
 

@@ -11,13 +11,12 @@ use bulkhead_model::{
     scenario::{self, Known, Scenario},
 };
 
+use crate::project::{Project, SCENARIOS};
+
 /// `(path below scenarios/, text)` of every file there when this was built.
 mod built_in {
     include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 }
-
-/// The folder that is read when nothing is named.
-const FOLDER: &str = "scenarios";
 
 /// A scenario and the path that names it on a command line.
 #[derive(Clone, Debug)]
@@ -26,19 +25,19 @@ pub(crate) struct Source {
     pub(crate) path: String,
 }
 
-/// The scenarios in these files and folders; without any, those in `scenarios` here, or else the built-in ones.
+/// The scenarios in these files and folders; without any, those in the project's `scenarios`, or else the built-in ones.
 ///
 /// A path that is not on disk may name built-in ones: what a report prints to run a case again works anywhere.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
+pub(crate) fn load(paths: &[PathBuf], project: &Project) -> Result<Vec<Source>, Problems> {
     let named = match paths {
-        [] if Path::new(FOLDER).is_dir() => vec![PathBuf::from(FOLDER)],
+        [] if project.scenarios().is_dir() => vec![project.scenarios()],
         [] => return built_in(Path::new("")),
         some => some.to_vec(),
     };
     let mut sources: Vec<Source> = Vec::new();
     let mut problems = Vec::new();
     for path in &named {
-        let below = path.strip_prefix(FOLDER).unwrap_or(path);
+        let below = path.strip_prefix(SCENARIOS).unwrap_or(path);
         let found = if path.exists() || !has_built_in(below) { from_disk(path) } else { built_in(below) };
         match found {
             Ok(found) => sources.extend(found),
@@ -60,8 +59,8 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
 }
 
 /// Where the scenarios of [`load`] come from, for people.
-pub(crate) fn place(paths: &[PathBuf]) -> &'static str {
-    if paths.is_empty() && !Path::new(FOLDER).is_dir() { "built in" } else { "on disk" }
+pub(crate) fn place(paths: &[PathBuf], project: &Project) -> &'static str {
+    if paths.is_empty() && !project.scenarios().is_dir() { "built in" } else { "on disk" }
 }
 
 fn from_disk(path: &Path) -> Result<Vec<Source>, Problems> {
@@ -79,7 +78,7 @@ fn built_in(below: &Path) -> Result<Vec<Source>, Problems> {
     let mut problems = Vec::new();
     let mut sources = Vec::new();
     for (file, text) in built_in::FILES.iter().filter(|(file, _)| Path::new(file).starts_with(below)) {
-        let path = format!("{FOLDER}/{file}");
+        let path = format!("{SCENARIOS}/{file}");
         let name = file.strip_suffix(".yaml").unwrap_or(file);
         match with_known(|known| Scenario::parse(name, text, &path, known)) {
             Ok(scenario) => sources.push(Source { scenario, path }),
@@ -95,6 +94,11 @@ fn file_of(given: &Path, name: &str) -> String {
         return given.display().to_string();
     }
     let file = format!("{name}.yaml");
+    // A project's scenarios seen from a folder below it.
+    let typed = given.join(&file);
+    if given.starts_with("..") && typed.is_file() {
+        return typed.display().to_string();
+    }
     let real = given.canonicalize().unwrap_or_else(|_| given.to_owned());
     // A name is a path below the folder called `scenarios`, or below the given one: some ancestor holds the file.
     let found = real.ancestors().map(|folder| folder.join(&file)).find(|path| path.is_file());
@@ -124,10 +128,10 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_on_disk_may_name_built_in_ones() {
-        let folder = load(&[PathBuf::from("scenarios/checklist")]).unwrap();
+        let folder = load(&[PathBuf::from("scenarios/checklist")], &Project::default()).unwrap();
         assert!(folder.iter().all(|source| source.path.starts_with("scenarios/checklist/")));
         let one = PathBuf::from(&folder[0].path);
-        assert_eq!(load(&[one]).unwrap().len(), 1);
-        assert!(load(&[PathBuf::from("scenarios/no-such")]).is_err());
+        assert_eq!(load(&[one], &Project::default()).unwrap().len(), 1);
+        assert!(load(&[PathBuf::from("scenarios/no-such")], &Project::default()).is_err());
     }
 }

@@ -85,10 +85,15 @@ impl Desk {
 
     /// Runs a line as a report prints it, with this build's executable for `bulkhead`.
     pub(super) fn shell(&self, line: &str) -> Ran {
+        self.shell_in("", line)
+    }
+
+    /// The same in a folder below.
+    pub(super) fn shell_in(&self, below: &str, line: &str) -> Ran {
         let own = Path::new(env!("CARGO_BIN_EXE_bulkhead")).parent().unwrap();
         let path = format!("{}:{}", own.display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("sh");
-        command.args(["-ec", line]).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(["-ec", line]).current_dir(self.path(below)).stdin(Stdio::null());
         Ran::from(command.env_remove("RUST_LOG").envs(&self.env).env("PATH", path).output().unwrap())
     }
 

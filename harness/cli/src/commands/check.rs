@@ -22,6 +22,7 @@ use crate::{
     args::{Format, Volume},
     exit, look,
     plan::quoted,
+    project::Project,
     scenarios,
 };
 
@@ -68,7 +69,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
     let id = id.unwrap_or_else(|| file.to_owned());
     let name = id.split_once(" (").map_or(id.as_str(), |(name, _)| name);
     // Files that do not read are `verify`'s business; here they only mean that nothing is known of the scenario.
-    let sources = scenarios::load(&[]).unwrap_or_default();
+    let sources = Project::here().and_then(|project| scenarios::load(&[], &project)).unwrap_or_default();
     let scenario = sources.into_iter().map(|source| source.scenario).find(|scenario| scenario.name == name);
     let expect = scenario.as_ref().map_or_else(|| concerned(events), |scenario| scenario.expect.clone());
     let invariants = bulkhead_checks::judge(events, &expect);

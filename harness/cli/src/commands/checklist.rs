@@ -15,6 +15,7 @@ use crate::{
     course::{Course, JOBS},
     look,
     plan::{self, Plan, Planned},
+    project::Project,
     stand_ins,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Checklist {
 impl Checklist {
     /// Starts stand-ins, examines every item for every tenant, prints the list.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
+        let project = &Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, spec) = Problems::both(topology, stand_ins::common(&self.place))?;
         let cases = scenario::expand(&[whole()], &topology)?;
@@ -46,7 +48,8 @@ impl Checklist {
         let output = &self.output;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
-        let course = Course { plan: &plan, place: &self.place, spec: &spec, jobs: JOBS, output, terminal };
+        let place = &self.place;
+        let course = Course { plan: &plan, place, project, spec: &spec, jobs: JOBS, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |_| {
             terminal.settle();

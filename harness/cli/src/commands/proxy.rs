@@ -1,12 +1,12 @@
 //! `bulkhead proxy`: the fault proxy alone, with Toxiproxy's flags, API and log lines.
 
-use std::{ffi::OsString, io, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use bulkhead_proxy::{Proxies, Settings, api, config, seed::Seed, server::Server};
 use clap::{ArgAction, Args};
 
-use crate::{exit, interrupt::Interrupt, json_log::JsonLines};
+use crate::{exit, interrupt::Interrupt, json_log::JsonLines, look};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,8 +87,7 @@ impl Proxy {
     /// Runs until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> Result<u8> {
         if self.version {
-            use io::Write as _;
-            writeln!(io::stdout(), "toxiproxy-server version {}", api::VERSION)?;
+            look::say(format!("toxiproxy-server version {}\n", api::VERSION).as_bytes())?;
             return Ok(exit::PASS);
         }
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     exit, look,
+    project::Project,
     scenarios::{self, Source},
 };
 
@@ -41,7 +42,7 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Chosen {
-    /// Files and folders [default: scenarios/, or the built-in ones]
+    /// Files and folders [default: scenarios/ beside bulkhead.toml, or here; else the built-in ones]
     paths: Vec<PathBuf>,
     /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
     #[arg(long, value_name = "FILE")]
@@ -52,26 +53,28 @@ impl Scenario {
     /// Does it. Touches no server.
     pub(crate) fn run(self) -> Result<u8> {
         let mut out = Vec::new();
+        let project = Project::here()?;
         match self.what {
             What::Schema => {
                 serde_json::to_writer_pretty(&mut out, &scenario::schema())?;
                 writeln!(out)?;
             }
             What::List(chosen) => {
-                let sources = chosen.counted()?;
+                let sources = chosen.counted(&project)?;
                 for (source, cases) in &sources {
                     let cases = text::count(*cases, "case");
                     writeln!(out, "{:<40} {cases:>9}  {}", source.path, source.scenario.title)?;
                 }
                 writeln!(
                     out,
-                    "{} {}",
+                    "{} {}, topology {}",
                     text::count(sources.len(), "scenario"),
-                    scenarios::place(&chosen.paths)
+                    scenarios::place(&chosen.paths, &project),
+                    project.topology(chosen.topology.as_deref())
                 )?;
             }
             What::Check(chosen) => {
-                let sources = chosen.counted()?;
+                let sources = chosen.counted(&project)?;
                 let cases = sources.iter().map(|(_, cases)| cases).sum();
                 let (scenarios, cases) = (text::count(sources.len(), "scenario"), text::count(cases, "case"));
                 writeln!(out, "{scenarios}, {cases}: nothing wrong")?;
@@ -87,9 +90,9 @@ impl Chosen {
     ///
     /// # Errors
     /// Every problem in the topology and in all of the scenarios.
-    fn counted(&self) -> Result<Vec<(Source, usize)>, Problems> {
+    fn counted(&self, project: &Project) -> Result<Vec<(Source, usize)>, Problems> {
         let topology = Topology::load(self.topology.as_deref());
-        let (topology, sources) = Problems::both(topology, scenarios::load(&self.paths))?;
+        let (topology, sources) = Problems::both(topology, scenarios::load(&self.paths, project))?;
         let mut problems = Vec::new();
         let mut counted = Vec::new();
         for source in sources {

@@ -15,6 +15,7 @@ use crate::{
     course::{Course, JOBS},
     look,
     plan::{Choice, Plan},
+    project::Project,
     stand_ins,
 };
 
@@ -32,7 +33,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Verify {
-    /// Scenario files and folders [default: scenarios/, or the built-in ones]
+    /// Scenario files and folders [default: scenarios/ beside bulkhead.toml, or here; else the built-in ones]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     place: Place,
@@ -59,12 +60,14 @@ pub(crate) fn jobs(text: &str) -> Result<usize, String> {
 impl Verify {
     /// Plans, runs, reports.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        let choice = Choice { place: &self.place, paths: &self.paths, keys: &self.case, seed: self.seed };
+        let project = &Project::here()?;
+        let choice =
+            Choice { project, place: &self.place, paths: &self.paths, keys: &self.case, seed: self.seed };
         let (plan, spec) = Problems::both(Plan::make(&choice), stand_ins::common(&self.place))?;
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
-        let course =
-            Course { plan: &plan, place: &self.place, spec: &spec, jobs: self.jobs, output, terminal };
+        let place = &self.place;
+        let course = Course { plan: &plan, place, project, spec: &spec, jobs: self.jobs, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {
             let report = &finished.driven.report;

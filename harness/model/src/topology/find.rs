@@ -16,7 +16,7 @@ impl Topology {
     }
 
     /// The file that declares the topology of the project that this folder is in, if there is one.
-    pub(super) fn file_near(here: &Path) -> Option<PathBuf> {
+    pub fn file_near(here: &Path) -> Option<PathBuf> {
         Some(Self::project(here).join(Self::FILE)).filter(|file| is_there(file))
     }
 }

@@ -20,8 +20,15 @@ const HEAD: usize = 11;
 /// Lines of a log that an explanation shows; the report's file holds more.
 const LOG_LINES: usize = 12;
 
-/// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`
-pub(super) fn header(target: &str, seed: u64, tenants: &[String], width: usize, style: Style) -> Vec<String> {
+/// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`, and where the topology comes from.
+pub(super) fn header(
+    target: &str,
+    topology: &str,
+    seed: u64,
+    tenants: &[String],
+    width: usize,
+    style: Style,
+) -> Vec<String> {
     let head = format!("bulkhead {}", env!("CARGO_PKG_VERSION"));
     let rest = format!(
         "· target {target} · seed {seed} · {}: {}",
@@ -32,6 +39,7 @@ pub(super) fn header(target: &str, seed: u64, tenants: &[String], width: usize, 
     if let Some(first) = lines.first_mut() {
         *first = first.replacen(&head, &style.bold(&head), 1);
     }
+    lines.extend(labelled("topology", &text::one_line(topology), width));
     lines.push(String::new());
     lines
 }

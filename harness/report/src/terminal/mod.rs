@@ -98,9 +98,10 @@ impl Terminal {
     pub fn event(&self, event: &RunEvent) {
         let mut state = self.lock();
         match event {
-            RunEvent::Planned { target, seed, tenants, cases, .. } => {
+            RunEvent::Planned { target, topology, seed, tenants, cases, .. } => {
                 state.cases = *cases;
-                let header = blocks::header(target, *seed, tenants, state.look.width, state.style);
+                let topology = redact::text(topology);
+                let header = blocks::header(target, &topology, *seed, tenants, state.look.width, state.style);
                 state.say(Verbosity::Normal, &header);
             }
             RunEvent::StandInStarting(service) => state.stand_in(*service, None),

@@ -166,7 +166,8 @@ mod tests {
         let calls = futures::future::join_all((0..4).map(|_| caller.eval("x"))).await;
         assert!(calls.iter().all(|call| call.as_ref().is_ok_and(|said| said == "in")), "{calls:?}");
         // The control: under one name the second is refused.
-        let named = |name: &str| std::process::Command::new(&node).args(["-h", name]).current_dir(&dir).output();
+        let named =
+            |name: &str| std::process::Command::new(&node).args(["-h", name]).current_dir(&dir).output();
         assert_eq!([0, 1].map(|_| named("c17").unwrap().stdout), [b"{ok, in}".to_vec(), b"refused".to_vec()]);
     }
 
