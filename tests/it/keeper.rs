@@ -12,6 +12,8 @@ use std::time::Duration;
 use bulkhead_model::{Service, Topology};
 use bulkhead_target::{Session, keeper};
 
+use nix::sys::signal::Signal;
+
 use crate::support::{open, session};
 use trace::{Harness, Own};
 
@@ -131,6 +133,28 @@ async fn exact_names_have_one_holder() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_ever_for_a_process_that_was_stopped() {
+    let own = Own::new("stopped");
+    let mut holder = Harness::start_lasting(&own);
+    assert_eq!(holder.line("slices ").await, "enginedb");
+    trace::signal(holder.pid(), Signal::SIGSTOP);
+    let second = open(&own.spec).await;
+    let topology = Topology::builtin();
+    for _ in 0..2 {
+        let refused = second.exact_slices(&topology).await.unwrap_err().chain();
+        for part in [format!("process {} ", holder.pid()), format!("`kill -CONT {}`", holder.pid())] {
+            assert!(refused.contains(&part) && refused.contains("`bulkhead down`"), "{refused}");
+        }
+    }
+    // What the message says helps: the process goes on, ends, and the names are free.
+    trace::signal(holder.pid(), Signal::SIGCONT);
+    holder.finish().await;
+    second.exact_slices(&topology).await.unwrap();
+    second.close().await.unwrap();
+    own.assert_gone().await;
+}
+
+#[tokio::test]
 async fn detached_servers_stay_until_they_are_stopped() {
     let own = Own::new("detach");
     let session = open(&own.spec).await;
@@ -163,7 +187,7 @@ async fn who_holds_a_set_that_is_stopped_is_told_so() {
 async fn a_signal_to_the_keeper_stops_everything_in_order() {
     let own = Own::new("signal");
     let session = open(&own.spec).await;
-    trace::signal(session.keeper(), nix::sys::signal::Signal::SIGTERM);
+    trace::signal(session.keeper(), Signal::SIGTERM);
     own.assert_gone().await;
     drop(session);
 }

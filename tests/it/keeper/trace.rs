@@ -26,6 +26,9 @@ use crate::support;
 /// Tells a process of this test binary that it is a harness, and which set it is to hold.
 const ROLE: &str = "BULKHEAD_TEST_HARNESS";
 
+/// Tells it also to make slices that are going to be detached, which it then does not do.
+const LASTING: &str = "BULKHEAD_TEST_LASTING";
+
 /// The longest wait for anything: generous, since only a hang reaches it.
 const CAP: Duration = Duration::from_secs(60);
 
@@ -162,6 +165,13 @@ impl Harness {
         Self::spawn(Command::new(std::env::current_exe().unwrap()), own)
     }
 
+    /// The same with slices as `up --detach` makes them, which stay undetached as long as it lives.
+    pub(super) fn start_lasting(own: &Own) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(LASTING, "1");
+        Self::spawn(command, own)
+    }
+
     /// The same with the test's folder on a small disk that only the harness and what it starts can see.
     pub(super) fn start_on_a_disk_of(own: &Own, size: &str) -> Self {
         let mut command = Command::new("unshare");
@@ -211,9 +221,14 @@ impl Harness {
         assert!(self.child.wait().await.unwrap().success());
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Ctrl-C.
     pub(super) fn interrupt(&self) {
-        signal(self.child.id().unwrap(), Signal::SIGINT);
+        signal(self.pid(), Signal::SIGINT);
     }
 
     /// Kills it and waits until it is gone.
@@ -242,7 +257,11 @@ async fn play_the_harness() {
         }
     };
     println!("\ngranted {} {}", session.run(), session.keeper());
-    let access = session.slices(&Topology::builtin()).await.unwrap();
+    let topology = Topology::builtin();
+    let access = match std::env::var_os(LASTING) {
+        Some(_) => session.lasting_slices(&topology).await.unwrap(),
+        None => session.slices(&topology).await.unwrap(),
+    };
     println!("\nslices {}", access[0].tenant.slices.postgres.database);
     let wait = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
     wait.await.unwrap().unwrap();

@@ -19,6 +19,8 @@ pub(super) struct Holding {
     enforcement: [Enforcement; 4],
     exact: bool,
     stays: bool,
+    /// Whether its lease has had its time to be detached.
+    overdue: bool,
     state: State,
 }
 
@@ -112,7 +114,8 @@ impl Leases {
         self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
         let Wanted { tenants, enforcement, exact, stays } = wanted;
         let (tenants, enforcement, exact, stays) = (tenants.clone(), *enforcement, *exact, *stays);
-        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, stays, state: State::Making });
+        let (overdue, state) = (false, State::Making);
+        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, stays, overdue, state });
         Ok(id)
     }
 
@@ -153,6 +156,26 @@ impl Leases {
     /// Whether it is still open what becomes of another lease's exact slices.
     pub(super) fn unsettled(&self, lease: LeaseId) -> bool {
         self.holdings.values().any(|h| h.exact && h.lease != lease && !self.settled(h))
+    }
+
+    /// Whether slices were made that are there for others only once their lease is detached, and it is not yet.
+    pub(super) fn awaits_detaching(&self, id: HoldingId) -> bool {
+        self.holdings.get(&id).is_some_and(|h| matches!(h.state, State::Made(_)) && !self.settled(h))
+    }
+
+    /// Notes that a lease has had its time to be detached.
+    pub(super) fn is_overdue(&mut self, id: HoldingId) {
+        if self.awaits_detaching(id)
+            && let Some(holding) = self.holdings.get_mut(&id)
+        {
+            holding.overdue = true;
+        }
+    }
+
+    /// Another lease whose exact slices it is no use to wait for.
+    pub(super) fn overdue(&self, lease: LeaseId) -> Option<LeaseId> {
+        let mut others = self.holdings.iter().filter(|(_, h)| h.overdue && h.lease != lease);
+        others.find(|(id, _)| self.awaits_detaching(**id)).map(|(_, holding)| holding.lease)
     }
 
     /// All slices under exact names that are there for others.
@@ -257,8 +280,11 @@ mod tests {
         assert!(leases.unsettled(2) && !leases.unsettled(1));
         leases.made(id, Vec::new());
         assert!(leases.unsettled(2) && leases.exact_terms().is_none());
+        assert!(leases.awaits_detaching(id) && leases.overdue(2).is_none());
+        leases.is_overdue(id);
+        assert_eq!((leases.overdue(2), leases.overdue(1)), (Some(1), None));
         leases.detach(1);
-        assert!(!leases.unsettled(2) && leases.exact_terms().is_some());
+        assert!(!leases.unsettled(2) && leases.exact_terms().is_some() && leases.overdue(2).is_none());
         // Other names do not make a second topology of them.
         assert!(leases.reserve(2, &wanted(vec![tenant("b", "b")], true)).is_err());
         leases.going(id);

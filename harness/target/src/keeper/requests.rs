@@ -1,7 +1,7 @@
 //! What a harness can ask of the keeper, and how each is done. Whatever takes time runs as a task of its own and reports
 //! back as an event.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,6 +12,10 @@ use super::{
     servers::Servers,
     wire::{Answer, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant},
 };
+
+/// How long a process may take to detach slices that it was given, which is its next step. Others wait for it, and a
+/// process that was stopped never comes to it.
+const DETACHED: Duration = Duration::from_secs(10);
 
 impl Keeper {
     pub(super) fn request(&mut self, asked: Asked, what: Request) {
@@ -70,7 +74,10 @@ impl Keeper {
             return self.answer(asked, Err(String::from("keeper: slices need a lease")));
         }
         if wanted.exact && self.leases.unsettled(asked.0) {
-            return self.deferred.push((asked, wanted));
+            return match self.leases.overdue(asked.0) {
+                Some(holder) => self.answer(asked, Err(self.stuck(holder))),
+                None => self.deferred.push((asked, wanted)),
+            };
         }
         let holding = match self.leases.reserve(asked.0, &wanted) {
             Ok(holding) => holding,
@@ -83,6 +90,30 @@ impl Keeper {
             let made = made.map(|access| access.into_iter().map(WireAccess).collect());
             let _stopping = events.send(Event::Made(asked, holding, made));
         });
+    }
+
+    /// Why nobody waits any longer for slices that this lease was given.
+    fn stuck(&self, holder: LeaseId) -> String {
+        let pid = self.connections.get(&holder).and_then(|connection| connection.pid);
+        let (who, resume) = match pid {
+            Some(pid) => (format!("process {pid}"), format!("let it go on with `kill -CONT {pid}`")),
+            None => (format!("the process of lease {holder}"), String::from("let it go on")),
+        };
+        format!(
+            "keeper: could not make slices: {who} was given them under these names and has not finished its \
+             `bulkhead up --detach` within {DETACHED:?}; if it is stopped, {resume}, or stop all with `bulkhead down`"
+        )
+    }
+
+    /// Gives a lease its time to be detached, when others may be waiting for that.
+    fn expect_detaching(&mut self, holding: HoldingId) {
+        if self.leases.awaits_detaching(holding) {
+            let events = self.events.clone();
+            self.tasks.spawn(async move {
+                tokio::time::sleep(DETACHED).await;
+                let _stopping = events.send(Event::Overdue(holding));
+            });
+        }
     }
 
     /// Goes on with those who waited for how another lease's exact slices come out; they wait again where it is open
@@ -98,6 +129,7 @@ impl Keeper {
             Ok(access) => {
                 if self.leases.made(holding, access.clone()) {
                     self.answer(asked, Ok(Answer::Slices(access)));
+                    self.expect_detaching(holding);
                 } else {
                     self.remove(None, holding);
                 }

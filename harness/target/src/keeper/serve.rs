@@ -53,6 +53,8 @@ pub(super) enum Event {
     Made(Asked, HoldingId, Result<Vec<WireAccess>, String>),
     /// Slices were removed, or not.
     Removed(Option<Asked>, HoldingId, Result<(), String>),
+    /// A lease has had its time to detach these slices.
+    Overdue(HoldingId),
     /// The servers were looked at because a child has ended.
     Looked,
     /// An answer is ready.
@@ -269,6 +271,10 @@ impl Keeper {
                 if let Some(asked) = asked {
                     self.answer(asked, result.map(|()| Answer::Done));
                 }
+                self.settle();
+            }
+            Event::Overdue(holding) => {
+                self.leases.is_overdue(holding);
                 self.settle();
             }
             Event::Looked => self.tell_of_the_dead(),
