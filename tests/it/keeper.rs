@@ -199,7 +199,7 @@ async fn two_kinds_of_servers_do_not_share_a_named_set() {
     let mut other = own.spec.clone();
     other.places.redis_bin = Some("/usr/bin".into());
     let refused = Session::open(&other, &|_| ()).await.unwrap_err().chain();
-    assert!(refused.contains("runs with other servers"), "{refused}");
+    assert!(refused.contains("`/usr/bin` (BULKHEAD_REDIS_BIN)"), "{refused}");
     session.close().await.unwrap();
     own.assert_gone().await;
 }

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use anyhow::Result;
 use bulkhead_model::{Service, Topology};
-use bulkhead_target::{S3Kind, TargetSpec, keeper::Status};
+use bulkhead_target::{
+    TargetSpec,
+    keeper::{self, Kind, Status},
+};
 
 use crate::{exit, failure::Hinted, look, places};
 
@@ -30,18 +33,15 @@ pub(crate) fn report(status: &Status, spec: &TargetSpec, topology: &Topology) ->
     Ok(exit::PASS)
 }
 
-/// The error of an `up` that asks for something else than what runs.
-fn other(difference: &str) -> anyhow::Error {
-    Hinted::error(
-        format!("other stand-ins than those that are asked for are up in this project: {difference}"),
-        "stop them with `bulkhead down`, then `bulkhead up`",
-    )
+/// The error of a command that asks for something else than what runs.
+pub(crate) fn other(difference: &str) -> anyhow::Error {
+    Hinted::error(keeper::other(difference), keeper::OTHER_HINT)
 }
 
 /// The first thing in which the set that runs is not what is asked for.
 fn difference(status: &Status, spec: &TargetSpec, topology: &Topology) -> Option<String> {
-    if let Some(running) = status.s3.filter(|running| *running != spec.s3) {
-        return Some(format!("S3 is played by {}, not by {}", s3_name(running), s3_name(spec.s3)));
+    if let Some(other) = status.kind.as_ref().and_then(|kind| kind.difference(&Kind::of(spec))) {
+        return Some(other);
     }
     let running: Vec<_> = status.exact.iter().map(|access| &access.tenant).collect();
     for tenant in &topology.tenants {
@@ -72,11 +72,4 @@ fn difference(status: &Status, spec: &TargetSpec, topology: &Topology) -> Option
         let asked = topology.enforcement(service);
         (is != asked).then(|| format!("{service} runs as `{is}`, not as `{asked}`"))
     })
-}
-
-const fn s3_name(kind: S3Kind) -> &'static str {
-    match kind {
-        S3Kind::Embedded => "the embedded server",
-        S3Kind::Minio => "MinIO",
-    }
 }

@@ -51,6 +51,48 @@ fn another_layout_or_s3_than_what_runs_is_refused_by_name() {
     desk.vanishes();
 }
 
+#[test]
+fn servers_from_other_folders_than_what_runs_are_refused_by_both_places() {
+    let mut desk = Desk::alone();
+    let own = desk.path("bin").display().to_string();
+    assert_eq!(desk.run(&["up", "--detach"]).code, Some(0));
+    let elsewhere = desk.path("other").display().to_string();
+    for (asked, shown) in [(elsewhere.as_str(), format!("`{elsewhere}`")), ("", "PATH or the usual".into())] {
+        desk.set("BULKHEAD_REDIS_BIN", asked);
+        let refused = desk.run(&["up", "--detach"]);
+        assert_eq!(refused.code, Some(3), "{}", refused.all());
+        for part in
+            [&format!("redis runs from `{own}`"), &shown, "(BULKHEAD_REDIS_BIN)", "hint: stop them with"]
+        {
+            assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+        }
+        // Who names no place asks for whatever runs.
+        let env = desk.run(&["env", "--tenant", "engine"]);
+        assert_eq!(env.code, Some(if asked.is_empty() { 0 } else { 3 }), "{}", env.all());
+        assert_eq!(env.stderr.contains(&elsewhere), !asked.is_empty(), "{}", env.stderr);
+    }
+    desk.set("BULKHEAD_REDIS_BIN", &own);
+    let same = desk.run(&["up", "--detach"]);
+    assert_eq!(same.code, Some(0), "{}", same.all());
+    assert_eq!(desk.run(&["down"]).code, Some(0));
+    desk.vanishes();
+}
+
+#[test]
+fn of_two_that_start_together_with_different_s3_the_loser_is_told_the_difference() {
+    let desk = Desk::alone();
+    // The servers are starting still: nothing stands under anybody's names yet.
+    let first = started(&desk, &["up"], "s3 embedded");
+    let second = desk.run(&["up", "--s3", "minio"]);
+    assert_eq!(second.code, Some(3), "{}", second.all());
+    let difference = "are up in this project: S3 is played by the embedded server, not by MinIO\n";
+    assert!(second.stderr.contains(difference), "{}", second.stderr);
+    assert!(second.stderr.contains("hint: stop them with `bulkhead down`"), "{}", second.stderr);
+    // Interrupted while it starts, or stopped when it stands.
+    assert!(matches!(signalled(first, Signal::SIGINT), Some(0 | 2)));
+    desk.vanishes();
+}
+
 /// A foreground `up`, and where all that it says ends up.
 fn up(desk: &Desk) -> (Child, BufReader<ChildStdout>) {
     let mut command = desk.command(&["up"]);

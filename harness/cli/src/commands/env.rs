@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use bulkhead_model::url::{EnvFormat, render};
-use bulkhead_target::keeper;
+use bulkhead_target::keeper::{self, Kind};
 use clap::{Args, ValueEnum};
 
-use crate::{exit, failure::Hinted, look, stand_ins};
+use crate::{exit, failure::Hinted, look, stand_ins, standing};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,6 +59,10 @@ impl Env {
     pub(crate) async fn run(self) -> Result<u8> {
         let spec = stand_ins::of_this_project()?;
         let Some(status) = keeper::status(&spec).await? else { return Err(stand_ins::not_up()) };
+        let contradiction = status.kind.as_ref().and_then(|kind| kind.contradiction(&Kind::of(&spec)));
+        if let Some(contradiction) = contradiction {
+            return Err(standing::other(&contradiction));
+        }
         let Some(access) = status.exact.iter().find(|access| access.tenant.name.as_str() == self.tenant)
         else {
             let known: Vec<_> = status.exact.iter().map(|access| access.tenant.name.as_str()).collect();

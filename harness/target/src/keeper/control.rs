@@ -5,9 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use bulkhead_model::{Enforcement, Service, report::ServerReport};
 use tokio::io::{AsyncWriteExt, BufReader};
 
-use crate::{Error, S3Kind, TargetSpec, TenantAccess};
+use crate::{Error, TargetSpec, TenantAccess};
 
 use super::{
+    kind::Kind,
     link::{Link, failed},
     name,
     wire::{self, Answer, Intent, PROTOCOL, Request, ToKeeper},
@@ -36,8 +37,8 @@ pub struct Status {
     pub exact: Vec<TenantAccess>,
     /// Servers that ended by themselves or were given up, each as its error.
     pub dead: Vec<String>,
-    /// Which program plays S3; none when a keeper of an older build does not say.
-    pub s3: Option<S3Kind>,
+    /// What the servers are; none when a keeper of an older build does not say.
+    pub kind: Option<Kind>,
     /// What is enforced on the exact slices, in [`Service::ALL`]'s order; none without slices, or from an older build.
     pub enforcement: Option<[Enforcement; 4]>,
     /// The process with which the exact slices go; none when they were detached, or from an older build.
@@ -74,7 +75,7 @@ pub async fn status(spec: &TargetSpec) -> Result<Option<Status>, Error> {
             leases: parts.leases,
             exact: parts.exact.into_iter().map(|access| access.0).collect(),
             dead: parts.dead,
-            s3: parts.s3,
+            kind: parts.kind,
             enforcement: parts.enforcement,
             holder: parts.holder,
         })),

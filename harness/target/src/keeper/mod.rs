@@ -28,7 +28,7 @@
 //! A keeper that stops gives its name up first, so that whoever comes then starts a fresh one and never meets a
 //! half-stopped set; what was connected but not granted is closed, and starts over.
 //!
-//! `name` is where they meet, `wire` what they say, `begin` and `serve` the keeper's loop, `requests` what it does for
+//! `name` is where they meet, `kind` what tells sets apart, `wire` what they say, `begin` and `serve` the keeper's loop, `requests` what it does for
 //! them, `leases` its books, `servers` the four,
 //! `folder` the run's folder, `janitor` and `strays` the clearing away, `join` and `control` the harness's side.
 
@@ -38,6 +38,7 @@ mod control;
 mod folder;
 pub mod janitor;
 pub(crate) mod join;
+mod kind;
 mod leases;
 pub(crate) mod link;
 mod name;
@@ -50,6 +51,7 @@ pub(crate) mod wire;
 use std::process::ExitCode;
 
 pub use control::{Status, status, stop};
+pub use kind::{Kind, OTHER_HINT, other};
 
 /// The keeper's process: `bulkhead __keeper`, which reads what it is to do from its standard input.
 ///

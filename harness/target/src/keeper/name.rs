@@ -19,9 +19,12 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::TargetSpec;
 
-/// What the servers of a set are: two specs of one kind may share servers.
+use super::kind::Kind;
+
+/// What the servers of a set are, as a text. A folder that is not UTF-8 has no JSON.
 pub(super) fn kind(spec: &TargetSpec) -> String {
-    format!("{:?} {:?}", spec.s3, spec.places)
+    let kind = Kind::of(spec);
+    serde_json::to_string(&kind).unwrap_or_else(|_| format!("{kind:?}"))
 }
 
 /// The rendezvous name of the set that `spec` asks for.
@@ -96,6 +99,18 @@ mod tests {
         assert_ne!(before[0], after[0]);
         assert_eq!(before[1], after[1]);
         assert_ne!(after[0], after[1]);
+    }
+
+    #[test]
+    fn servers_from_elsewhere_are_another_common_set_and_the_same_named_one() {
+        let [mut common, mut named] =
+            [None, Some("up-1")].map(|name| spec(name, std::path::Path::new("/nowhere")));
+        let before = [&common, &named].map(rendezvous);
+        for spec in [&mut common, &mut named] {
+            spec.places.postgres_bin = Some("/another".into());
+        }
+        assert_ne!(before[0], rendezvous(&common));
+        assert_eq!(before[1], rendezvous(&named));
     }
 
     #[tokio::test]

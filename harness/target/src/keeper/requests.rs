@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::Role,
+    kind::Kind,
     leases::{HoldingId, LeaseId},
     serve::{Asked, Event, Keeper, Phase},
     servers::Servers,
@@ -195,7 +196,7 @@ impl Keeper {
             leases: self.leases.count(),
             exact: self.leases.exact(),
             dead,
-            s3: Some(self.spec.s3),
+            kind: Some(Kind::of(&self.spec)),
             enforcement,
             holder: holder.flatten().and_then(|lease| self.connections.get(&lease)?.pid),
         }

@@ -19,6 +19,7 @@ use super::{
     connection::{Connection, Role},
     folder::RunFolder,
     janitor::Janitor,
+    kind,
     leases::{HoldingId, LeaseId, Leases},
     name,
     servers::{Servers, Step},
@@ -31,10 +32,6 @@ const REFUSAL_DEADLINE: Duration = Duration::from_secs(10);
 /// Why a harness is refused.
 const OTHER_VERSION: &str =
     "keeper: another version of Bulkhead keeps this set: stop it with `bulkhead down`";
-
-/// Why a harness is refused.
-const OTHER_KIND: &str =
-    "keeper: this set runs with other servers than were asked for: stop it with `bulkhead down`";
 
 /// A stop that nobody asked for by leaving.
 const COMMANDED: &str = "the servers were stopped by `bulkhead down` or a signal to their keeper";
@@ -285,7 +282,7 @@ impl Keeper {
 
     fn greet(&mut self, id: LeaseId, protocol: u32, intent: Intent) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Intent::Lease { kind, linger, token } = intent else {
+        let Intent::Lease { kind: asked, linger, token } = intent else {
             connection.role = Role::Control;
             return;
         };
@@ -295,7 +292,7 @@ impl Keeper {
         }
         let refusal = match &self.phase {
             _ if protocol != PROTOCOL => Some(Failure::plain(OTHER_VERSION)),
-            _ if kind != name::kind(&self.spec) => Some(Failure::plain(OTHER_KIND)),
+            _ if asked != name::kind(&self.spec) => Some(kind::refusal(&self.spec, &asked)),
             Phase::Failed(failure) => Some(failure.clone()),
             Phase::Serving(servers) => servers.dead().first().map(Failure::plain),
             Phase::Starting(_) => None,

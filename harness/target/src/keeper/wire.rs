@@ -13,7 +13,9 @@ use bulkhead_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::{Error, S3Kind, TargetSpec, TenantAccess};
+use crate::{Error, TargetSpec, TenantAccess};
+
+use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
 pub(crate) const PROTOCOL: u32 = 2;
@@ -205,9 +207,9 @@ pub(crate) struct StatusParts {
     pub(crate) exact: Vec<WireAccess>,
     /// Servers that ended by themselves, each as its error.
     pub(crate) dead: Vec<String>,
-    /// Which program plays S3; a keeper of an older build does not say, nor what follows.
+    /// What the servers are; a keeper of an older build does not say, nor what follows.
     #[serde(default)]
-    pub(crate) s3: Option<S3Kind>,
+    pub(crate) kind: Option<Kind>,
     /// What is enforced on the exact slices.
     #[serde(default)]
     pub(crate) enforcement: Option<[Enforcement; 4]>,

@@ -1,0 +1,128 @@
+//! What the servers of a set are, and how one set that is asked for differs from one that runs. No I/O.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    S3Kind, TargetSpec,
+    spec::{POSTGRES_BIN, Places, RABBITMQ_HOME, REDIS_BIN, Variable},
+};
+
+use super::wire::Failure;
+
+/// What to do about another set than the one that is asked for.
+pub const OTHER_HINT: &str = "stop them with `bulkhead down`, then `bulkhead up`, or ask for those that run";
+
+/// What makes servers others: two specs of one kind may share a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kind {
+    /// Which program plays S3.
+    pub s3: S3Kind,
+    /// The folders that were named.
+    pub places: Places,
+}
+
+impl Kind {
+    /// What a spec asks for.
+    pub fn of(spec: &TargetSpec) -> Self {
+        Self { s3: spec.s3, places: spec.places.clone() }
+    }
+
+    /// The first thing in which servers of this kind are not what is asked for.
+    pub fn difference(&self, asked: &Self) -> Option<String> {
+        if self.s3 != asked.s3 {
+            return Some(format!("S3 is played by {}, not by {}", s3_name(self.s3), s3_name(asked.s3)));
+        }
+        self.place(asked, |_| true)
+    }
+
+    /// The same for a question about servers that run anyhow: only a folder that is named contradicts them.
+    pub fn contradiction(&self, asked: &Self) -> Option<String> {
+        self.place(asked, |place| place.is_some())
+    }
+
+    fn place(&self, asked: &Self, counts: impl Fn(Option<&Path>) -> bool) -> Option<String> {
+        let mut pairs = named(&self.places).into_iter().zip(named(&asked.places));
+        pairs.find(|((_, _, is), (_, _, asked))| is != asked && counts(*asked)).map(
+            |((service, variable, is), (_, _, asked))| {
+                let (is, asked, name) = (shown(is), shown(asked), variable.name);
+                format!("{service} runs from {is} and is asked for from {asked} ({name})")
+            },
+        )
+    }
+}
+
+/// The error of whoever asks for other servers than those that run.
+pub fn other(difference: &str) -> String {
+    format!("other stand-ins than those that are asked for are up in this project: {difference}")
+}
+
+/// The refusal of a lease on servers of another kind. `asked` is as [`super::name::kind`] words it.
+pub(super) fn refusal(spec: &TargetSpec, asked: &str) -> Failure {
+    let asked: Option<Kind> = serde_json::from_str(asked).ok();
+    let difference = asked.and_then(|asked| Kind::of(spec).difference(&asked));
+    // A build that words it in another way asks for something that this one cannot name.
+    let difference = difference.unwrap_or_else(|| String::from("another build of Bulkhead started them"));
+    Failure { why: other(&difference), hint: Some(OTHER_HINT.to_owned()) }
+}
+
+fn named(places: &Places) -> [(&'static str, Variable, Option<&Path>); 3] {
+    let Places { postgres_bin, redis_bin, rabbitmq_home } = places;
+    [
+        ("postgres", POSTGRES_BIN, postgres_bin.as_deref()),
+        ("redis", REDIS_BIN, redis_bin.as_deref()),
+        ("rabbitmq", RABBITMQ_HOME, rabbitmq_home.as_deref()),
+    ]
+}
+
+fn shown(place: Option<&Path>) -> String {
+    place.map_or_else(|| String::from("PATH or the usual folders"), |place| format!("`{}`", place.display()))
+}
+
+const fn s3_name(kind: S3Kind) -> &'static str {
+    match kind {
+        S3Kind::Embedded => "the embedded server",
+        S3Kind::Minio => "MinIO",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn kind(s3: S3Kind, redis: Option<&str>) -> Kind {
+        Kind { s3, places: Places { redis_bin: redis.map(PathBuf::from), ..Places::default() } }
+    }
+
+    #[test]
+    fn a_difference_names_both_places_and_the_variable() {
+        let [plain, one, two] = [None, Some("/one"), Some("/two")].map(|redis| kind(S3Kind::Embedded, redis));
+        assert_eq!(one.difference(&one), None);
+        let said = one.difference(&two).unwrap();
+        assert_eq!(said, "redis runs from `/one` and is asked for from `/two` (BULKHEAD_REDIS_BIN)");
+        assert!(one.difference(&plain).unwrap().contains("asked for from PATH or the usual folders"));
+        assert!(plain.difference(&one).unwrap().contains("runs from PATH or the usual folders"));
+        let minio = plain.difference(&kind(S3Kind::Minio, None)).unwrap();
+        assert_eq!(minio, "S3 is played by the embedded server, not by MinIO");
+    }
+
+    #[test]
+    fn a_question_that_names_nothing_contradicts_nothing() {
+        let [plain, one, two] = [None, Some("/one"), Some("/two")].map(|redis| kind(S3Kind::Embedded, redis));
+        assert_eq!(kind(S3Kind::Minio, Some("/one")).contradiction(&plain), None);
+        assert_eq!(one.contradiction(&one), None);
+        assert!(one.contradiction(&two).is_some() && plain.contradiction(&two).is_some());
+    }
+
+    #[test]
+    fn a_refusal_says_the_difference_or_that_it_cannot() {
+        let mut spec = TargetSpec::from_env("/nowhere").unwrap();
+        spec.places = Places::default();
+        let asked = serde_json::to_string(&kind(S3Kind::Embedded, Some("/two"))).unwrap();
+        assert!(refusal(&spec, &asked).why.contains("`/two` (BULKHEAD_REDIS_BIN)"));
+        assert!(refusal(&spec, "Embedded Places").why.contains("another build"));
+    }
+}
