@@ -12,13 +12,14 @@ use std::{
 use bulkhead_model::Service;
 use bulkhead_target::Error;
 
-use crate::support::{command_lines, direct, place, spec, stand_in};
+use crate::support::{command_lines, direct, ensure_now, place, spec, stand_in};
 
 /// The servers that take a port of the test's choice and are started here alone.
 const SERVICES: [Service; 2] = [Service::Postgres, Service::Redis];
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_an_error_with_the_log() {
+    ensure_now();
     for service in SERVICES {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (_folder, mut place) = place(service, &spec());
@@ -88,6 +89,7 @@ async fn parent() {
 
 #[test]
 fn a_killed_parent_leaves_no_process_and_no_segment() {
+    ensure_now();
     for service in SERVICES {
         let notes = tempfile::tempdir().unwrap();
         let note = notes.path().join("place");

@@ -22,3 +22,4 @@ mod scenarios;
 mod support;
 mod template;
 mod tidy;
+mod tools;

@@ -1,6 +1,11 @@
 //! Servers for tests: one started directly and owned by the test, or a session on the shared set.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use bulkhead_model::{
     PostgresSlice, RabbitmqSlice, RedisSlice, RunEvent, S3Slice, Secret, Service, Slices, Tenant, TenantName,
@@ -46,17 +51,17 @@ pub(crate) async fn session() -> Session {
     open(&spec()).await
 }
 
-/// A lease on the set that `spec` asks for. Without it a test cannot go on, and says why in one message.
+/// A lease on the set that `spec` asks for. Without it a test cannot go on.
 pub(crate) async fn open(spec: &TargetSpec) -> Session {
     Session::open(spec, &show).await.unwrap_or_else(|error| give_up(&error))
 }
 
-/// Sees that the servers are on this machine, or says in one message how they get there.
+/// Sees that the servers are on this machine.
 async fn ensure(spec: &TargetSpec) {
     native::ensure(spec, &show).await.unwrap_or_else(|error| give_up(&error));
 }
 
-/// The same for a test that looks for a server's program itself, in whatever context it runs.
+/// The same for a test that reaches servers by another way than this module's, in whatever context it runs.
 pub(crate) fn ensure_now() {
     let ensured = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -67,15 +72,32 @@ pub(crate) fn ensure_now() {
 
 fn show(event: RunEvent) {
     if let RunEvent::Note(text) = event {
-        eprintln!("{text}");
+        say(&text);
     }
 }
 
+/// Writes to the real standard error, past the runner, which shows what a test prints only when it fails.
+pub(crate) fn say(text: &str) {
+    // Nobody is left to tell when it is closed.
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+/// What a test fails with when servers are missing, the message having been said.
+struct Missing;
+
+/// Fails the test. That servers are missing is said by the first test that finds out, and the others fail without a
+/// word: the process cannot end at once, since tests that need no server are under way and have folders and processes.
 fn give_up(error: &Error) -> ! {
-    match error.hint() {
-        Some(hint) => panic!("{}\nhint: {hint}", error.chain()),
-        None => panic!("{}", error.chain()),
+    static ONCE: Once = Once::new();
+    let text = match error.hint() {
+        Some(hint) => format!("{}\nhint: {hint}", error.chain()),
+        None => error.chain().to_string(),
+    };
+    if matches!(error, Error::Missing(_)) {
+        ONCE.call_once(|| say(&format!("error: {text}")));
+        std::panic::resume_unwind(Box::new(Missing));
     }
+    panic!("{text}")
 }
 
 /// A server that this test alone owns. It ends with the test's thread, or when this is dropped.

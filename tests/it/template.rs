@@ -12,7 +12,7 @@ use std::{
 use bulkhead_model::{Enforcement, Service};
 use bulkhead_target::clients;
 
-use crate::support::{alone, direct, tenant};
+use crate::support::{alone, direct, ensure_now, tenant};
 
 /// Not a test: starts a server with the cache that the environment names, uses it and stops it.
 #[tokio::test]
@@ -27,6 +27,7 @@ async fn boot() {
 }
 
 fn start(cache: &Path) -> Child {
+    ensure_now();
     Command::new(std::env::current_exe().unwrap())
         .args(["template::boot", "--exact", "--ignored"])
         .env("BULKHEAD_CACHE", cache)

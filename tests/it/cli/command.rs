@@ -37,6 +37,12 @@ impl Desk {
         Self { folder, env }
     }
 
+    /// The same for a test whose commands do start servers, which must be on this machine.
+    pub(super) fn served() -> Self {
+        support::ensure_now();
+        Self::new()
+    }
+
     /// A desk with servers of its own, whose folders and processes can be told from all others: they lie below it.
     pub(super) fn alone() -> Self {
         let mut desk = Self::new();

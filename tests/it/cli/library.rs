@@ -4,6 +4,7 @@ use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apps_test_gets_slices_of_its_own_and_the_variables_for_its_program() {
+    crate::support::ensure_now();
     let stand_ins = bulkhead::stand_ins().await.unwrap();
     let (mine, others) = (stand_ins.tenants().await.unwrap(), stand_ins.tenants().await.unwrap());
     let names: Vec<_> = mine.iter().map(bulkhead::Tenant::name).collect();

@@ -19,7 +19,7 @@ fn file(below: &str) -> PathBuf {
 #[test]
 #[ignore = "redraws the README's picture from a real run"]
 fn draws_the_picture() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::served();
     desk.set("COLUMNS", &COLUMNS.to_string());
     let ran = desk.run(&COMMAND.split(' ').skip(1).collect::<Vec<_>>());
     assert_eq!(ran.code, Some(0), "{}", ran.all());

@@ -36,7 +36,7 @@ fn urls_with_passwords_are_found() {
 
 #[test]
 fn a_run_at_its_most_talkative_shows_no_password_anywhere() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::served();
     desk.set("RUST_LOG", "trace");
     let args = ["verify", "scenarios/checklist", "-vv", "--format", "json", "--junit", "junit.xml"];
     let ran = desk.run(&args);

@@ -11,7 +11,7 @@ const PLANTED: &str = "title: T\nwhy: Planted.\nprobes: [redis.read]\nexpect: [i
 
 /// A project with one scenario, and a folder two below it.
 fn project() -> Desk {
-    let desk = Desk::new();
+    let desk = Desk::served();
     desk.write("bulkhead.toml", Topology::DEFAULT);
     desk.write("scenarios/own/planted.yaml", PLANTED);
     fs::create_dir_all(desk.path("src/deep")).unwrap();
@@ -63,7 +63,7 @@ fn what_the_command_line_names_stays_relative_to_the_current_folder() {
 
 #[test]
 fn without_a_topology_the_current_folder_is_the_project_and_the_run_says_so() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     // A repository alone declares nothing.
     desk.write(".git/HEAD", "");
     desk.write("scenarios/own/planted.yaml", PLANTED);

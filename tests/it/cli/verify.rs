@@ -9,7 +9,7 @@ use super::command::Desk;
 
 #[test]
 fn the_defaults_pass_and_every_report_says_so() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     let args =
         ["verify", "--format", "json", "--seed", "7", "--junit", "r/junit.xml", "--markdown", "summary.md"];
     let ran = desk.run(&args);
@@ -70,7 +70,7 @@ fn judge_again(desk: &Desk, run: &str) {
 
 #[test]
 fn the_checklist_is_markdown_with_a_tick_and_evidence_for_each_item_and_leaves_its_report() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     let ran = desk.run(&["checklist", "--out", "lists", "--junit", "junit.xml"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert!(ran.stdout.starts_with("# Integration checklist\n"), "{}", ran.stdout);
@@ -93,7 +93,7 @@ fn the_checklist_is_markdown_with_a_tick_and_evidence_for_each_item_and_leaves_i
 
 #[test]
 fn a_case_that_does_not_pass_prints_its_log_and_the_line_that_runs_it_again() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     // Probes give no items, so what is expected here can never be judged.
     let text = "title: T\nwhy: Planted.\nprobes: [redis.read]\nexpect: [isolated, checklist-done]\n";
     desk.write("my scenarios/planted.yaml", text);
@@ -122,7 +122,7 @@ fn a_case_that_does_not_pass_prints_its_log_and_the_line_that_runs_it_again() {
 
 #[test]
 fn a_built_in_scenario_is_run_by_its_path_where_no_such_file_is() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     let list = desk.run(&["scenario", "list"]).stdout;
     let path = list
         .lines()
@@ -138,7 +138,7 @@ fn a_built_in_scenario_is_run_by_its_path_where_no_such_file_is() {
 
 #[test]
 fn at_eighty_columns_a_real_run_fits_and_a_log_file_gets_no_escapes() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::served();
     desk.set("COLUMNS", "80");
     let ran = desk.run(&["verify", "scenarios/isolation/redis", "scenarios/checklist", "-v"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
@@ -149,7 +149,7 @@ fn at_eighty_columns_a_real_run_fits_and_a_log_file_gets_no_escapes() {
 
 #[test]
 fn a_reader_that_has_seen_enough_changes_no_verdict() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     let scenario = "scenarios/checklist/env-configured.yaml";
     let ran = desk.shell(&format!("{{ bulkhead verify {scenario}; echo \"code $?\" >&2; }} | head -n 1"));
     assert!(ran.stderr.ends_with("code 0\n"), "{}", ran.all());
@@ -157,7 +157,7 @@ fn a_reader_that_has_seen_enough_changes_no_verdict() {
 
 #[test]
 fn a_report_that_cannot_be_written_makes_a_pass_doubtful() {
-    let desk = Desk::new();
+    let desk = Desk::served();
     desk.write("taken", "a file");
     let ran = desk.run(&["verify", "scenarios/checklist/env-configured.yaml", "--junit", "taken/junit.xml"]);
     assert_eq!(ran.code, Some(2), "{}", ran.all());

@@ -4,7 +4,7 @@
 //! For every tenant of the documents' layout and of one in which everything is shared, in Python and in Node. That
 //! their certificate verification is on is shown by giving each of them an authority that signed nothing.
 
-pub(crate) mod room;
+mod room;
 mod set;
 
 use std::{collections::BTreeSet, path::Path};
@@ -15,9 +15,9 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use self::set::Set;
-use super::support;
+use super::{support, tools::skipped};
 
-pub(crate) use self::room::{Language, Room, Said, skipped};
+pub(crate) use self::room::{Language, Room, Said};
 
 /// One client library's program.
 struct Program {

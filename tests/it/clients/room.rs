@@ -1,17 +1,18 @@
 //! Where the programs of `tests/clients` run: a virtual environment and a folder of node modules, each made once for
 //! its pinned packages below cargo's folder for tests, and a throw-away folder for the programs themselves.
 //!
-//! Knows nothing of services. A machine without Python or Node is a reason to skip, which [`skipped`] turns into a
-//! failure where `BULKHEAD_NO_SKIP=1`.
+//! Knows nothing of services. A machine that has no Python or Node and may not get them is a reason to skip.
 
 use std::{
     env, fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     sync::{LazyLock, Mutex},
     time::Duration,
 };
+
+use crate::tools::{bring, succeed, written};
 
 /// The longest that one program may take, interpreter start and three connections included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -138,22 +139,13 @@ impl Room {
     }
 }
 
-/// Says that a test is skipped and why; fails it where nothing may be skipped.
-pub(crate) fn skipped(reason: &str) {
-    assert!(
-        env::var_os("BULKHEAD_NO_SKIP").is_none_or(|value| value != "1"),
-        "skipped although nothing may be: {reason}"
-    );
-    eprintln!("skipped: {reason}");
-}
-
 /// The folder of packages for `language`, made on first use and shared by every test and process.
 fn packages(language: Language) -> Result<PathBuf, String> {
     // One at a time: two package managers at once would fetch everything twice.
     static MAKING: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
     let _turn = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
 
-    let version = language.version().or_else(|missing| install(language, &missing))?;
+    let version = bring(language.packages(), || language.version())?;
     let mut hasher = DefaultHasher::new();
     version.hash(&mut hasher);
     for pin in language.pins() {
@@ -180,37 +172,6 @@ fn packages(language: Language) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Installs the interpreter where `BULKHEAD_INSTALL=1`, as the target installs a missing server.
-fn install(language: Language, missing: &str) -> Result<String, String> {
-    let packages = language.packages().join(" ");
-    if env::var_os("BULKHEAD_INSTALL").is_none_or(|value| value != "1") {
-        return Err(format!("{missing}; BULKHEAD_INSTALL=1 or `apt-get install {packages}` brings it"));
-    }
-    let apt = "apt-get -o DPkg::Lock::Timeout=600";
-    let script = format!("{apt} update && {apt} install --yes --no-install-recommends {packages}");
-    eprintln!("installing: {script}");
-    let root: &[&str] =
-        if nix::unistd::geteuid().is_root() { &["sh", "-c"] } else { &["sudo", "-n", "sh", "-c"] };
-    let mut command = Command::new(root[0]);
-    command.args(&root[1..]).arg(&script).env("DEBIAN_FRONTEND", "noninteractive");
-    succeed(&mut command)?;
-    language.version()
-}
-
 fn sources(language: Language) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(language.folder())
-}
-
-fn succeed(command: &mut Command) -> Result<Output, String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("could not start `{program}`: {error}"))?;
-    if output.status.success() {
-        Ok(output)
-    } else {
-        Err(format!("`{program}` failed ({}): {}", output.status, written(&output).trim()))
-    }
-}
-
-fn written(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

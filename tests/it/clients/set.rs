@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output},
 };
 
+use crate::support;
+
 /// What a shell adds by itself; it says nothing about the stand-ins.
 const OF_THE_SHELL: [&str; 5] = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
 
@@ -17,6 +19,7 @@ pub(super) struct Set {
 impl Set {
     /// Starts stand-ins for a layout, whose file makes the folder a project of its own.
     pub(super) fn up(topology: &str) -> Self {
+        support::ensure_now();
         let set = Self { folder: tempfile::Builder::new().prefix("bulkhead-it-set-").tempdir().unwrap() };
         std::fs::write(set.folder().join("bulkhead.toml"), topology).unwrap();
         let output = bulkhead(set.folder(), &["up", "--detach"]);

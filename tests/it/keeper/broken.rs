@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 
 use super::trace::{self, Harness, Own};
 use crate::{
-    clients::room::skipped,
     endings::{segment, segments},
     support::open,
+    tools::skipped,
 };
 
 /// Opens, which must fail, and sees that nothing is left. The error and its causes.

@@ -41,6 +41,7 @@ pub(super) struct Own {
 impl Own {
     /// `name` marks the set; it is made unique.
     pub(super) fn new(name: &str) -> Self {
+        support::ensure_now();
         let folder = tempfile::Builder::new().prefix(&format!("bulkhead-it-{name}-")).tempdir().unwrap();
         // PostgreSQL, which will not run as root, must be able to pass through.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();

@@ -13,7 +13,10 @@ use serde_json::Value;
 use tokio::{net::TcpStream, process::Command, time::timeout};
 
 use super::{
-    super::clients::{Language, Room, skipped},
+    super::{
+        clients::{Language, Room},
+        tools::{bring, skipped, succeed as at_once},
+    },
     echo::{Echo, HELLO, echoed},
     server::{Server, find, genuine},
 };
@@ -120,9 +123,10 @@ async fn succeed(command: &mut Command) -> Result<(), String> {
 /// Two crates in one program of a cargo project of its own, since both bring OpenSSL.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_crates_work() {
-    let found = succeed(Command::new("pkg-config").args(["--exists", "openssl"])).await;
-    if found.is_err() {
-        return skipped("no headers of OpenSSL; `apt-get install libssl-dev pkg-config` brings them");
+    let packages = ["gcc", "libc6-dev", "libssl-dev", "pkg-config"];
+    let headers = || at_once(std::process::Command::new("pkg-config").args(["--exists", "openssl"]));
+    if let Err(reason) = bring(&packages, headers) {
+        return skipped(&reason);
     }
     let (source, folder) = places("rust");
     let mut cargo = Command::new(env!("CARGO"));

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    super::clients::skipped,
+    super::tools::skipped,
     departures::{self, REFUSED_UPDATES, Shown, TABLE, WHOLE_RESETS},
     server::{Answer, IGNORED, Server, genuine},
     steps::{self, End, Step},

@@ -9,6 +9,7 @@ use bulkhead_proxy::{
 use tokio::{process::Command, time::timeout};
 
 use super::{
+    super::tools::{bring, skipped, succeed},
     departures::TABLE,
     echo::{Echo, HELLO, echoed},
     server::{CAP, Server},
@@ -65,6 +66,10 @@ fn the_table_of_differences_is_the_test_s() {
 /// The example is a script for a shell with `curl`; its last line is what the page says that it prints.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_runs() {
+    let curl = || succeed(std::process::Command::new("curl").arg("--version"));
+    if let Err(reason) = bring(&["curl"], curl) {
+        return skipped(&reason);
+    }
     let server = Server::ours(&["--seed", "7"]).await;
     let echo = Echo::new().await;
     let (_, after) = PAGE.split_once("<!-- example -->\n```sh\n").expect("the example");

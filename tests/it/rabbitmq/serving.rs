@@ -119,6 +119,7 @@ async fn two_brokers_do_not_meet() {
 
 #[tokio::test]
 async fn a_taken_port_is_an_error_with_the_log() {
+    crate::support::ensure_now();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let (_folder, free) = place(Service::Rabbitmq, &spec());

@@ -9,13 +9,13 @@ use bulkhead_target::{
 };
 
 use super::common::{get, list, provision, put, separate, shared};
-use crate::support::{Direct, command_lines, direct, spec};
+use crate::support::{Direct, command_lines, direct, say, spec};
 
 /// A running MinIO, or none with a word on why.
 async fn minio() -> Option<Direct> {
     let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
     if let Err(missing) = s3::S3.find(&spec) {
-        eprintln!("skipped: {}", missing.looked);
+        say(&format!("skipped: {}", missing.looked));
         return None;
     }
     let mut server = direct(Service::S3).await;
