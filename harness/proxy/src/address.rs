@@ -1,27 +1,32 @@
-//! Addresses to listen on, read, resolved and refused as Go does it, since Toxiproxy's clients see what comes of it.
-//!
-//! Names of ports (`:http`) are not known here.
+//! Addresses to listen on and to dial, read, resolved and refused as Go does it, since Toxiproxy's clients see what comes
+//! of it.
 
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use crate::error::Error;
 
+mod services;
+mod zone;
+
 /// An address once its host has been looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {
     /// None when no host was given.
     host: Option<IpAddr>,
+    /// Empty where there is none.
+    zone: String,
     port: u16,
 }
 
 impl fmt::Display for Resolved {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host {
+            Some(host) if !self.zone.is_empty() => write!(out, "[{host}%{}]:{}", self.zone, self.port),
             Some(host) => SocketAddr::new(host, self.port).fmt(out),
             None => write!(out, ":{}", self.port),
         }
@@ -33,25 +38,63 @@ impl fmt::Display for Resolved {
 /// # Errors
 /// Why it means nothing, in Go's words.
 pub(crate) async fn resolve(address: &str) -> Result<Resolved, String> {
+    let at = |host, zone: &str, port| Resolved { host, zone: zone.to_owned(), port };
     if address.is_empty() {
-        return Ok(Resolved { host: None, port: 0 });
+        return Ok(at(None, "", 0));
     }
-    let (host, port) = split(address).map_err(|reason| format!("address {address}: {reason}"))?;
-    let port = self::port(port)?;
+    let (host, port) = taken_apart(address)?;
     if host.is_empty() {
-        return Ok(Resolved { host: None, port });
+        return Ok(at(None, "", port));
     }
     if let Ok(host) = host.parse() {
-        return Ok(Resolved { host: Some(host), port });
+        return Ok(at(Some(host), "", port));
     }
-    let found =
-        lookup_host((host, port)).await.map_err(|error| format!("lookup {host}: {}", unknown(&error)))?;
-    let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-    let first = found.iter().find(|ip| ip.is_ipv4()).or(found.first()).copied();
+    if let Some((host, zone)) = zone::zoned(host) {
+        return Ok(at(Some(host.into()), zone, port));
+    }
+    let found = look_up(host, port).await?;
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
     match first {
-        Some(first) => Ok(Resolved { host: Some(first), port }),
+        Some(first) => Ok(at(Some(first.ip()), "", port)),
         None => Err(format!("lookup {host}: no such host")),
     }
+}
+
+/// Connects to an address; without a host, to this machine. Where the host has several, the first that answers.
+///
+/// # Errors
+/// When it means nothing, cannot be found, or nobody answers there.
+pub(crate) async fn dial(address: &str) -> io::Result<TcpStream> {
+    if let Ok(plain) = address.parse::<SocketAddr>() {
+        return TcpStream::connect(plain).await;
+    }
+    let meaningless = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+    let (host, port) = taken_apart(address).map_err(meaningless)?;
+    if let Some((host, zone)) = zone::zoned(host) {
+        return TcpStream::connect(zone::socket_address(host.into(), port, zone)).await;
+    }
+    let found = match host {
+        "" => [Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)]
+            .map(|host| SocketAddr::new(host, port))
+            .to_vec(),
+        host => look_up(host, port).await.map_err(meaningless)?,
+    };
+    TcpStream::connect(found.as_slice()).await
+}
+
+/// An address that was bound, in the words of Go.
+pub(crate) fn shown(bound: SocketAddr) -> String {
+    zone::shown(bound)
+}
+
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = lookup_host((host, port)).await;
+    Ok(found.map_err(|error| format!("lookup {host}: {}", unknown(&error)))?.collect())
+}
+
+fn taken_apart(address: &str) -> Result<(&str, u16), String> {
+    let (host, port) = split(address).map_err(|reason| format!("address {address}: {reason}"))?;
+    Ok((host, self::port(port)?))
 }
 
 /// Listens on an address. No host, or one that stands for all, is every interface over IPv6 and IPv4.
@@ -72,7 +115,7 @@ pub(crate) async fn listen(address: &str) -> Result<TcpListener, Error> {
             bound => bound.map_err(refused),
         };
     };
-    TcpListener::bind(SocketAddr::new(host, resolved.port)).await.map_err(refused)
+    TcpListener::bind(zone::socket_address(host, resolved.port, &resolved.zone)).await.map_err(refused)
 }
 
 fn no_ipv6(error: &io::Error) -> bool {
@@ -128,18 +171,23 @@ fn port(text: &str) -> Result<u16, String> {
         return Ok(0);
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("lookup tcp/{text}: unknown port"));
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return services::port(text).ok_or_else(|| format!("lookup tcp/{text}: unknown port"));
     }
-    let port = text.parse::<i64>().ok().and_then(|port| u16::try_from(port).ok());
+    // A sign alone is 0.
+    let port = if digits.is_empty() { Some(0) } else { text.parse().ok().and_then(small) };
     port.ok_or_else(|| format!("address {text}: invalid port"))
+}
+
+fn small(port: i64) -> Option<u16> {
+    u16::try_from(port).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn shown(address: &str) -> String {
+    async fn told(address: &str) -> String {
         resolve(address).await.map_or_else(|error| error, |resolved| resolved.to_string())
     }
 
@@ -163,8 +211,14 @@ mod tests {
             ("127.0.0.1:70000", "address 70000: invalid port"),
             ("127.0.0.1:-1", "address -1: invalid port"),
             ("127.0.0.1:1x", "lookup tcp/1x: unknown port"),
+            ("127.0.0.1:+", "127.0.0.1:0"),
+            (":http", ":80"),
+            ("localhost:HTTPS", "127.0.0.1:443"),
+            (":", ":0"),
+            ("[::1%lo]:80", "[::1%lo]:80"),
+            ("[::1%no such zone]:http", "[::1%no such zone]:80"),
         ] {
-            assert_eq!(shown(given).await, wanted, "{given:?}");
+            assert_eq!(told(given).await, wanted, "{given:?}");
         }
     }
 

@@ -133,6 +133,11 @@ impl Chain {
         self.stages.iter().find_map(|stage| stage.admission().map(|admission| (admission, stage.name())))
     }
 
+    /// Whether a toxic has swallowed the end, so that nothing leaves while it stays.
+    pub fn is_void(&self) -> bool {
+        self.stages.iter().any(Stage::is_void)
+    }
+
     /// Starts and heals toxics by their triggers, and says when the next one turns. [`next`](Self::next) does the same;
     /// this is for a connection that moves no bytes yet.
     pub fn turn(&mut self, now: Instant) -> Option<Instant> {

@@ -154,7 +154,7 @@ impl Proxy {
         let listener = address::listen(&self.spec.listen).await?;
         let local =
             listener.local_addr().map_err(|error| Error::Listen { at: None, reason: error.to_string() })?;
-        self.spec.listen = local.to_string();
+        self.spec.listen = address::shown(local);
         self.spec.enabled = true;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(accept::run(listener, Arc::new(self.terms()), stopped));

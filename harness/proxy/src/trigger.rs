@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::toxics::{Attributes, Kind};
+use crate::toxics::{Admission, Attributes, Kind};
 
 /// When a toxic acts. The default is always; all that is given must hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,9 @@ impl Trigger {
                     .to_owned(),
             );
         }
-        if self.after_bytes.is_some() && kind.admission(&Attributes::of(kind.fields())).is_some() {
+        let admission = kind.admission(&Attributes::of(kind.fields()));
+        // A black hole may open on a connection that has carried bytes.
+        if self.after_bytes.is_some() && admission.is_some_and(|admission| admission != Admission::Swallow) {
             return Err(format!(
                 "trigger: {} acts before any byte comes, give after_ms, from_connection or connections \
                  in place of after_bytes",

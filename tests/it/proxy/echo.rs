@@ -23,7 +23,12 @@ pub(super) struct Echo {
 
 impl Echo {
     pub(super) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1:0").await.unwrap()
+    }
+
+    /// At that address, where it can be had.
+    pub(super) async fn at(address: &str) -> Option<Self> {
+        let listener = TcpListener::bind(address).await.ok()?;
         let address = listener.local_addr().unwrap().to_string();
         let accepting = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -33,7 +38,7 @@ impl Echo {
                 });
             }
         });
-        Self { address, accepting }
+        Some(Self { address, accepting })
     }
 }
 

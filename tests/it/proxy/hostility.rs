@@ -303,6 +303,45 @@ async fn clients_that_vanish_and_a_flood_of_half_open_connections() {
     fort.stands().await;
 }
 
+/// Clients that close without a reset say no more than that they have ended their half. What tells that they are gone is
+/// their kernel, a minute after it has forgotten them.
+#[tokio::test]
+async fn clients_that_closed_are_let_go_by_half_open_and_blackhole() {
+    let mut fort = Fort::new().await;
+    let mut waiting = Vec::new();
+    for kind in ["half_open", "blackhole"] {
+        let toxic = json!({"name": "t", "type": kind}).to_string();
+        let proxy = create(&mut fort.server, kind, "127.0.0.1:1").await;
+        let made = fort.server.ask("POST", &format!("/proxies/{kind}/toxics"), &toxic).await;
+        assert_eq!(made.status, 200, "{}", made.body);
+        for n in 0..20 {
+            let mut stream = TcpStream::connect(proxy).await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+            if n == 0 {
+                stream.shutdown().await.unwrap();
+                waiting.push(stream);
+            }
+        }
+    }
+    let begun = Instant::now();
+    // Two have only ended their half and still wait: they are kept.
+    loop {
+        let open = fort.server.ask("GET", "/x/connections", "").await.body.matches("\"connection\":").count();
+        assert!(open >= 2, "a client that still waits was let go");
+        if open == 2 {
+            break;
+        }
+        assert!(begun.elapsed() < 3 * CAP, "{open} connections are kept");
+        let quiet = timeout(Duration::from_millis(200), waiting[0].read(&mut [0])).await;
+        assert!(quiet.is_err(), "a client that still waits was answered: {quiet:?}");
+    }
+    drop(waiting);
+    for kind in ["half_open", "blackhole"] {
+        assert_eq!(fort.server.ask("DELETE", &format!("/proxies/{kind}"), "").await.status, 204);
+    }
+    fort.stands().await;
+}
+
 #[tokio::test]
 async fn descriptors_run_out_for_the_api_and_the_proxies_together() {
     let mut fort = Fort::limited("64").await;

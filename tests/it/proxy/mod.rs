@@ -3,6 +3,7 @@
 //! What a chain of toxics does to bytes is shown beside the code; here it is another program that judges: the server
 //! whose place the proxy takes.
 
+mod addresses;
 mod clients;
 mod command;
 mod departures;

@@ -90,6 +90,11 @@ impl Stage {
         spec.kind.admission(&spec.attributes).filter(|_| self.acts())
     }
 
+    /// Whether it has swallowed the end.
+    pub(super) fn is_void(&self) -> bool {
+        matches!(&self.phase, Phase::Acting(toxic, _) if toxic.swallowed_end())
+    }
+
     /// Whether it can be taken out of the chain.
     pub(super) fn is_left(&self) -> bool {
         self.leaving && self.passing.is_empty()

@@ -4,10 +4,11 @@
 //!
 //! How it ends: the end of one way is passed on as a half-close, and the connection is over when both have ended. A peer's
 //! RST is a RST to the other too, behind what was read before it; so is a write that a peer no longer takes, once what it
-//! had sent is passed on. A toxic's cut is what it says, FIN or RST, to both. A change of the proxy is a FIN to both.
+//! had sent is passed on. A toxic's cut is what it says, FIN or RST, to both. A change of the proxy is a FIN to both. Where
+//! a toxic swallows ends, it is over when both peers have ended.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     io,
     pin::Pin,
     sync::Arc,
@@ -15,19 +16,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::Interest, net::TcpStream};
+use tokio::net::TcpStream;
 
 use crate::{
     accept::is_exhausted,
+    address,
     chain::{Chain, Mark, Origin},
     clock::Alarm,
     live::{Listed, Live, Place},
     proxies::Shared,
     proxy::{Generation, Present},
     spec::Direction,
-    tape::{Effect, Entry},
+    tape::Entry,
     tls::Tls,
-    toxics::{Admission, Cut},
+    toxics::Cut,
 };
 
 mod buffer;
@@ -35,11 +37,13 @@ mod pipe;
 mod shake;
 #[cfg(test)]
 mod tests;
+mod undialled;
 mod way;
 mod wire;
 
 pub(crate) use buffer::Buffers;
 pub(crate) use pipe::Pipes;
+use undialled::Then;
 use way::{Around, Ended, Way};
 use wire::Wire;
 
@@ -85,21 +89,10 @@ pub(crate) async fn run(client: TcpStream, listed: Listed, terms: Arc<Terms>) {
     reconcile(&mut ways, &terms.present.get(), around);
     let mut fault = None;
     if ways.iter().any(|way| way.chain().admission().is_some()) {
-        let held = async {
-            tokio::select! {
-                verdict = admitted(&mut ways, around, Admission::Hold) => Some(verdict),
-                // Only a reset tells that nobody waits any more; who has ended one way may still await the answer.
-                _ = client.ready(Interest::ERROR) => None,
-            }
-        };
-        let Some(verdict) = Box::pin(held).await else { return };
-        match verdict {
-            None => {}
-            Some(Admission::Tls(shown)) => fault = Some(shown),
-            Some(Admission::Hold | Admission::Refuse) => {
-                wire::reset(&client);
-                return;
-            }
+        match Box::pin(undialled::wait(&client, &mut ways, around)).await {
+            Then::Dial => {}
+            Then::Fault(shown) => fault = Some(shown),
+            Then::Over => return,
         }
     }
     if fault.is_some() || terms.tls.is_some() {
@@ -146,44 +139,9 @@ fn tell(ways: &[Way; 2], around: Around<'_>) {
     around.open.acting(|| ways.iter().flat_map(|way| way.chain().acting()));
 }
 
-/// Waits while what becomes of the connection is that, as toxics come, turn and go. Nothing: it is to be dialled.
-async fn admitted(ways: &mut [Way; 2], around: Around<'_>, present: Admission) -> Option<Admission> {
-    let mut held = around.terms.present.get();
-    reconcile(ways, &held, around);
-    let mut said = None;
-    poll_fn(|cx| {
-        around.open.watch(cx.waker());
-        if let Some(newer) = around.terms.present.after(&held) {
-            reconcile(ways, &newer, around);
-            held = newer;
-        }
-        ways.iter_mut().for_each(|way| way.turn(cx));
-        let verdicts = ways.iter().map(|way| (way.direction(), way.chain().admission()));
-        let Some((direction, admission, toxic)) = verdicts
-            .filter_map(|(direction, verdict)| Some((direction, verdict?.0, verdict?.1.clone())))
-            .next()
-        else {
-            return Poll::Ready(None);
-        };
-        let done = match admission {
-            Admission::Hold => "held",
-            Admission::Refuse => "refused",
-            Admission::Tls(fault) => fault.done(),
-        };
-        // Once for a connection, which waits first for the fault and then for the fault's end.
-        if said.as_ref() != Some(&toxic) && !matches!(present, Admission::Tls(_)) {
-            let mark = Mark { toxic: toxic.clone(), offset: 0, bytes: 0, effect: Effect::Refused(done) };
-            around.terms.record(around.open.ordinal, direction, mark);
-            said = Some(toxic);
-        }
-        if admission == present { Poll::Pending } else { Poll::Ready(Some(admission)) }
-    })
-    .await
-}
-
 async fn dial(upstream: &str, limit: Duration) -> io::Result<TcpStream> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {limit:?}"));
-    let server = tokio::time::timeout(limit, TcpStream::connect(upstream)).await.map_err(late)??;
+    let server = tokio::time::timeout(limit, address::dial(upstream)).await.map_err(late)??;
     let _ = server.set_nodelay(true);
     Ok(server)
 }
@@ -242,6 +200,14 @@ impl<C: Wire, S: Wire> Future for Link<C, S> {
                 (Some(Ended::Broken), None) if !before.0 => down.break_off(&link.server),
                 (None, Some(Ended::Broken)) if !before.1 => up.break_off(&link.client),
                 _ => break,
+            }
+        }
+        if up.is_void() || down.is_void() {
+            // Nobody else finds out about a peer that is gone without a word.
+            wire::ask_now_and_then(link.client.socket());
+            wire::ask_now_and_then(link.server.socket());
+            if (up_ended.is_some() || up.is_void()) && (down_ended.is_some() || down.is_void()) {
+                return Poll::Ready(());
             }
         }
         // Triggers turn by themselves.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use super::{Around, DIAL, Terms, Way, admitted, dial, link};
+use super::{Around, DIAL, Terms, Way, dial, link, undialled::admitted};
 use crate::{live::Listed, tls::Fault, toxics::Admission};
 
 /// Runs it to its end. A fault that heals while it is shown closes the connection: the next one is as it should be.
@@ -18,10 +18,10 @@ pub(super) async fn run(
     let upstream = &terms.place.upstream;
     let shaken = match (fault, &terms.tls) {
         (Some(fault), tls) => {
-            let around = Around { terms: &terms, open: &listed.open };
+            let (around, mut said) = (Around { terms: &terms, open: &listed.open }, None);
             tokio::select! {
                 shaken = fault.inflict(client, tls.as_ref(), upstream, dial(upstream, DIAL)) => shaken,
-                _ = admitted(&mut ways, around, Admission::Tls(fault)) => Ok(None),
+                _ = admitted(&mut ways, around, Admission::Tls(fault), &mut said) => Ok(None),
             }
         }
         (None, Some(tls)) => tls.meet(client, upstream, dial(upstream, DIAL)).await.map(Some),

@@ -119,6 +119,11 @@ impl Way {
         &self.chain
     }
 
+    /// Whether the source's end was swallowed, so that nothing comes of it while its toxic stays.
+    pub(super) fn is_void(&self) -> bool {
+        self.given && self.chain.is_void()
+    }
+
     /// Has the toxics start and heal by their triggers, and the task woken when the next one turns.
     pub(super) fn turn(&mut self, cx: &Context<'_>) {
         let next = self.chain.turn(Instant::now());

@@ -2,7 +2,9 @@
 //!
 //! Bytes that are on the socket as they are in the stream may be moved by the kernel; that is asked of each end here.
 
-use rustix::net::{RecvFlags, Shutdown};
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, Shutdown, sockopt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -53,6 +55,28 @@ pub(crate) fn close(socket: &TcpStream) {
         if !matches!(rustix::net::recv(socket, &mut thrown, RecvFlags::DONTWAIT), Ok((1.., _))) {
             return;
         }
+    }
+}
+
+/// How long a peer of a connection on which nothing moves may say nothing before it is asked whether it is there.
+const ASKED_AFTER: Duration = Duration::from_secs(10);
+
+/// How often one that does not answer is asked again, and how far apart.
+const ASKED: (u32, Duration) = (3, Duration::from_secs(5));
+
+/// Has the kernel ask the peer now and then whether it is still there, for a connection that nothing is written to: one
+/// that is gone, its host too, is noticed. Linux forgets a socket that was closed after a minute, then it denies.
+pub(crate) fn ask_now_and_then(socket: &TcpStream) {
+    if matches!(sockopt::socket_keepalive(socket), Ok(true)) {
+        return;
+    }
+    let (times, apart) = ASKED;
+    let set = sockopt::set_tcp_keepidle(socket, ASKED_AFTER)
+        .and_then(|()| sockopt::set_tcp_keepintvl(socket, apart))
+        .and_then(|()| sockopt::set_tcp_keepcnt(socket, times))
+        .and_then(|()| sockopt::set_socket_keepalive(socket, true));
+    if let Err(error) = set {
+        tracing::warn!(%error, "a peer that goes without a word will not be noticed");
     }
 }
 

@@ -1,11 +1,12 @@
 //! `blackhole`: everything is swallowed, the end too, and the connection is never closed, as behind a firewall that
-//! drops packets.
+//! drops packets. Nothing is dialled for a connection that meets it when it is accepted; one that was open before is
+//! swallowed on the ways that the toxic is on.
 //!
 //! Once it has swallowed something the stream has a hole, so its removal then ends the connection.
 
 use std::time::Instant;
 
-use super::{Attributes, Context, Cut, Field, Item, Kind, Toxic};
+use super::{Admission, Attributes, Context, Cut, Field, Item, Kind, Toxic};
 use crate::tape::Effect;
 
 /// The kind.
@@ -18,7 +19,7 @@ impl Kind for Blackhole {
     }
 
     fn about(&self) -> &'static str {
-        "swallows all data and the end, and never closes"
+        "accepts, swallows all data and the end, never closes and never dials the upstream"
     }
 
     fn fields(&self) -> &'static [Field] {
@@ -27,6 +28,10 @@ impl Kind for Blackhole {
 
     fn meet(&self, _: &Attributes, _: &mut Context<'_>) -> Box<dyn Toxic> {
         Box::new(State { swallowed: false, end: None })
+    }
+
+    fn admission(&self, _: &Attributes) -> Option<Admission> {
+        Some(Admission::Swallow)
     }
 }
 
@@ -57,6 +62,10 @@ impl Toxic for State {
 
     fn due(&self) -> Option<Instant> {
         None
+    }
+
+    fn swallowed_end(&self) -> bool {
+        self.end.is_some()
     }
 
     fn update(&mut self, _: &Attributes, _: &mut Context<'_>) {}

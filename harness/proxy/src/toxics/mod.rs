@@ -101,6 +101,8 @@ impl fmt::Debug for dyn Kind {
 pub enum Admission {
     /// It is accepted and kept, and nothing is dialled.
     Hold,
+    /// The same, and what it sends is swallowed.
+    Swallow,
     /// It is reset at once.
     Refuse,
     /// It is shown that fault; a client that does not mind goes on to the upstream where the proxy ends TLS.
@@ -153,6 +155,12 @@ pub trait Toxic: Send {
     /// When [`take`](Self::take) may have something without being given more. `None` while it waits for input or for
     /// ever.
     fn due(&self) -> Option<Instant>;
+
+    /// Whether it has swallowed the end: nothing more leaves for as long as it acts, not at any time. One that only holds
+    /// the end has not.
+    fn swallowed_end(&self) -> bool {
+        false
+    }
 
     /// Goes on with other attributes, in the state that it has.
     fn update(&mut self, attributes: &Attributes, context: &mut Context<'_>);

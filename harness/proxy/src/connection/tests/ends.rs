@@ -182,38 +182,3 @@ async fn refuse_resets_the_client_and_dials_nobody() {
     let tape = bed.proxies.tape().after(0);
     assert_eq!(tape.iter().map(|entry| entry.connection).collect::<Vec<_>>(), [1]);
 }
-
-#[tokio::test]
-async fn half_open_keeps_the_client_undialled_until_it_is_removed() {
-    let bed = Bed::with(false, vec![toxic("half_open", "both", &[])]).await;
-    let mut client = TcpStream::connect(bed.listen).await.unwrap();
-    send(&mut client, b"anybody there").await;
-    while bed.proxies.tape().after(0).is_empty() {
-        tokio::task::yield_now().await;
-    }
-    let toxics = bed.proxies.connections().pop().unwrap().toxics;
-    assert!(toxics.iter().any(|name| name.as_ref() == "half_open"));
-    bed.remove("half_open").await;
-    let (mut server, _) = soon(bed.upstream.accept()).await.unwrap();
-    receive(&mut server, b"anybody there").await;
-}
-
-#[tokio::test]
-async fn half_open_lets_go_of_a_client_that_resets_and_never_dials_for_it() {
-    let bed = Bed::with(false, vec![toxic("half_open", "both", &[])]).await;
-    let client = TcpStream::connect(bed.listen).await.unwrap();
-    let mut staying = TcpStream::connect(bed.listen).await.unwrap();
-    while bed.proxies.connections().len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    client.set_zero_linger().unwrap();
-    drop(client);
-    while bed.proxies.connections().len() > 1 {
-        tokio::task::yield_now().await;
-    }
-    bed.remove("half_open").await;
-    // The first that the upstream meets is the one that stayed.
-    send(&mut staying, b"still here").await;
-    let (mut server, _) = soon(bed.upstream.accept()).await.unwrap();
-    receive(&mut server, b"still here").await;
-}
