@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod checklist;
+pub mod doctor;
 mod document;
 pub mod history;
 pub mod name;

@@ -8,6 +8,7 @@
 )]
 
 mod connections;
+mod doctor;
 mod history;
 mod scenario;
 mod scenario_files;
