@@ -1,6 +1,7 @@
 //! The command as people and CI run it: real binary, real servers, exit codes, files, what is left behind.
 
 mod command;
+mod doctor;
 mod input;
 mod interrupted;
 mod leak;

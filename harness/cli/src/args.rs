@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Status(commands::status::Status),
     /// Print a tenant's environment variables.
     Env(commands::env::Env),
+    /// Say what is wrong with the services that the environment variables name, why, and how to mend it.
+    Doctor(commands::doctor::Doctor),
     /// List, check or describe scenario files.
     Scenario(commands::scenario::Scenario),
     /// Judge a saved history again. Needs no services.

@@ -59,6 +59,11 @@ fn wants_colour() -> bool {
         && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Columns for a text that is put on stdout when it is finished.
+pub(crate) fn page_width() -> usize {
+    width(io::stdout().is_terminal()).max(40)
+}
+
 fn width(is_terminal: bool) -> usize {
     let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let seen =

@@ -59,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Down(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Env(command) => command.run().await,
+            Command::Doctor(command) => command.run(cli.volume).await,
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
             Command::Proxy(command) => command.run().await,

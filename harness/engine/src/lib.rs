@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod checklist;
+pub mod doctor;
 pub mod probes;
 pub mod recorder;
 pub mod run;

@@ -8,6 +8,7 @@
 
 pub mod checklist;
 pub mod counts;
+pub mod doctor;
 pub mod explain;
 pub mod json;
 pub mod junit;
