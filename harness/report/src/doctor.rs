@@ -49,10 +49,12 @@ fn masked(report: &DoctorReport) -> DoctorReport {
     let mut report = report.clone();
     for finding in &mut report.findings {
         finding.what = redact::text(&finding.what);
+        finding.place = redact::text(&finding.place);
         finding.hint = finding.hint.as_deref().map(redact::text);
     }
     for looked in &mut report.looked {
         looked.seen = redact::text(&looked.seen);
+        looked.place = redact::text(&looked.place);
     }
     report
 }

@@ -3,25 +3,44 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_model::scenario;
+use bulkhead_model::{doctor, scenario};
 use bulkhead_target::spec::VARIABLES;
 
-const SCHEMA: &str = "scenarios/schema.json";
+const SCHEMA: Generated =
+    Generated { path: "scenarios/schema.json", by: "cargo bulkhead scenario schema > scenarios/schema.json" };
 
-/// Says how to make the file again when it is not what is generated.
-fn stale(file: &str, generated: &str) -> Option<String> {
-    let (file, generated) = (file.trim_end(), generated.trim_end());
-    let line = file.lines().zip(generated.lines()).position(|(one, other)| one != other);
-    let line =
-        line.or_else(|| (file != generated).then(|| file.lines().count().min(generated.lines().count())))?;
-    Some(format!("{SCHEMA}:{}: stale; `cargo bulkhead scenario schema > {SCHEMA}` makes it again", line + 1))
+const DOCTOR: Generated =
+    Generated { path: "docs/doctor.md", by: "cargo bulkhead doctor --known > docs/doctor.md" };
+
+/// A file that is checked in, and the command that makes it again.
+struct Generated {
+    path: &'static str,
+    by: &'static str,
+}
+
+impl Generated {
+    /// Says how to make the file again when it is not what is generated.
+    fn stale_against(&self, generated: &str) -> Option<String> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(self.path);
+        stale(self, &std::fs::read_to_string(path).unwrap_or_default(), generated)
+    }
+}
+
+fn stale(generated: &Generated, file: &str, text: &str) -> Option<String> {
+    let (file, text) = (file.trim_end(), text.trim_end());
+    let line = file.lines().zip(text.lines()).position(|(one, other)| one != other);
+    let line = line.or_else(|| (file != text).then(|| file.lines().count().min(text.lines().count())))?;
+    Some(format!("{}:{}: stale; `{}` makes it again", generated.path, line + 1, generated.by))
 }
 
 #[test]
 fn the_schema_of_scenario_files_is_the_one_in_the_repository() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMA);
-    let file = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(stale(&file, &format!("{:#}", scenario::schema())), None);
+    assert_eq!(SCHEMA.stale_against(&format!("{:#}", scenario::schema())), None);
+}
+
+#[test]
+fn the_page_of_what_the_doctor_knows_is_the_one_in_the_repository() {
+    assert_eq!(DOCTOR.stale_against(&bulkhead_report::doctor::page(doctor::providers())), None);
 }
 
 /// What is read by others than the room that starts servers: tests, and the library.
@@ -51,9 +70,9 @@ fn only_the_tables_first_column_counts() {
 
 #[test]
 fn a_stale_file_is_refused() {
-    assert_eq!(stale("{\n}\n", "{\n}"), None);
+    assert_eq!(stale(&SCHEMA, "{\n}\n", "{\n}"), None);
     let expected =
         "scenarios/schema.json:2: stale; `cargo bulkhead scenario schema > scenarios/schema.json` makes it";
-    assert!(stale("{\n  1\n}\n", "{\n  2\n}\n").unwrap().starts_with(expected));
-    assert!(stale("{\n", "{\n}\n").unwrap().starts_with(expected));
+    assert!(stale(&SCHEMA, "{\n  1\n}\n", "{\n  2\n}\n").unwrap().starts_with(expected));
+    assert!(stale(&SCHEMA, "{\n", "{\n}\n").unwrap().starts_with(expected));
 }
