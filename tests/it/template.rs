@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use bulkhead_model::{Enforcement, Service};
@@ -93,6 +94,33 @@ fn what_a_killed_maker_left_is_cleared() {
     fs::create_dir_all(fresh.join("data/base")).unwrap();
     finish(start(cache.path()));
     assert_eq!(names(cache.path()), [entry.file_name().unwrap().to_str().unwrap()]);
+}
+
+#[test]
+fn an_old_template_goes_unless_somebody_uses_it() {
+    let cache = tempfile::tempdir().unwrap();
+    finish(start(cache.path()));
+    let own = entry(cache.path()).file_name().unwrap().to_str().unwrap().to_owned();
+    let long_ago = SystemTime::now() - Duration::from_secs(40 * 24 * 60 * 60);
+    let lock = |name: &str| cache.path().join(format!("{name}.lock"));
+    for name in ["postgres-0000000000000000", "postgres-1111111111111111"] {
+        fs::create_dir_all(cache.path().join(name).join("data/base")).unwrap();
+        fs::write(lock(name), "").unwrap();
+    }
+    let locks = ["postgres-0000000000000000", "postgres-1111111111111111", own.as_str()]
+        .map(|name| fs::File::options().write(true).open(lock(name)).unwrap());
+    locks.iter().for_each(|lock| lock.set_modified(long_ago).unwrap());
+    locks[1].lock_shared().unwrap();
+    finish(start(cache.path()));
+    assert_eq!(names(cache.path()), sorted(["postgres-1111111111111111", &own]));
+    assert!(!lock("postgres-0000000000000000").exists());
+    let touched = lock(&own).metadata().unwrap().modified().unwrap();
+    assert!(touched > long_ago, "its use was noted");
+}
+
+fn sorted(mut names: [&str; 2]) -> [&str; 2] {
+    names.sort_unstable();
+    names
 }
 
 #[test]

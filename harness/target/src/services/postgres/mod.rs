@@ -1,6 +1,6 @@
 //! PostgreSQL: one server for all tenants, each with a role that owns its database, or its schema in a shared one.
 //!
-//! `account` says whom the server runs as, `template` and `initdb` where its data folder comes from, `config` writes
+//! `account` says whom the server runs as, `template` and `initdb` where its data folder comes from (`prune` clears old ones away), `config` writes
 //! what it obeys, `server` carves it into slices in the statements that `sql` writes.
 //!
 //! Nobody has the superuser's password, because it has none: we come in over a socket in the server's own folder
@@ -18,6 +18,7 @@ use crate::{ChildSpec, Error, Missing, TargetSpec, clients, ready};
 mod account;
 mod config;
 mod initdb;
+mod prune;
 mod server;
 mod spares;
 mod sql;

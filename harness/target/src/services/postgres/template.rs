@@ -2,21 +2,28 @@
 //!
 //! `initdb` takes half a second and always gives the same; a copy takes a tenth. An entry is a folder that appears
 //! whole or not at all, under a lock, with a manifest of every file's size and time. A file that differs from the
-//! manifest makes the entry damaged: it is made again. A cache that cannot be trusted or written is not used.
+//! manifest makes the entry damaged: it is made again. A cache that cannot be trusted or written is not used, and an
+//! entry that nothing has used for a month goes.
 
 use std::{
     fs::{self, File},
     io::Write as _,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bulkhead_model::Service;
 use sha2::{Digest, Sha256};
 
-use super::{Installation, account::Account, initdb};
+use super::{Installation, account::Account, initdb, prune};
 use crate::{Error, services::Place, spec::CACHE};
+
+/// What the names of entries and of all that belongs to them start with.
+pub(super) const PREFIX: &str = "postgres-";
+
+/// What the name of an entry's lock file ends with. Its time is that of the entry's last use.
+pub(super) const LOCK: &str = ".lock";
 
 /// Changes whenever entries made by an older Bulkhead must not be used.
 const FORMAT: &str = "1";
@@ -40,19 +47,26 @@ pub(super) async fn data_folder(
     let Some(cache) = Cache::open(installation, &installation.version().await?) else {
         return initdb::run(installation, account, place, data).await;
     };
-    if cache.copy(account, data).await? {
-        return Ok(());
-    }
-    // Whoever holds the lock may be making the very entry that we want, so look again once it is ours.
-    let lock = cache.lock(place.deadline).await?;
-    if lock.is_some() && cache.copy(account, data).await? {
-        return Ok(());
-    }
-    initdb::run(installation, account, place, data).await?;
-    if lock.is_some() {
-        cache.store(data).await;
-    }
-    Ok(())
+    let made = cache.make(installation, account, place, data).await;
+    // Nobody waits for it; one that is broken off is done at a later start.
+    tokio::task::spawn_blocking(move || prune::prune(&cache.folder, &cache.key));
+    made
+}
+
+/// Whether this open file is the one at that path: a lock in one that was removed says nothing.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let same = |there: fs::Metadata| file.metadata().is_ok_and(|own| own.ino() == there.ino());
+    path.symlink_metadata().is_ok_and(same)
+}
+
+/// A hold on an entry.
+enum Hold {
+    /// Ours, with others or alone.
+    Ours(File),
+    /// Another process makes or removes the entry.
+    Busy,
+    /// There is no locking in this cache.
+    None,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +92,40 @@ impl Cache {
     }
 
     fn entry(&self) -> PathBuf {
-        self.folder.join(format!("postgres-{}", self.key))
+        self.named("")
+    }
+
+    /// What belongs to the entry and ends so.
+    fn named(&self, end: &str) -> PathBuf {
+        self.folder.join(format!("{PREFIX}{}{end}", self.key))
+    }
+
+    /// Copies the entry to `data`, or makes both.
+    async fn make(
+        &self,
+        installation: &Installation,
+        account: &Account,
+        place: &Place,
+        data: &Path,
+    ) -> Result<(), Error> {
+        // Held as long as the copying takes, so that nobody removes the entry meanwhile.
+        let hold = self.try_hold(File::try_lock_shared);
+        if !matches!(hold, Hold::Busy) && self.copy(account, data).await? {
+            touch(&hold);
+            return Ok(());
+        }
+        drop(hold);
+        // Whoever holds the lock may be making the very entry that we want, so look again once it is ours.
+        let hold = self.hold(place.deadline).await?;
+        let ours = matches!(hold, Hold::Ours(_));
+        if !(ours && self.copy(account, data).await?) {
+            initdb::run(installation, account, place, data).await?;
+            if ours {
+                self.store(data).await;
+            }
+        }
+        touch(&hold);
+        Ok(())
     }
 
     /// Copies the entry; `false` when there is none or it is damaged, and then nothing is left at `data`.
@@ -97,25 +144,32 @@ impl Cache {
         copied.await.map_err(Error::serve(Service::Postgres, "copy the template"))?
     }
 
-    /// Waits for the right to write; `None` when the cache cannot be locked at all.
-    async fn lock(&self, deadline: Duration) -> Result<Option<File>, Error> {
-        let path = self.folder.join(format!("postgres-{}.lock", self.key));
+    fn try_hold(&self, lock: impl FnOnce(&File) -> Result<(), fs::TryLockError>) -> Hold {
+        let path = self.named(LOCK);
         let Ok(file) = File::options().write(true).create(true).truncate(false).open(&path) else {
-            return Ok(None);
+            return Hold::None;
         };
+        match lock(&file) {
+            Ok(()) if is_at(&file, &path) => Hold::Ours(file),
+            Ok(()) | Err(fs::TryLockError::WouldBlock) => Hold::Busy,
+            Err(fs::TryLockError::Error(_)) => Hold::None,
+        }
+    }
+
+    /// Waits for the right to write.
+    async fn hold(&self, deadline: Duration) -> Result<Hold, Error> {
         let begun = Instant::now();
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(fs::TryLockError::WouldBlock) if begun.elapsed() < deadline => {}
-                Err(fs::TryLockError::WouldBlock) => {
+            match self.try_hold(File::try_lock) {
+                Hold::Busy if begun.elapsed() < deadline => tokio::time::sleep(POLL).await,
+                Hold::Busy => {
+                    let path = self.named(LOCK);
                     let doing =
                         format!("wait for the template that another process makes (`{}`)", path.display());
                     return Err(Error::serve(Service::Postgres, doing)("it took too long"));
                 }
-                Err(fs::TryLockError::Error(_)) => return Ok(None),
+                hold => return Ok(hold),
             }
-            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -126,6 +180,14 @@ impl Cache {
         if let Ok(Err(why)) | Err(why) = stored.map_err(std::io::Error::other) {
             tracing::warn!("the template was not kept in `{}`: {why}", self.folder.display());
         }
+    }
+}
+
+/// Notes that the entry is used now.
+fn touch(hold: &Hold) {
+    if let Hold::Ours(file) = hold {
+        // Without it the entry is made again in a month.
+        let _untouched = file.set_modified(SystemTime::now());
     }
 }
 
@@ -190,15 +252,14 @@ fn store(cache: &Cache, data: &Path) -> std::io::Result<()> {
     let stored = fill(cache, data);
     if stored.is_err() {
         // Whatever there is of it is cleared the next time at the latest.
-        let _gone = fs::remove_dir_all(cache.folder.join(format!("postgres-{}.new", cache.key)));
+        let _gone = fs::remove_dir_all(cache.named(".new"));
     }
     stored
 }
 
 fn fill(cache: &Cache, data: &Path) -> std::io::Result<()> {
     // Under the lock nobody else makes this entry, so whatever is half made was left by the killed.
-    let fresh = cache.folder.join(format!("postgres-{}.new", cache.key));
-    let old = cache.folder.join(format!("postgres-{}.old", cache.key));
+    let (fresh, old) = (cache.named(".new"), cache.named(".old"));
     for left in [&fresh, &old] {
         if left.exists() {
             fs::remove_dir_all(left)?;
