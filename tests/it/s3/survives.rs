@@ -1,8 +1,16 @@
 //! What it acknowledged outlives a kill; nobody sees half an object; a taken port and a strange folder are errors.
 
-use std::net::TcpListener;
+use std::{
+    net::TcpListener,
+    os::unix::fs::MetadataExt,
+    time::{Duration, Instant},
+};
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::{
+    Client,
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
 use bulkhead_model::{Enforcement, Service};
 use bulkhead_target::services::{
     Running as _,
@@ -28,7 +36,7 @@ async fn a_killed_server_comes_back_with_everything_it_acknowledged() {
                 let mut acknowledged = Vec::new();
                 for n in 0.. {
                     let (key, body) = (format!("w{writer}/{n}"), format!("body {writer} {n}"));
-                    let body = aws_sdk_s3::primitives::ByteStream::from(body.into_bytes());
+                    let body = ByteStream::from(body.into_bytes());
                     let sent = client.put_object().bucket(&bucket).key(&key).body(body).send().await;
                     if sent.is_err() {
                         break;
@@ -73,6 +81,77 @@ async fn a_killed_server_comes_back_with_everything_it_acknowledged() {
     let complete = client.complete_multipart_upload().bucket(&bucket).key("parts").upload_id(upload);
     complete.multipart_upload(done).send().await.unwrap();
     assert_eq!(get(&client, &bucket, "parts").await.unwrap(), b"one");
+}
+
+/// What a key may hold: the last body that was acknowledged, or that of the request that may not have been.
+type Held = [Option<String>; 2];
+
+/// Overwrites a few keys and removes what was there before, until the server dies.
+async fn churn(client: Client, bucket: String, name: String, mut held: [Held; 3]) -> [Held; 3] {
+    let mut versions: [Option<String>; 3] = Default::default();
+    for n in 0.. {
+        let (slot, body) = (n % 3, format!("{name} {n}"));
+        let key = format!("{}/{slot}", name.split(' ').next().unwrap());
+        held[slot][1] = Some(body.clone());
+        let body = ByteStream::from(body.into_bytes());
+        let put = client.put_object().bucket(&bucket).key(&key).body(body);
+        let Ok(put) = put.send().await else { break };
+        held[slot][0] = held[slot][1].clone();
+        let before = std::mem::replace(&mut versions[slot], put.version_id().map(str::to_owned));
+        if let Some(before) = before
+            && client.delete_object().bucket(&bucket).key(&key).version_id(before).send().await.is_err()
+        {
+            break;
+        }
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_kill_while_the_journal_is_written_anew_loses_nothing() {
+    let mut own = own(Options::default()).await;
+    let (client, bucket) = own.tenant().await;
+    let port = own.running.port();
+    let data = own.direct.place.dir.join("data");
+    let journal = data.join("objects.journal");
+    let inode = |path: &std::path::Path| path.metadata().map(|meta| meta.ino()).ok();
+    let mut held: [[Held; 3]; 4] = Default::default();
+    for round in 0..4 {
+        let writers = held.iter().enumerate().map(|(writer, held)| {
+            let name = format!("w{writer} round {round}");
+            tokio::spawn(churn(client.clone(), bucket.clone(), name, held.clone()))
+        });
+        let writers: Vec<_> = writers.collect();
+        let (pid, before, fresh) = (own.running.pid(), inode(&journal), data.join("objects.journal.new"));
+        let (name, since) = (journal.clone(), Instant::now());
+        // Now as soon as the new file is there, now as soon as it has the name.
+        let killed = tokio::task::spawn_blocking(move || {
+            while inode(&name) == before && (round % 2 == 1 || !fresh.exists()) {
+                assert!(since.elapsed() < Duration::from_secs(120), "the journal only grows");
+                std::thread::yield_now();
+            }
+            nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+        });
+        killed.await.unwrap();
+        for (held, writer) in held.iter_mut().zip(writers) {
+            *held = writer.await.unwrap();
+        }
+        own.running.stop().await;
+        own.direct.place.port = Some(port);
+        own.running = Embedded::start(&spec(), &own.direct.place, Options::default()).await.unwrap();
+        assert!(!data.join("objects.journal.new").exists());
+        for (writer, held) in held.iter_mut().enumerate() {
+            for (slot, held) in held.iter_mut().enumerate() {
+                let found = get(&client, &bucket, &format!("w{writer}/{slot}")).await.ok();
+                let found = found.map(|body| String::from_utf8(body).unwrap());
+                assert!(held.contains(&found), "{found:?} is not of {held:?}");
+                held[0] = found;
+            }
+        }
+    }
+    assert!(held.iter().flatten().any(|held| held[0].is_some()), "nothing was ever acknowledged");
+    let lines = std::fs::read_to_string(&journal).unwrap().lines().count();
+    assert!(lines < 1000, "{lines}");
 }
 
 #[tokio::test]

@@ -40,7 +40,9 @@ impl Keys {
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let mut known = HashMap::new();
         let journal = Journal::open(&dir.join("keys.journal"), |change| apply(&mut known, change))?;
-        Ok(Self { state: Mutex::new(State { known, journal }) })
+        let mut state = State { known, journal };
+        state.compact();
+        Ok(Self { state: Mutex::new(state) })
     }
 
     /// The key of that id.
@@ -93,7 +95,16 @@ impl State {
     fn change(&mut self, change: Change) -> io::Result<()> {
         self.journal.append(&change)?;
         apply(&mut self.known, change);
+        self.compact();
         Ok(())
+    }
+
+    /// Forgets keys that are gone, once they are most of the file.
+    fn compact(&mut self) {
+        if self.journal.is_due() {
+            let keys = self.known.values().map(|key| Change::Add(vec![(**key).clone()]));
+            self.journal.compact(self.known.len(), keys);
+        }
     }
 }
 

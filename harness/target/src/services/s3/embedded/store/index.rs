@@ -61,6 +61,35 @@ impl Index {
         self.buckets.iter().map(|(name, bucket)| (name.as_str(), bucket))
     }
 
+    /// How many entries [`Index::entries`] gives.
+    pub(crate) fn count(&self) -> usize {
+        let of_object = |versions: &Versions| versions.0.len();
+        let of_upload = |pending: &Pending| pending.parts.len() + 1;
+        let of_bucket = |bucket: &Bucket| {
+            let uploads = bucket.uploads.values().flat_map(BTreeMap::values);
+            1 + bucket.objects.values().map(of_object).sum::<usize>() + uploads.map(of_upload).sum::<usize>()
+        };
+        self.buckets.values().map(of_bucket).sum()
+    }
+
+    /// The fewest changes that add up to all that is here.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.buckets.iter().flat_map(|(name, bucket)| {
+            let made = Entry::MakeBucket { bucket: name.clone(), at: bucket.at };
+            let versions = bucket.objects.iter().flat_map(move |(key, versions)| {
+                versions.0.iter().map(move |held| Entry::AddVersion {
+                    bucket: name.clone(),
+                    key: key.as_str().to_owned(),
+                    version: held.version.clone(),
+                })
+            });
+            let uploads = bucket.uploads.iter().flat_map(move |(key, uploads)| {
+                uploads.iter().flat_map(move |(id, pending)| pending.entries(name, key.as_str(), id))
+            });
+            std::iter::once(made).chain(versions).chain(uploads)
+        })
+    }
+
     /// Makes one change. An entry about something that is not there changes nothing.
     pub(crate) fn apply(&mut self, entry: Entry, blobs: &Blobs) {
         let named = |key: &str| Key::from(key);
@@ -143,6 +172,22 @@ impl Bucket {
         } else {
             self.visible.remove(&key);
         }
+    }
+}
+
+impl Pending {
+    /// The changes that make it.
+    fn entries<'a>(&'a self, bucket: &'a str, key: &'a str, id: &'a str) -> impl Iterator<Item = Entry> + 'a {
+        let named = move || (bucket.to_owned(), key.to_owned(), id.to_owned());
+        let started = std::iter::once_with(move || {
+            let (bucket, key, id) = named();
+            Entry::StartUpload { bucket, key, id, upload: self.upload.clone() }
+        });
+        let parts = self.parts.iter().map(move |(number, (part, _))| {
+            let (bucket, key, id) = named();
+            Entry::AddPart { bucket, key, id, number: *number, part: part.clone() }
+        });
+        started.chain(parts)
     }
 }
 

@@ -2,22 +2,36 @@
 //!
 //! It outlives a killed process, because written bytes belong to the kernel, but not a machine that loses power: these
 //! servers are thrown away, so nothing waits for the disk.
+//!
+//! What was undone again is history that nobody asks for: once the file is mostly that, it is written anew beside the old
+//! one, with what lives, and takes its name in one step. A process killed at any moment leaves one whole file or the
+//! other under the name.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write},
     marker::PhantomData,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
+/// How many times as many lines as there are live records a journal may have.
+const FACTOR: usize = 4;
+
+/// A journal with fewer lines is not worth writing anew.
+const LEAST: usize = 256;
+
 /// A journal of `T`, open for appending.
 #[derive(Debug)]
 pub(crate) struct Journal<T> {
+    path: PathBuf,
     file: File,
     length: u64,
+    lines: usize,
+    /// With how many lines it is to be seen whether most of them are history.
+    due: usize,
     broken: bool,
     records: PhantomData<fn(T)>,
 }
@@ -32,7 +46,12 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     pub(crate) fn open(path: &Path, mut replay: impl FnMut(T)) -> io::Result<Self> {
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let mut length = 0_u64;
+        // An earlier process was killed while it wrote it.
+        match fs::remove_file(beside(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let (mut length, mut lines) = (0_u64, 0);
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         loop {
@@ -49,10 +68,12 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             };
             replay(serde_json::from_slice(&line).map_err(broken)?);
             length = length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            lines += 1;
         }
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
-        Ok(Self { file, length, broken: false, records: PhantomData })
+        let path = path.to_path_buf();
+        Ok(Self { path, file, length, lines, due: LEAST, broken: false, records: PhantomData })
     }
 
     /// Appends a record. After an error the journal is as it was before.
@@ -73,8 +94,57 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             return Err(error);
         }
         self.length = self.length.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        self.lines += 1;
         Ok(())
     }
+
+    /// Whether it is time for [`Journal::compact`].
+    pub(crate) fn is_due(&self) -> bool {
+        self.lines >= self.due
+    }
+
+    /// Writes the file anew when most of it is history; `live` records add up to the same. A failure leaves the journal
+    /// as it was, to be tried again when it has doubled.
+    pub(crate) fn compact(&mut self, count: usize, live: impl Iterator<Item = T>) {
+        let worth = count.saturating_mul(FACTOR).max(LEAST);
+        if self.lines < worth {
+            self.due = worth;
+            return;
+        }
+        match write(&beside(&self.path), live).and_then(|fresh| {
+            fs::rename(beside(&self.path), &self.path)?;
+            Ok(fresh)
+        }) {
+            Ok((file, length)) => {
+                (self.file, self.length, self.lines, self.due) = (file, length, count, worth);
+                self.broken = false;
+            }
+            Err(error) => {
+                tracing::warn!("`{}` was not written anew: {error}", self.path.display());
+                // The next try truncates what cannot be removed now.
+                let _left = fs::remove_file(beside(&self.path));
+                self.due = self.lines.saturating_mul(2);
+            }
+        }
+    }
+}
+
+/// Where a journal is written anew.
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("journal.new")
+}
+
+/// Writes these records into a file, and gives it open at its end, with its length.
+fn write<T: Serialize>(path: &Path, records: impl Iterator<Item = T>) -> io::Result<(File, u64)> {
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = BufWriter::new(file);
+    for record in records {
+        serde_json::to_writer(&mut file, &record)?;
+        file.write_all(b"\n")?;
+    }
+    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let length = file.stream_position()?;
+    Ok((file, length))
 }
 
 #[cfg(test)]
@@ -106,6 +176,49 @@ mod tests {
             journal.append(&vec![4]).unwrap();
             assert_eq!(read(&path), vec![vec![1], vec![4]], "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_journal_of_history_is_written_anew_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.journal");
+        let mut journal = Journal::open(&path, |_: Vec<u32>| {}).unwrap();
+        let mut sizes = Vec::new();
+        for number in 0..2000 {
+            journal.append(&vec![number]).unwrap();
+            if journal.is_due() {
+                // Only the last ten are still of interest.
+                journal.compact(10, (number - 9..=number).map(|live| vec![live]));
+            }
+            sizes.push(std::fs::metadata(&path).unwrap().len());
+        }
+        let shrinkings = sizes.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        assert_eq!(shrinkings, 2000 / 250, "each after some 246 more lines");
+        let found = read(&path);
+        assert!(found.len() < 256 && found.ends_with(&[vec![1998], vec![1999]]), "{}", found.len());
+        assert!(!folder.path().join("x.journal.new").exists());
+    }
+
+    #[test]
+    fn a_journal_of_what_lives_is_left_alone_and_so_is_one_that_cannot_be_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.journal");
+        let mut journal = Journal::open(&path, |_: Vec<u32>| {}).unwrap();
+        let append = |journal: &mut Journal<Vec<u32>>, lines: u32| {
+            (0..lines).for_each(|number| journal.append(&vec![number]).unwrap());
+        };
+        append(&mut journal, 300);
+        journal.compact(300, std::iter::from_fn(|| panic!("nothing is history")));
+        assert!(!journal.is_due());
+        append(&mut journal, 900);
+        assert!(journal.is_due());
+        // Its place is taken.
+        std::fs::create_dir(folder.path().join("x.journal.new")).unwrap();
+        journal.compact(1, std::iter::once(vec![7]));
+        assert!(!journal.is_due());
+        append(&mut journal, 1);
+        std::fs::remove_dir(folder.path().join("x.journal.new")).unwrap();
+        assert_eq!(read(&path).len(), 1201);
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(crate) mod record;
 pub(crate) mod sums;
 pub(crate) mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use blob::Blobs;
 use index::{Bucket, Index};
 use journal::Journal;
@@ -51,7 +54,9 @@ impl Store {
             }
         })?;
         blobs.sweep()?;
-        Ok(Self { blobs, state: Mutex::new(State { index, journal }) })
+        let mut state = State { index, journal };
+        state.compact();
+        Ok(Self { blobs, state: Mutex::new(state) })
     }
 
     /// The files of bytes.
@@ -91,11 +96,21 @@ impl Store {
         for entry in entries {
             state.index.apply(entry, &self.blobs);
         }
+        state.compact();
         Ok(answer)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Forgets what was undone again, once that is most of the journal.
+    fn compact(&mut self) {
+        if self.journal.is_due() {
+            self.journal.compact(self.index.count(), self.index.entries().map(|entry| vec![entry]));
+        }
     }
 }
 
