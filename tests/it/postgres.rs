@@ -4,7 +4,7 @@
 
 use bulkhead_model::{Enforcement, Secret, Service, Tenant};
 use bulkhead_target::{Authority, TargetSpec, TenantAccess, clients};
-use sqlx::{Connection, Executor, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row, postgres::PgConnectOptions};
 
 use crate::support::{Direct, alone, command_lines, direct_as, spec, tenant};
 
@@ -37,6 +37,39 @@ async fn refusal(connection: &mut PgConnection, sql: &'static str) -> String {
 
 async fn connect_error(access: &TenantAccess) -> String {
     clients::postgres::connect(access).await.map(|_| ()).expect_err("the connection must be refused").chain()
+}
+
+/// Ends every connection of the administrator but this one, as an operator of the machine would. Gives how many.
+async fn end_the_administrators(server: &Direct, port: u16) -> i64 {
+    let options = PgConnectOptions::new_without_pgpass().socket(&server.place.dir).port(port);
+    let options = options.username("bulkhead").database("postgres");
+    let mut operator = PgConnection::connect_with(&options).await.unwrap();
+    let ended = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+                 WHERE usename = 'bulkhead' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let ended = sqlx::query_scalar(ended).fetch_one(&mut operator).await.unwrap();
+    operator.close().await.unwrap();
+    ended
+}
+
+#[tokio::test]
+async fn an_administrator_whose_connection_was_ended_comes_again() {
+    let mut server = start(&spec()).await;
+    let access = provisioned(&mut server, &[tenant("engine", "r")]).await;
+    let port = access[0].connections.postgres.port;
+    // Spare databases are made over a connection of their own, which ends too.
+    for mark in ["r1", "r2"] {
+        assert!(end_the_administrators(&server, port).await >= 1);
+        let tenants = sharing(mark);
+        let made = provisioned(&mut server, &tenants).await;
+        clients::postgres::connect(&made[0]).await.unwrap();
+        assert!(end_the_administrators(&server, port).await >= 1);
+        server.running.remove(&tenants).await.unwrap();
+        clients::postgres::connect(&made[0]).await.expect_err("it is gone");
+    }
+    // Whether the server itself is gone is said, and soon.
+    server.running.stop().await;
+    let gone = server.running.provision(&sharing("r3"), Enforcement::Enforced).await.unwrap_err().chain();
+    assert!(gone.contains("connect as administrator"), "{gone}");
 }
 
 #[tokio::test]

@@ -55,6 +55,35 @@ async fn serves_both_promises_at_once_and_reports_its_version() {
 }
 
 #[tokio::test]
+async fn an_administrator_whose_connection_was_ended_comes_again() {
+    let mut server = direct(Service::Redis).await;
+    let tenants = [tenant("engine", "r"), tenant("plane", "r")];
+    let running = &mut server.running;
+    let mut ids = Vec::new();
+    for round in 0..3 {
+        let id = running.administer("CLIENT ID").await.unwrap();
+        let number: String = id.chars().filter(char::is_ascii_digit).collect();
+        // It may be told so, or find the connection closed.
+        let _ended = running.administer(&format!("CLIENT KILL ID {number} SKIPME no")).await;
+        ids.push(number);
+        match round {
+            0 => drop(running.provision(&tenants, Enforcement::Enforced).await.unwrap()),
+            1 => running.remove(&tenants).await.unwrap(),
+            _ => {
+                let list = running.administer("ACL LIST").await.unwrap();
+                assert!(!list.contains("~r:engine:"), "{list}");
+            }
+        }
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "every time another connection: {ids:?}");
+    // Whether the server itself is gone is said, and soon.
+    server.running.stop().await;
+    let gone = server.running.provision(&tenants, Enforcement::Enforced).await.unwrap_err().chain();
+    assert!(gone.contains("connect as administrator again"), "{gone}");
+}
+
+#[tokio::test]
 async fn an_enforced_tenant_keeps_to_its_keys_and_channels() {
     let mut server = direct(Service::Redis).await;
     let access =

@@ -23,6 +23,9 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 /// The longest that one command of an admin connection may take.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long an admin connection may take to show that it is alive, before another one is made.
+pub(crate) const ALIVE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Runs one attempt under [`CONNECT_DEADLINE`].
 async fn bounded<T, E: Into<Cause>>(
     service: Service,

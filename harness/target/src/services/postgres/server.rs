@@ -8,13 +8,14 @@ use std::{
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::PostgresUrl};
 use nix::sys::signal::Signal;
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{spares::Spares, sql};
 use crate::{
     Child, Error, clients,
-    clients::COMMAND_DEADLINE,
+    clients::{ALIVE_DEADLINE, COMMAND_DEADLINE},
     deadlines::SERVER_STOPS,
+    error::Cause,
     services::{Access, Running, password},
 };
 
@@ -58,6 +59,33 @@ impl Server {
         Ok(server)
     }
 
+    /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
+    /// started again. Nothing is repeated: what was under way when it broke has failed.
+    async fn revive(&mut self) -> Result<(), Error> {
+        if !matches!(tokio::time::timeout(ALIVE_DEADLINE, self.admin.ping()).await, Ok(Ok(()))) {
+            self.admin = clients::postgres::open(&self.options).await?;
+        }
+        Ok(())
+    }
+
+    /// Sees what became of databases whose making failed, perhaps without a word from the server: spare ones are what
+    /// they were when that was rolled back, and else it was done and is to be undone.
+    async fn settle(&mut self, plans: &[Plan<'_>], spares: Vec<String>) -> Result<(), Error> {
+        self.revive().await?;
+        for (plan, spare) in plans.iter().zip(spares) {
+            let asked = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)");
+            let asked = asked.bind(&spare).fetch_one(&mut self.admin);
+            let failed = |error: Cause| Error::serve(Service::Postgres, "look for a spare database")(error);
+            let there = tokio::time::timeout(COMMAND_DEADLINE, asked).await;
+            if there.map_err(|late| failed(late.into()))?.map_err(|error| failed(error.into()))? {
+                self.spares.give_back(spare);
+            } else {
+                self.databases.insert(plan.database.to_owned(), plan.roles.iter().cloned().collect());
+            }
+        }
+        Ok(())
+    }
+
     async fn run(&mut self, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
         run(&mut self.admin, sql, doing).await
     }
@@ -67,7 +95,7 @@ impl Server {
         let mut connection = clients::postgres::open(&self.options.clone().database(database)).await?;
         let done = run(&mut connection, sql, doing).await;
         // Waiting for the end matters: the backend would be in the way of whoever drops the database next.
-        let _closed = sqlx::Connection::close(connection).await;
+        let _closed = connection.close().await;
         done
     }
 
@@ -83,8 +111,9 @@ impl Server {
         statements.extend(plans.iter().zip(&spares).map(|(plan, spare)| plan.take_over(spare)));
         let tenants = plans.iter().map(Plan::tenants).collect::<Vec<_>>().join(" and ");
         if let Err(error) = self.run(statements.join("; "), || format!("make {tenants}")).await {
-            // Rolled back: the spare databases are what they were.
-            spares.into_iter().for_each(|spare| self.spares.give_back(spare));
+            if let Err(left) = self.settle(&plans, spares).await {
+                tracing::warn!("after a failed provision: {}", left.chain());
+            }
             return Err(error);
         }
         for plan in &plans {
@@ -118,6 +147,7 @@ impl Server {
     }
 
     async fn unmake(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        self.revive().await?;
         for tenant in tenants {
             let (database, role) = (tenant.slices.postgres.database.as_str(), sql::role(tenant));
             let doing = || format!("remove the slice {} of tenant `{}`", tenant.slices.postgres, tenant.name);
@@ -225,6 +255,7 @@ impl Running for Server {
     /// PostgreSQL has no convention: every tenant has a role of its own either way, as on Neon.
     async fn provision(&mut self, tenants: &[Tenant], _promised: Enforcement) -> Result<Vec<Access>, Error> {
         self.check(tenants)?;
+        self.revive().await?;
         let slices: Vec<_> = tenants
             .iter()
             .map(|tenant| Slice { tenant, role: sql::role(tenant), password: password::random() })

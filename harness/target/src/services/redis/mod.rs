@@ -79,7 +79,7 @@ impl StandIn for Redis {
         });
         let mut connection = connected.await?;
         let facts = clients::redis::server_facts(&mut connection).await?;
-        Ok(Box::new(server::Server::new(child, connection, facts, port, begun.elapsed())))
+        Ok(Box::new(server::Server::new(child, client, connection, facts, port, begun.elapsed())))
     }
 }
 

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::RedisUrl};
 use nix::sys::signal::Signal;
-use redis::{Cmd, RedisError, aio::MultiplexedConnection, cmd};
+use redis::{Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
 
 use super::acl;
 use crate::{
     Child, Error,
-    clients::redis::ServerFacts,
+    clients::{self, ALIVE_DEADLINE, redis::ServerFacts},
     deadlines::SERVER_STOPS,
     error::Cause,
     services::{Access, Running, password},
@@ -21,6 +21,8 @@ const SCAN_STEP: u32 = 1000;
 
 pub(super) struct Server {
     child: Child,
+    /// Makes the administrator's connection.
+    client: Client,
     admin: MultiplexedConnection,
     report: ServerReport,
     port: u16,
@@ -39,6 +41,7 @@ enum Login {
 impl Server {
     pub(super) fn new(
         child: Child,
+        client: Client,
         admin: MultiplexedConnection,
         facts: ServerFacts,
         port: u16,
@@ -50,7 +53,19 @@ impl Server {
             version: facts.version,
             startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         };
-        Self { child, admin, report, port, logins: BTreeMap::new() }
+        Self { child, client, admin, report, port, logins: BTreeMap::new() }
+    }
+
+    /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
+    /// started again. Nothing is repeated: what was under way when it broke has failed.
+    async fn revive(&mut self) -> Result<(), Error> {
+        let ping = cmd("PING");
+        let answer = ping.query_async::<redis::Value>(&mut self.admin);
+        if !matches!(tokio::time::timeout(ALIVE_DEADLINE, answer).await, Ok(Ok(_))) {
+            let failed = Error::serve(Service::Redis, "connect as administrator again");
+            self.admin = clients::redis::multiplexed(&self.client).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     async fn run(&mut self, command: &Cmd) -> Result<(), RedisError> {
@@ -81,11 +96,30 @@ impl Server {
                 (Login::Own(user.clone()), user, password)
             }
         };
-        self.run(&set).await.map_err(|error| failed(error.into()))?;
         self.logins.insert(prefix.clone(), login);
+        if let Err(error) = self.run(&set).await {
+            // Without a word from the server it may have been done all the same.
+            if error.code().is_none() {
+                self.undo(prefix).await;
+            }
+            self.logins.remove(prefix);
+            return Err(failed(error.into()));
+        }
         let url =
             RedisUrl { host: "127.0.0.1".into(), port: self.port, user, password, database: 0, tls: true };
         Ok(Access::Redis(url))
+    }
+
+    /// Takes a login away of which it is not known whether it is there.
+    async fn undo(&mut self, prefix: &str) {
+        let undone = async {
+            self.revive().await?;
+            let failed = Error::serve(Service::Redis, format!("take the login of `{prefix}*` away"));
+            self.dismiss(prefix).await.map_err(failed)
+        };
+        if let Err(left) = undone.await {
+            tracing::warn!("after a failed provision: {}", left.chain());
+        }
     }
 
     /// Takes the login of one slice away, ending its connections where they can be told from others'.
@@ -151,6 +185,7 @@ impl Running for Server {
         tenants: &[Tenant],
         enforcement: Enforcement,
     ) -> Result<Vec<Access>, Error> {
+        self.revive().await?;
         let shared = match enforcement {
             Enforcement::Convention => Some(password::random()),
             Enforcement::Enforced => None,
@@ -171,6 +206,7 @@ impl Running for Server {
     }
 
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
+        self.revive().await?;
         for tenant in tenants {
             let prefix = tenant.slices.redis.prefix.as_str();
             if !self.logins.contains_key(prefix) {
@@ -188,6 +224,7 @@ impl Running for Server {
     }
 
     async fn administer(&mut self, statement: &str) -> Result<String, Error> {
+        self.revive().await?;
         let mut command = Cmd::new();
         command.arg(statement.split_whitespace().collect::<Vec<_>>());
         let answer = command.query_async::<redis::Value>(&mut self.admin).await;
