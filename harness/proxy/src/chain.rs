@@ -36,7 +36,9 @@ pub struct Placed {
     pub version: u64,
     /// Changes with the toxicity: the coin is tossed again.
     pub toss: u64,
-    /// When it was added, and how many connections its proxy had accepted by then: what a trigger counts from.
+    /// Changes with the trigger: what it counts and waits for begins anew.
+    pub turn: u64,
+    /// When it was added, or its trigger changed, and how many connections its proxy had accepted by then: what a trigger counts from.
     pub added: Instant,
     /// See [`added`](Self::added).
     pub before: u64,
@@ -91,6 +93,8 @@ pub struct Chain {
     marks: Vec<Mark>,
     /// Whether the end or a cut has left it.
     over: bool,
+    /// The toxic that cut the connection, and whether it acts no more.
+    cut: Option<(u64, bool)>,
 }
 
 impl Placed {
@@ -115,7 +119,7 @@ impl Placed {
 impl Chain {
     /// An empty one: everything passes.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, stages: Vec::new(), marks: Vec::new(), over: false }
+        Self { origin, stages: Vec::new(), marks: Vec::new(), over: false, cut: None }
     }
 
     /// Whether everything passes untouched, so that bytes need not come this way.
@@ -147,9 +151,17 @@ impl Chain {
         self.stages.iter().filter_map(Stage::turns).min()
     }
 
+    /// Whether a toxic that acts no more has cut the connection.
+    pub fn cut_is_loose(&self) -> bool {
+        self.cut.is_some_and(|(_, loose)| loose)
+    }
+
     /// Takes on the toxics that the proxy has now, in order of creation: those that are gone let go of what they hold,
     /// those that changed go on in their state, new ones come last.
     pub fn reconcile(&mut self, toxics: &[Arc<Placed>], now: Instant) {
+        if let Some((id, loose)) = &mut self.cut {
+            *loose |= toxics.iter().all(|placed| placed.id != *id);
+        }
         if self.over {
             return;
         }
@@ -234,7 +246,12 @@ impl Chain {
 
     /// What leaves that stage now. Behind an end or a cut nothing comes any more.
     fn take(&mut self, at: usize, now: Instant) -> Option<Item> {
-        let item = self.stages.get_mut(at)?.take(now)?;
+        let stage = self.stages.get_mut(at)?;
+        let item = stage.take(now)?;
+        if let Item::Cut(_) = item {
+            // The first that gives it is the one that made it.
+            self.cut.get_or_insert((stage.id(), !stage.acts()));
+        }
         if !matches!(item, Item::Data(_)) {
             // Those before the last that is over are over too.
             for stage in self.stages.iter_mut().take(at + 1).rev().take_while(|stage| !stage.is_over()) {

@@ -52,11 +52,19 @@ pub enum Error {
     /// The process ended before the change did.
     #[error("the change was cut off")]
     CutOff,
+    /// Any of them, with how many bytes of the text that was read come before what is wrong.
+    #[error("{error}")]
+    At {
+        /// So many bytes.
+        place: usize,
+        /// What is wrong there.
+        error: Box<Error>,
+    },
 }
 
 impl Error {
     /// The HTTP status that goes with it.
-    pub const fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         match self {
             Self::BadBody(_)
             | Self::MissingField { .. }
@@ -67,6 +75,20 @@ impl Error {
             Self::ProxyNotFound | Self::ToxicNotFound => 404,
             Self::ProxyExists | Self::ToxicExists => 409,
             Self::Listen { .. } | Self::Address(_) | Self::CutOff => 500,
+            Self::At { error, .. } => error.status(),
+        }
+    }
+
+    /// With its place in a text, unless a closer one is known.
+    pub(crate) fn at(self, place: usize) -> Self {
+        if let Self::At { .. } = self { self } else { Self::At { place, error: Box::new(self) } }
+    }
+
+    /// Where in the text it is, as far as that is known, and what is wrong there.
+    pub(crate) fn placed(self) -> (Option<usize>, Self) {
+        match self {
+            Self::At { place, error } => (Some(place), *error),
+            error => (None, error),
         }
     }
 }

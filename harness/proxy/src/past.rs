@@ -1,29 +1,65 @@
-//! What flowed through proxies that are gone. A counter never goes back, so what a proxy counted outlives it.
+//! What flowed through all proxies, those that are gone among them. A counter never goes back, so what a proxy counted
+//! outlives it: its account is added to the past in the same moment in which it leaves the present.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use crate::live::{Flow, Touched};
+use crate::live::{Flow, Live, Touched};
 
-/// The account of all proxies that were deleted or replaced.
+/// The accounts of all proxies.
 #[derive(Debug, Default)]
-pub(crate) struct Past(Mutex<(Vec<Flow>, Vec<Touched>)>);
+pub(crate) struct Past(Mutex<Accounts>);
+
+#[derive(Debug, Default)]
+struct Accounts {
+    /// Of the proxies there are, by name and in the order in which they were made.
+    open: BTreeMap<(Arc<str>, u64), Arc<Live>>,
+    made: u64,
+    flows: Vec<Flow>,
+    touched: Vec<Touched>,
+}
 
 impl Past {
+    /// A new proxy's account.
+    pub(crate) fn account(&self, proxy: &str) -> Arc<Live> {
+        let (mut accounts, live) = (self.locked(), Arc::<Live>::default());
+        accounts.made += 1;
+        let key = (proxy.into(), accounts.made);
+        accounts.open.insert(key, live.clone());
+        live
+    }
+
     /// Takes over the account of a proxy whose connections have ended.
-    pub(crate) fn take_over(&self, flows: Vec<Flow>, touched: Vec<Touched>) {
-        let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        past.0 = flows_with(std::mem::take(&mut past.0), flows);
-        past.1 = touched_with(std::mem::take(&mut past.1), touched);
+    pub(crate) fn take_over(&self, live: &Arc<Live>) {
+        let accounts = &mut *self.locked();
+        let Some(key) = accounts.open.iter().find(|(_, open)| Arc::ptr_eq(open, live)).map(|(key, _)| key)
+        else {
+            return;
+        };
+        let key = key.clone();
+        accounts.open.remove(&key);
+        accounts.flows = flows_with(std::mem::take(&mut accounts.flows), live.flows());
+        accounts.touched = touched_with(std::mem::take(&mut accounts.touched), live.touched(&key.0));
     }
 
     /// The flows of now and then, one for each proxy, listener and upstream.
-    pub(crate) fn with_flows(&self, flows: Vec<Flow>) -> Vec<Flow> {
-        flows_with(flows, self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone())
+    pub(crate) fn flows(&self) -> Vec<Flow> {
+        let accounts = self.locked();
+        let now = accounts.open.values().flat_map(|live| live.flows()).collect();
+        flows_with(now, accounts.flows.clone())
     }
 
     /// What toxics touch and touched, one for each proxy and toxic.
-    pub(crate) fn with_touched(&self, touched: Vec<Touched>) -> Vec<Touched> {
-        touched_with(touched, self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone())
+    pub(crate) fn touched(&self) -> Vec<Touched> {
+        let accounts = self.locked();
+        let now = accounts.open.iter().flat_map(|((proxy, _), live)| live.touched(proxy)).collect();
+        touched_with(now, accounts.touched.clone())
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -156,16 +156,12 @@ impl Proxies {
     /// The bytes that have flowed through each proxy, up to now, those that are gone among them; one entry for each
     /// listener and upstream that it had.
     pub fn flows(&self) -> Vec<Flow> {
-        let now = self.snapshots().iter().flat_map(|(_, seen)| seen.live.flows()).collect();
-        self.shared.past.with_flows(now)
+        self.shared.past.flows()
     }
 
     /// What each toxic has touched, those that were removed among them.
     pub fn touched(&self) -> Vec<Touched> {
-        let snapshots = self.snapshots();
-        let now =
-            snapshots.iter().flat_map(|(name, seen)| seen.live.touched(&name.as_str().into())).collect();
-        self.shared.past.with_touched(now)
+        self.shared.past.touched()
     }
 
     /// All of them, by name.

@@ -123,14 +123,14 @@ struct Running {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let name = self.spec.name.as_str().into();
-        self.shared.past.take_over(self.live.flows(), self.live.touched(&name));
+        self.shared.past.take_over(&self.live);
     }
 }
 
 impl Proxy {
     pub(crate) fn new(spec: ProxySpec, shared: Arc<Shared>) -> Self {
-        let (toxics, present, live) = (Vec::new(), Arc::default(), Arc::default());
+        let (toxics, present) = (Vec::new(), Arc::default());
+        let live = shared.past.account(&spec.name);
         let mut proxy = Self { spec, toxics, last: 0, present, shared, live, running: None, gone: None };
         for toxic in std::mem::take(&mut proxy.spec.toxics) {
             proxy.place(toxic);
@@ -187,10 +187,16 @@ impl Proxy {
         let listen = change.listen.unwrap_or_else(|| self.spec.listen.clone());
         let upstream = change.upstream.unwrap_or_else(|| self.spec.upstream.clone());
         let enabled = change.enabled.unwrap_or(self.spec.enabled);
+        let other_tls = change.tls.as_ref().is_some_and(|tls| *tls != self.spec.tls);
         if self.differs(&listen, &upstream).await? {
             self.stop().await;
             self.spec.listen = listen;
             self.spec.upstream = upstream;
+        }
+        if other_tls {
+            // Stopped, it keeps the port that it was given.
+            self.stop().await;
+            self.spec.tls = change.tls.flatten();
         }
         self.enable(enabled).await
     }
@@ -237,6 +243,13 @@ impl Proxy {
             placed.spec.toxicity = toxicity;
             placed.toss += 1;
         }
+        if let Some(trigger) = change.trigger
+            && trigger != placed.spec.trigger
+        {
+            placed.spec.trigger = trigger;
+            placed.turn += 1;
+            (placed.added, placed.before) = (Instant::now(), self.live.accepted());
+        }
         Ok(placed.spec.clone())
     }
 
@@ -274,7 +287,8 @@ impl Proxy {
     fn place(&mut self, spec: ToxicSpec) {
         self.last += 1;
         let before = self.live.accepted();
-        let placed = Placed { id: self.last, version: 0, toss: 0, added: Instant::now(), before, spec };
+        let placed =
+            Placed { id: self.last, version: 0, toss: 0, turn: 0, added: Instant::now(), before, spec };
         self.toxics.push(Arc::new(placed));
     }
 }

@@ -99,6 +99,8 @@ pub struct ProxyChange {
     pub upstream: Option<String>,
     /// Whether it listens.
     pub enabled: Option<bool>,
+    /// Other TLS, in place of all that there was; `Some(None)` lets the bytes pass as they are.
+    pub tls: Option<Option<Tls>>,
 }
 
 /// What to change in a toxic. A missing field keeps its value.
@@ -108,4 +110,6 @@ pub struct ToxicChange {
     pub attributes: Option<Attributes>,
     /// A new chance; the coin of every connection is tossed again.
     pub toxicity: Option<f32>,
+    /// Another trigger in place of the whole old one; its counts begin anew.
+    pub trigger: Option<Trigger>,
 }

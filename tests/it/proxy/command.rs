@@ -1,7 +1,7 @@
 //! `bulkhead proxy` as a program: Toxiproxy's flags in Toxiproxy's spelling, its log lines, its configuration file, and
 //! its end.
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,23 +19,33 @@ use tokio::{
 const CAP: Duration = Duration::from_secs(60);
 
 /// The command while it runs. It ends when this is dropped.
-struct Proxy {
+pub(super) struct Proxy {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Proxy {
-    fn start(arguments: &[&str], level: Option<&str>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
-        command.arg("proxy").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    pub(super) fn start(arguments: &[&str], level: Option<&str>) -> Self {
+        let arguments = [&["proxy"], arguments].concat();
+        Self::of(Path::new(env!("CARGO_BIN_EXE_bulkhead")), &arguments, level)
+    }
+
+    /// Any program with the same flags and log.
+    pub(super) fn of(program: &Path, arguments: &[&str], level: Option<&str>) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         command.env_remove("LOG_LEVEL").envs(level.map(|level| ("LOG_LEVEL", level)));
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// The next line that says this.
-    async fn line(&mut self, message: &str) -> Value {
+    pub(super) async fn line(&mut self, message: &str) -> Value {
         let find = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 let line: Value = serde_json::from_str(&line).unwrap();
@@ -48,13 +58,13 @@ impl Proxy {
         timeout(CAP, find).await.unwrap()
     }
 
-    async fn api(&mut self) -> String {
+    pub(super) async fn api(&mut self) -> String {
         let line = self.line("Starting Toxiproxy HTTP server").await;
         line["address"].as_str().unwrap().to_owned()
     }
 
     /// Ends it and gives its exit code and what else it logged.
-    async fn end(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
+    pub(super) async fn end(mut self, signal: Signal) -> (Option<i32>, Vec<String>) {
         let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
         kill(pid, signal).unwrap();
         let mut rest = Vec::new();
@@ -66,7 +76,7 @@ impl Proxy {
     }
 }
 
-async fn get(address: &str, path: &str) -> String {
+pub(super) async fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

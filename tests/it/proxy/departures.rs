@@ -197,6 +197,56 @@ pub(super) const TABLE: &[Departure] = &[
             ours: "10 bytes",
         },
     },
+    Departure {
+        name: "toxics go while a client does not read",
+        reason: "a fault must be lifted when it is asked for; Toxiproxy waits for the client and answers 503 after 25 s",
+        shown: Shown::Told { scene: Scene::Unread, theirs: "removed: 503", ours: "removed: 204" },
+    },
+    Departure {
+        name: "mistyped toxics and TLS in a list are refused",
+        reason: "Toxiproxy passes over members that ours obeys, and what is obeyed is to make sense",
+        shown: Shown::Told {
+            scene: Scene::Calls(&[call(
+                "POST",
+                "/populate",
+                r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"{origin}","toxics":7}]"#,
+            )]),
+            theirs: "201 {",
+            ours: r#"400 {"error":"bad request body: json: toxics must be an array"#,
+        },
+    },
+    Departure {
+        name: "a head has 4,096 lines at most",
+        reason: "no client sends as many; Go bounds the bytes alone, which both do at 1 MiB",
+        shown: Shown::Told { scene: Scene::Lines(5000), theirs: "200 ", ours: "431 " },
+    },
+    Departure {
+        name: "a body has 16 MiB at most",
+        reason: "they hold some 100,000 proxies, and nobody is to fill the memory with more",
+        shown: Shown::Told {
+            scene: Scene::Large(17 << 20),
+            theirs: "201 {",
+            ours: r#"413 {"error":"bad request body: it is larger than 16 MiB""#,
+        },
+    },
+    Departure {
+        name: "a fragment is no part of a path",
+        reason: "`GET /version#x` means `/version` by the rules of URIs, and no client sends it",
+        shown: Shown::Told {
+            scene: Scene::Raw("GET /version#x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+            theirs: "404 ",
+            ours: "200 ",
+        },
+    },
+    Departure {
+        name: "what is no HTTP is refused without a word",
+        reason: "who sends it reads no HTTP; Go's server says 400, 501 or 505 in words, ours 400 with an empty body",
+        shown: Shown::Told {
+            scene: Scene::Raw("garbage\r\n\r\n"),
+            theirs: "400 [content-type: text/plain; charset=utf-8] 400 Bad Request|",
+            ours: "400 |",
+        },
+    },
 ];
 
 /// Its judge compares the toxic.

@@ -6,13 +6,17 @@
 mod addresses;
 mod clients;
 mod command;
+mod config;
 mod departures;
 mod differential;
 mod echo;
 mod hostility;
 mod limits;
+mod metrics;
+mod odd;
 mod page;
 mod scenes;
+mod seeds;
 mod server;
 mod steps;
 mod world;

@@ -13,6 +13,7 @@ use super::{
     departures::{Shown, TABLE},
     differential::toxiproxy,
     echo::{Echo, HELLO, back},
+    odd::raw,
     server::{IGNORED, Request, Server},
 };
 
@@ -36,6 +37,14 @@ pub(super) enum Scene {
     SparedTimeout,
     /// A toxic with absurd attributes meets ten bytes.
     Absurd(&'static str),
+    /// A request byte by byte.
+    Raw(&'static str),
+    /// A request whose head has so many lines.
+    Lines(usize),
+    /// A proxy whose JSON text has so many bytes.
+    Large(usize),
+    /// A toxic is removed while a client does not read.
+    Unread,
 }
 
 /// A call; `{origin}` in its body becomes the address of a server.
@@ -88,6 +97,20 @@ impl Scene {
                     .await
                     .unwrap_or_else(|_| "0 bytes, then silence".into())
             }
+            Self::Raw(request) => raw(server.api, request.as_bytes()).await,
+            Self::Lines(lines) => {
+                let lines: String = (0..lines).map(|_| "X: y\r\n").collect();
+                let head = format!("GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n");
+                raw(server.api, head.as_bytes()).await
+            }
+            Self::Large(bytes) => {
+                let long = "x".repeat(bytes);
+                let body =
+                    format!(r#"{{"name":"a","listen":"127.0.0.1:0","upstream":"x","unknown":"{long}"}}"#);
+                let answer = server.ask("POST", "/proxies", &body).await;
+                format!("{} {}", answer.status, answer.body)
+            }
+            Self::Unread => unread(&mut server).await,
             Self::HeldUpdate => held_update(&mut server, &echo).await,
             Self::SparedTimeout => {
                 let mut stream = opened(&mut server, &echo).await;
@@ -121,6 +144,21 @@ async fn held_update(server: &mut Server, echo: &Echo) -> String {
         }
     }
     "0 bytes, then silence".into()
+}
+
+async fn unread(server: &mut Server) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap().to_string();
+    let _client = TcpStream::connect(proxy(server, &upstream).await).await.unwrap();
+    let (asked, _) = listener.accept().await.unwrap();
+    toxic(server, r#"{"type":"noop","name":"t"}"#).await;
+    // Full is full when nothing is taken for a while.
+    let bytes = vec![0; 1 << 16];
+    while timeout(SILENCE / 3, asked.writable()).await.is_ok() {
+        let _ = asked.try_write(&bytes);
+    }
+    let answer = server.ask("DELETE", "/proxies/a/toxics/t", "").await;
+    format!("removed: {}", answer.status)
 }
 
 /// Makes the proxy `a` and says where it listens.

@@ -207,7 +207,7 @@ async fn line(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
 }
 
 /// The ports of IPv4 on which a process listens, asked of the kernel: a server that picked its own port says it nowhere.
-fn listening(pid: u32) -> Vec<u16> {
+pub(super) fn listening(pid: u32) -> Vec<u16> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let sockets: BTreeSet<_> = files
         .filter_map(|file| fs::read_link(file.path()).ok())

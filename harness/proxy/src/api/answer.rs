@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 
 use super::json;
@@ -46,8 +46,13 @@ impl Answer {
 
     /// What comes of a path that is none, as from Go's server.
     pub(crate) fn malformed() -> Self {
-        let text = "400 Bad Request".to_owned();
-        Self::empty(StatusCode::BAD_REQUEST).with(CONTENT_TYPE, TEXT).bearing(body(text))
+        Self::no_request("400 Bad Request")
+    }
+
+    /// What comes of a request that is none, in Go's words; whoever sent it is hung up on.
+    pub(crate) fn no_request(words: &str) -> Self {
+        let refused = Self::empty(StatusCode::BAD_REQUEST).with(CONTENT_TYPE, TEXT);
+        refused.with(CONNECTION, HeaderValue::from_static("close")).bearing(body(words.to_owned()))
     }
 
     /// A refusal.

@@ -47,11 +47,13 @@ impl Api {
     }
 
     async fn populated(&self, request: Request<Incoming>, remarks: &mut Remarks) -> Result<Populated, Error> {
-        let query = request.uri().query().unwrap_or_default();
-        let enable = query.split('&').any(|flag| flag == APPLY_ENABLED);
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let (enable, other): (Vec<&str>, Vec<&str>) =
+            query.split('&').filter(|flag| !flag.is_empty()).partition(|flag| *flag == APPLY_ENABLED);
+        remarks.ignored.extend(other.into_iter().map(|flag| format!("?{flag}")));
         let body = body(request).await?;
         let specs = decode::list_of_proxies(parsed(&body)?, remarks)?;
-        Ok(self.proxies.populate(specs, enable).await)
+        Ok(self.proxies.populate(specs, !enable.is_empty()).await)
     }
 
     pub(super) async fn proxy(
@@ -70,7 +72,7 @@ impl Api {
             }
             _ => {
                 let body = body(request).await?;
-                let change = ProxyBody::read(parsed(&body)?, remarks)?.change(remarks);
+                let change = ProxyBody::read(parsed(&body)?, remarks)?.change(remarks)?;
                 self.proxies.change(name, change).await?
             }
         };

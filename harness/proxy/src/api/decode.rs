@@ -30,11 +30,13 @@ pub(crate) struct ProxyBody<'a> {
     enabled: Option<bool>,
     toxics: Option<Json<'a>>,
     tls: Option<Json<'a>>,
+    place: usize,
 }
 
 /// A toxic as a body has it.
 #[derive(Debug, Default)]
 pub(crate) struct ToxicBody<'a> {
+    places: Places,
     name: String,
     kind: String,
     stream: Option<String>,
@@ -43,13 +45,22 @@ pub(crate) struct ToxicBody<'a> {
     trigger: Option<Json<'a>>,
 }
 
+/// Where the parts of a toxic stand that can be wrong in themselves.
+#[derive(Debug, Default)]
+struct Places {
+    whole: usize,
+    name: Option<usize>,
+    kind: Option<usize>,
+    stream: Option<usize>,
+}
+
 impl<'a> ProxyBody<'a> {
     /// Reads an object.
     ///
     /// # Errors
     /// When something in it is of another type.
     pub(crate) fn read(json: Json<'a>, remarks: &mut Remarks) -> Result<Self, Error> {
-        let mut body = Self::default();
+        let mut body = Self { place: json.place(), ..Self::default() };
         for (key, value) in members(json, "a proxy")? {
             match () {
                 () if same(&key, "name") => string(value, "name", &mut body.name)?,
@@ -80,11 +91,11 @@ impl<'a> ProxyBody<'a> {
     /// When the name or the upstream is missing or a toxic is wrong.
     pub(crate) fn spec(self, at: Option<usize>, remarks: &mut Remarks) -> Result<ProxySpec, Error> {
         if self.name.is_empty() {
-            return Err(Error::MissingField { field: "name", at });
+            return Err(Error::MissingField { field: "name", at }.at(self.place));
         }
         let upstream = self.upstream.unwrap_or_default();
         if upstream.is_empty() {
-            return Err(Error::MissingField { field: "upstream", at });
+            return Err(Error::MissingField { field: "upstream", at }.at(self.place));
         }
         let mut toxics: Vec<ToxicSpec> = Vec::new();
         for toxic in self.toxics.map(|toxics| list(toxics, "toxics")).transpose()?.unwrap_or_default() {
@@ -97,11 +108,16 @@ impl<'a> ProxyBody<'a> {
         Ok(ProxySpec { name: self.name, listen, upstream, enabled, toxics, tls })
     }
 
-    /// The change that it asks for. Toxics and TLS cannot be changed so.
-    pub(crate) fn change(self, remarks: &mut Remarks) -> ProxyChange {
-        let whole = [("toxics", self.toxics.is_some()), ("tls", self.tls.is_some())];
-        remarks.ignored.extend(whole.into_iter().filter(|(_, given)| *given).map(|(key, _)| key.to_owned()));
-        ProxyChange { listen: self.listen, upstream: self.upstream, enabled: self.enabled }
+    /// The change that it asks for. Toxics cannot be changed so.
+    ///
+    /// # Errors
+    /// When its TLS makes no sense.
+    pub(crate) fn change(self, remarks: &mut Remarks) -> Result<ProxyChange, Error> {
+        remarks.ignored.extend(self.toxics.map(|_| "toxics".to_owned()));
+        // Here `null` is a wish, since it is the only way to have none.
+        let tls = self.tls.map(|tls| (tls.shape() != Shape::Null).then(|| self::tls(tls)).transpose());
+        let tls = tls.transpose()?;
+        Ok(ProxyChange { listen: self.listen, upstream: self.upstream, enabled: self.enabled, tls })
     }
 }
 
@@ -124,11 +140,19 @@ impl<'a> ToxicBody<'a> {
     /// When something in it is of another type.
     pub(crate) fn read(json: Json<'a>, remarks: &mut Remarks) -> Result<Self, Error> {
         let mut body = Self::default();
+        body.places.whole = json.place();
         for (key, value) in members(json, "a toxic")? {
             match () {
-                () if same(&key, "name") => string(value, "name", &mut body.name)?,
-                () if same(&key, "type") => string(value, "type", &mut body.kind)?,
+                () if same(&key, "name") => {
+                    body.places.name = Some(value.place());
+                    string(value, "name", &mut body.name)?;
+                }
+                () if same(&key, "type") => {
+                    body.places.kind = Some(value.place());
+                    string(value, "type", &mut body.kind)?;
+                }
                 () if same(&key, "stream") => {
+                    body.places.stream = Some(value.place());
                     optional(value, "stream", Json::string, "a string", &mut body.stream)?
                 }
                 () if same(&key, "toxicity") => {
@@ -155,11 +179,14 @@ impl<'a> ToxicBody<'a> {
         remarks: &mut Remarks,
     ) -> Result<ToxicSpec, Error> {
         let stream = self.stream.unwrap_or_else(|| "downstream".to_owned());
-        let side = Side::parse(&stream).ok_or(Error::InvalidStream)?;
+        let Places { whole, name, kind, stream: at_stream } = self.places;
+        let at = |place: Option<usize>, error: Error| error.at(place.unwrap_or(whole));
+        let side = Side::parse(&stream).ok_or_else(|| at(at_stream, Error::InvalidStream))?;
+        let (at_name, at_kind) = (name, kind);
         let name = if self.name.is_empty() { format!("{}_{stream}", self.kind) } else { self.name };
-        let kind = toxics::find(&self.kind).ok_or(Error::InvalidType)?;
+        let kind = toxics::find(&self.kind).ok_or_else(|| at(at_kind, Error::InvalidType))?;
         if taken(&name) {
-            return Err(Error::ToxicExists);
+            return Err(at(at_name, Error::ToxicExists));
         }
         let attributes = attributes(kind, Attributes::of(kind.fields()), &self.attributes, remarks)?;
         let trigger =
@@ -179,7 +206,7 @@ pub(crate) fn toxic_change(
     old: &ToxicSpec,
     remarks: &mut Remarks,
 ) -> Result<ToxicChange, Error> {
-    let mut toxicity = None;
+    let (mut toxicity, mut trigger) = (None, None);
     let mut given = Vec::new();
     for (key, value) in members(json, "a toxic")? {
         match () {
@@ -187,14 +214,17 @@ pub(crate) fn toxic_change(
                 optional(value, "toxicity", Json::float32, "a number of 32 bits", &mut toxicity)?;
             }
             () if same(&key, "attributes") => given.push(value),
+            () if same(&key, "trigger") => trigger = Some(value),
             () if ["name", "type", "stream"].iter().any(|name| same(&key, name)) => {}
             () => remarks.ignored.push(key),
         }
     }
     let attributes = attributes(old.kind, old.attributes.clone(), &given, remarks)?;
+    // `null` is no trigger at all.
+    let trigger = trigger.map(|given| self::trigger(given, old.kind)).transpose()?;
     remarks.chance(toxicity.unwrap_or(old.toxicity));
     let changed = given.iter().any(|given| given.shape() == Shape::Object);
-    Ok(ToxicChange { attributes: changed.then_some(attributes), toxicity })
+    Ok(ToxicChange { attributes: changed.then_some(attributes), toxicity, trigger })
 }
 
 /// A seed: an object of that one number.
@@ -243,15 +273,16 @@ fn trigger(json: Json<'_>, kind: &'static dyn Kind) -> Result<Trigger, Error> {
         let name = Trigger::MEMBERS.iter().map(|member| member.name).find(|name| same(&key, name));
         let name = name.unwrap_or(&key);
         let wrong = || mistyped(&format!("trigger.{name}"), value, "a whole number of 64 bits");
-        trigger.set(name, value.integer().ok_or_else(wrong)?).map_err(Error::BadBody)?;
+        let bad = |words| Error::BadBody(words).at(value.place());
+        trigger.set(name, value.integer().ok_or_else(wrong)?).map_err(bad)?;
     }
-    trigger.check(kind).map_err(Error::BadBody)?;
+    trigger.check(kind).map_err(|words| Error::BadBody(words).at(json.place()))?;
     Ok(trigger)
 }
 
 fn tls(json: Json<'_>) -> Result<Tls, Error> {
-    let value = serde_json::from_str(&json.text()).map_err(|error| Error::Tls(error.to_string()))?;
-    Tls::read(&value)
+    let value = serde_json::from_str(&json.text()).map_err(|error| Error::Tls(error.to_string()));
+    value.and_then(|value| Tls::read(&value)).map_err(|error| error.at(json.place()))
 }
 
 impl Remarks {
@@ -317,7 +348,7 @@ fn mistyped(what: &str, json: Json<'_>, wanted: &str) -> Error {
         Shape::Number => format!("number {:.40}", json.text()),
         other => other.name().to_owned(),
     };
-    Error::BadBody(format!("json: {what} must be {wanted}, found {found}"))
+    Error::BadBody(format!("json: {what} must be {wanted}, found {found}")).at(json.place())
 }
 
 /// Whether a key is that name, as Go folds letters: two letters outside ASCII count as `s` and `k`.

@@ -27,7 +27,7 @@ fn refused(error: &Error) {
 
 /// Everything that reads a body.
 fn read(body: &[u8]) {
-    if let Err(error) = read_proxies(body, &mut Vec::new()) {
+    if let Err((_, error)) = read_proxies(body, &mut Vec::new()) {
         refused(&error);
     }
     let Ok(json) = Json::first(body) else { return };

@@ -1,6 +1,7 @@
-//! `/metrics` in Prometheus' text format: Toxiproxy's two names, counted live, and ours under `bulkhead_proxy_`.
+//! `/metrics` in Prometheus' text format: Toxiproxy's two names, counted live, what its Go library tells of the process,
+//! and ours under `bulkhead_proxy_`.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use hyper::{
     StatusCode,
@@ -13,7 +14,10 @@ use crate::{
     proxies::Proxies,
 };
 
-const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+mod process;
+
+const FORMAT: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 
 impl Api {
     /// What the flags allow of them.
@@ -66,23 +70,14 @@ fn of_proxies(proxies: &Proxies, page: &mut Page) {
 
 /// What the system says of this process; what it does not say is left out.
 fn of_process(proxies: &Proxies, page: &mut Page) {
-    let mut gauge = |name: &str, about: &str, value: Option<u64>| {
-        if let Some(value) = value {
-            page.head(name, "gauge", about);
-            page.line(name, &[], value);
+    for metric in process::METRICS {
+        if let Some(value) = (metric.value)() {
+            page.head(metric.name, metric.kind, metric.about);
+            page.line(metric.name, &[], value);
         }
-    };
-    gauge("bulkhead_proxy_uptime_seconds", "Time since the start.", Some(proxies.age().as_secs()));
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    let resident = field("VmRSS:").map(|kilobytes| kilobytes.saturating_mul(1024));
-    gauge("bulkhead_proxy_resident_memory_bytes", "Memory in use.", resident);
-    gauge("bulkhead_proxy_threads", "Threads.", field("Threads:"));
-    let descriptors = fs::read_dir("/proc/self/fd").ok().and_then(|open| u64::try_from(open.count()).ok());
-    gauge("bulkhead_proxy_open_descriptors", "Open file descriptors.", descriptors);
+    }
+    page.head("bulkhead_proxy_uptime_seconds", "gauge", "Time since the start.");
+    page.line("bulkhead_proxy_uptime_seconds", &[], proxies.age().as_secs());
 }
 
 /// The page while it is written. Writing into a string cannot fail.

@@ -35,6 +35,7 @@ mod extensions;
 mod fuzz;
 mod json;
 mod metrics;
+mod oddity;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -80,6 +81,9 @@ impl Api {
 
     /// Answers one request.
     pub(crate) async fn answer(&self, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        if let Some(odd) = oddity::answered(&request) {
+            return odd.into();
+        }
         let place = match route::find(request.uri().path(), request.uri().query()) {
             Found::Malformed => return Answer::malformed().into(),
             Found::Moved(location) => return Answer::moved(&location).into(),
@@ -148,12 +152,15 @@ impl Api {
 /// Reads a list of proxies from JSON; the keys that meant nothing are added to `ignored`.
 ///
 /// # Errors
-/// The first thing that is wrong in it.
-pub fn read_proxies(text: &[u8], ignored: &mut Vec<String>) -> Result<Vec<ProxySpec>, Error> {
+/// The first thing that is wrong in it, and how many bytes come before it.
+pub fn read_proxies(
+    text: &[u8],
+    ignored: &mut Vec<String>,
+) -> Result<Vec<ProxySpec>, (Option<usize>, Error)> {
     let mut remarks = Remarks::default();
-    let specs = decode::list_of_proxies(parsed(text)?, &mut remarks);
+    let specs = parsed(text).and_then(|json| decode::list_of_proxies(json, &mut remarks));
     ignored.append(&mut remarks.ignored);
-    specs
+    specs.map_err(Error::placed)
 }
 
 fn version() -> Answer {
@@ -162,7 +169,7 @@ fn version() -> Answer {
 }
 
 fn parsed(body: &[u8]) -> Result<Json<'_>, Error> {
-    Json::first(body).map_err(Error::BadBody)
+    Json::first(body).map_err(|(place, words)| Error::BadBody(words).at(place))
 }
 
 /// The whole body.

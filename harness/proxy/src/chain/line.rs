@@ -80,7 +80,15 @@ impl Line {
         let (stream, side) = ("both".to_owned(), Side::Both);
         let spec = ToxicSpec { name: name.to_owned(), kind, stream, side, toxicity, attributes, trigger };
         let (added, before) = (self.now, 0);
-        self.toxics.push(Arc::new(Placed { id: self.last, version: 0, toss: 0, added, before, spec }));
+        self.toxics.push(Arc::new(Placed {
+            id: self.last,
+            version: 0,
+            toss: 0,
+            turn: 0,
+            added,
+            before,
+            spec,
+        }));
         self.reconcile();
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Stage {
     over: bool,
     /// What leaves before anything else: what passes as it is, and what was let go.
     passing: VecDeque<Item>,
+    /// Bytes that came since the trigger began to count.
+    passed: u64,
 }
 
 /// What a toxic may use while it is called.
@@ -67,6 +69,7 @@ impl Stage {
             ended: false,
             over: false,
             passing: VecDeque::new(),
+            passed: 0,
         };
         stage.settle(now);
         stage
@@ -160,7 +163,7 @@ impl Stage {
             Phase::Acting(toxic, _) => toxic.give(item, &mut self.desk.context(now)),
             _ => self.passing.push_back(item),
         }
-        self.desk.given = self.desk.given.saturating_add(bytes);
+        self.count(bytes);
     }
 
     pub(super) fn take(&mut self, now: Instant) -> Option<Item> {
@@ -194,10 +197,18 @@ impl Stage {
 
     /// The toxic may have changed.
     pub(super) fn update(&mut self, placed: &Arc<Placed>, origin: &Origin, now: Instant) {
-        if (self.placed.version, self.placed.toss) == (placed.version, placed.toss) {
+        let changes = |placed: &Placed| (placed.version, placed.toss, placed.turn);
+        if changes(&self.placed) == changes(placed) {
             return;
         }
         let old = std::mem::replace(&mut self.placed, placed.clone());
+        if old.turn != placed.turn {
+            // As if it were added now, but for its random numbers and what the tape counts.
+            let phase = if placed.chooses(origin) { Phase::Waiting } else { Phase::Spared };
+            self.let_go(phase, now);
+            self.desk.added = placed.added;
+            self.passed = 0;
+        }
         if old.toss != placed.toss {
             match (placed.chooses(origin), &self.phase) {
                 (true, Phase::Spared) => self.phase = Phase::Waiting,
@@ -224,7 +235,7 @@ impl Stage {
 
     /// Lets the bytes pass that the trigger still counts, and answers what comes after them.
     fn pass_before(&mut self, mut chunk: Chunk, now: Instant) -> Option<Item> {
-        let left = self.placed.spec.trigger.after_bytes.unwrap_or(0).saturating_sub(self.desk.given);
+        let left = self.placed.spec.trigger.after_bytes.unwrap_or(0).saturating_sub(self.passed);
         if left == 0 || !matches!(self.phase, Phase::Waiting) {
             return Some(Item::Data(chunk));
         }
@@ -235,14 +246,19 @@ impl Stage {
             std::mem::replace(&mut chunk, Chunk { bytes: bytes::Bytes::new(), arrived: now })
         };
         let before = Item::Data(before);
-        self.desk.given = self.desk.given.saturating_add(count(before.bytes()));
+        self.count(count(before.bytes()));
         self.passing.push_back(before);
         self.settle(now);
         (!chunk.bytes.is_empty()).then_some(Item::Data(chunk))
     }
 
     fn has_bytes(&self) -> bool {
-        self.placed.spec.trigger.after_bytes.is_none_or(|bytes| self.desk.given >= bytes)
+        self.placed.spec.trigger.after_bytes.is_none_or(|bytes| self.passed >= bytes)
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.desk.given = self.desk.given.saturating_add(bytes);
+        self.passed = self.passed.saturating_add(bytes);
     }
 
     /// When its time comes; `None` is never.

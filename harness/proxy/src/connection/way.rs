@@ -1,7 +1,7 @@
 //! One way through a connection: bytes from one end through the chain to the other, polled by the connection's task.
 //!
 //! Nothing here waits inside a write: while the sink is full, the chain still takes changes and, as far as it wants,
-//! input. Without a toxic bytes pass by the chain: small ones in one read and one write, many ones in the kernel. An idle
+//! input, and what cuts the connection for good is not kept waiting either. Without a toxic bytes pass by the chain: small ones in one read and one write, many ones in the kernel. An idle
 //! way holds no buffer.
 
 use std::{
@@ -172,6 +172,10 @@ impl Way {
                     None => {}
                 }
             }
+            if !clear && let Some(cut) = self.cut_past_the_write(cx) {
+                self.record(around);
+                return Poll::Ready(Ended::Cut(cut));
+            }
             self.record(around);
             let wanted = if self.chain.is_empty() { clear } else { self.chain.wants_input() };
             if !wanted {
@@ -180,6 +184,22 @@ impl Way {
             if let Err(ended) = ready!(self.input(cx, around, from, to)) {
                 return Poll::Ready(ended);
             }
+        }
+    }
+
+    /// A toxic's cut that need not wait until the sink takes what is to be written: a reset, and any whose toxic is gone.
+    fn cut_past_the_write(&mut self, cx: &Context<'_>) -> Option<Cut> {
+        if self.behind.is_none() && !self.chain.is_empty() {
+            match self.chain.next(Instant::now()) {
+                Next::Item(item) => self.behind = Some(item),
+                Next::Wait { until, .. } => self.alarm.set(until, cx.waker()),
+            }
+        }
+        match self.behind {
+            // A peer's own end comes after what it said.
+            _ if matches!(self.ending, Some(Item::Cut(_))) => None,
+            Some(Item::Cut(cut)) if cut == Cut::Reset || self.chain.cut_is_loose() => Some(cut),
+            _ => None,
         }
     }
 

@@ -40,7 +40,8 @@ pub(super) fn toxic_extension(spec: &ToxicSpec) -> Option<String> {
 
 /// The part of a change that only we understand.
 pub(super) fn change_extension(change: &ToxicChange) -> Option<String> {
-    change.attributes.as_ref().and_then(attribute_extension)
+    let trigger = change.trigger.map(|_| "`trigger`".to_owned());
+    trigger.or_else(|| change.attributes.as_ref().and_then(attribute_extension))
 }
 
 fn attribute_extension(attributes: &toxics::Attributes) -> Option<String> {

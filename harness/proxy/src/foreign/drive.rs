@@ -123,9 +123,10 @@ impl Foreign {
     /// Changes one.
     ///
     /// # Errors
-    /// When the server refuses or does not show what was asked for.
+    /// When the server refuses or does not show what was asked for, and for extensions.
     pub async fn change(&self, name: &str, change: ProxyChange) -> Result<SeenProxy, Error> {
         let action = format!("change `{name}`");
+        self.no_extension(&action, change.tls.as_ref().map(|_| "`tls`".to_owned()))?;
         let before = self.there(name, &action).await?;
         match (&change, change.enabled) {
             (ProxyChange { listen: None, upstream: None, .. }, Some(enabled)) if crate_knows(&before) => {

@@ -128,7 +128,7 @@ async fn drives(address: &str) {
 
     let mut attributes = Attributes::of(toxics::find("latency").unwrap().fields());
     attributes.set("latency", Value::Integer(-6));
-    let change = ToxicChange { attributes: Some(attributes), toxicity: Some(0.25) };
+    let change = ToxicChange { attributes: Some(attributes), toxicity: Some(0.25), trigger: None };
     let changed = foreign.change_toxic("one", "mine", &change).await.unwrap();
     assert_eq!(
         (changed.attributes["latency"].as_i64(), changed.toxicity.to_bits()),

@@ -104,6 +104,10 @@ impl Server {
     }
 }
 
+/// The largest head of a request, as in Go's server; and how many lines it may have, which are none to Go.
+const HEAD: usize = (1 << 20) + 4096;
+const LINES: usize = 4096;
+
 /// Marks an answer whose body has no end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endless;
@@ -147,7 +151,7 @@ async fn serve(
         }
     });
     let mut http = http1::Builder::new();
-    http.title_case_headers(true).header_read_timeout(None);
+    http.title_case_headers(true).header_read_timeout(None).max_headers(LINES).max_buf_size(HEAD);
     let mut connection = pin!(http.serve_connection(TokioIo::new(watched), service));
     // A client that goes away or speaks no HTTP is no concern of ours.
     tokio::select! {

@@ -93,6 +93,8 @@ mod tests {
     use super::*;
     use crate::{
         chain::line::{Line, attributes},
+        seed::Seed,
+        spec::Direction,
         toxics::{Value, count},
         trigger::Trigger,
     };
@@ -104,6 +106,41 @@ mod tests {
         let mut line = Line::new();
         line.place("loss", &PacketLoss, given, 1.0, Trigger::default());
         line
+    }
+
+    /// Toxiproxy's algorithm as its source has it, written down apart from ours: a good and a bad state, and one uniform
+    /// number for each chunk. Which chunks survive of those that are given.
+    fn survivors(numbers: impl Iterator<Item = f64>, loss_rate: f64, correlation: f64) -> Vec<bool> {
+        let (loss_rate, correlation) = (loss_rate.clamp(0.0, 1.0), correlation.clamp(0.0, 1.0));
+        let mut was_dropped = false;
+        let each = numbers.map(|number| {
+            let bad = (loss_rate + correlation).min(1.0);
+            was_dropped = number < if was_dropped { bad } else { loss_rate };
+            !was_dropped
+        });
+        each.collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn each_chunk_is_lost_or_not_as_in_toxiproxy(
+            seed: u64, loss in -0.5..1.5_f64, correlation in -0.5..1.5_f64, chunks in 1..200_usize
+        ) {
+            let mut given = attributes(&PacketLoss, &[]);
+            given.set("loss_rate", Value::Number(loss));
+            given.set("correlation", Value::Number(correlation));
+            let mut line = Line::of(seed, "p", 3, Direction::Downstream);
+            line.place("loss", &PacketLoss, given, 1.0, Trigger::default());
+            let mut stream = Seed(seed).stream("p", 3, Direction::Downstream, "loss");
+            let survive = survivors((0..chunks).map(|_| stream.unit()), loss, correlation);
+            let mut expected = Vec::new();
+            for (number, survives) in survive.into_iter().enumerate() {
+                let chunk = vec![u8::try_from(number).unwrap(); number % 3 + 1];
+                line.give(&chunk);
+                expected.extend(survives.then_some(chunk).into_iter().flatten());
+            }
+            proptest::prop_assert_eq!(line.bytes(), expected);
+        }
     }
 
     #[test]

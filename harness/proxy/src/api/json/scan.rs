@@ -4,19 +4,19 @@
 /// Containers inside one another, as in Go.
 const DEPTH: usize = 10_000;
 
-/// The first value of the text, without white space around it.
+/// Where the first value of the text begins, and its text without white space around it.
 ///
 /// # Errors
-/// What is wrong with it, in Go's words.
-pub(super) fn first(text: &[u8]) -> Result<&[u8], String> {
+/// Where something is wrong with it, and what, in Go's words.
+pub(super) fn first(text: &[u8]) -> Result<(usize, &[u8]), (usize, String)> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.space();
     let start = scanner.at;
     if start == text.len() {
-        return Err("EOF".to_owned());
+        return Err((start, "EOF".to_owned()));
     }
-    scanner.value()?;
-    Ok(text.get(start..scanner.at).unwrap_or_default())
+    scanner.value().map_err(|words| (scanner.at, words))?;
+    Ok((start, text.get(start..scanner.at).unwrap_or_default()))
 }
 
 /// A place in a text.

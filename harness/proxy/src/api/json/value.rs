@@ -6,7 +6,10 @@ use super::scan::{self, Scanner};
 
 /// A value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Json<'a>(&'a [u8]);
+pub(crate) struct Json<'a> {
+    text: &'a [u8],
+    at: usize,
+}
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +46,24 @@ impl<'a> Json<'a> {
     /// The first value of a text; what follows it is not looked at.
     ///
     /// # Errors
-    /// What is wrong with its syntax, in Go's words.
-    pub(crate) fn first(text: &'a [u8]) -> Result<Self, String> {
-        scan::first(text).map(Self)
+    /// Where something is wrong with its syntax, and what, in Go's words.
+    pub(crate) fn first(text: &'a [u8]) -> Result<Self, (usize, String)> {
+        scan::first(text).map(|(at, text)| Self { text, at })
+    }
+
+    /// How many bytes of the whole text come before it.
+    pub(crate) fn place(self) -> usize {
+        self.at
     }
 
     /// Its text.
     pub(crate) fn text(self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.0)
+        String::from_utf8_lossy(self.text)
     }
 
     /// What it is.
     pub(crate) fn shape(self) -> Shape {
-        match self.0.first() {
+        match self.text.first() {
             Some(b'{') => Shape::Object,
             Some(b'[') => Shape::Array,
             Some(b'"') => Shape::String,
@@ -77,7 +85,7 @@ impl<'a> Json<'a> {
             let Some(key) = scanner.taken(Scanner::string) else { return members };
             scanner.space();
             scanner.at += 1;
-            let Some(value) = next(&mut scanner) else { return members };
+            let Some(value) = next(&mut scanner, self.at) else { return members };
             members.push((unquoted(key), value));
         }
     }
@@ -91,19 +99,19 @@ impl<'a> Json<'a> {
             if let None | Some(b']') = scanner.peek() {
                 return elements;
             }
-            let Some(value) = next(&mut scanner) else { return elements };
+            let Some(value) = next(&mut scanner, self.at) else { return elements };
             elements.push(value);
         }
     }
 
     /// A string's content. What is not Unicode is replaced, as in Go.
     pub(crate) fn string(self) -> Option<String> {
-        (self.shape() == Shape::String).then(|| unquoted(self.0))
+        (self.shape() == Shape::String).then(|| unquoted(self.text))
     }
 
     /// A truth value.
     pub(crate) fn bool(self) -> Option<bool> {
-        (self.shape() == Shape::Bool).then(|| self.0 == b"true")
+        (self.shape() == Shape::Bool).then(|| self.text == b"true")
     }
 
     /// A whole number of 64 bits, written without fraction or exponent.
@@ -122,24 +130,25 @@ impl<'a> Json<'a> {
     }
 
     fn number(self) -> Option<&'a str> {
-        if self.shape() == Shape::Number { std::str::from_utf8(self.0).ok() } else { None }
+        if self.shape() == Shape::Number { std::str::from_utf8(self.text).ok() } else { None }
     }
 
     /// After its opening brace, or at the end if it is something else.
     fn inside(self, shape: Shape) -> Scanner<'a> {
-        Scanner { text: self.0, at: if self.shape() == shape { 1 } else { self.0.len() } }
+        Scanner { text: self.text, at: if self.shape() == shape { 1 } else { self.text.len() } }
     }
 }
 
-/// The value that begins here, and passes over the comma after it.
-fn next<'a>(scanner: &mut Scanner<'a>) -> Option<Json<'a>> {
+/// The value that begins here, and passes over the comma after it. So many bytes come before what is scanned.
+fn next<'a>(scanner: &mut Scanner<'a>, before: usize) -> Option<Json<'a>> {
     scanner.space();
-    let value = scanner.taken(Scanner::value)?;
+    let at = before + scanner.at;
+    let text = scanner.taken(Scanner::value)?;
     scanner.space();
     if scanner.peek() == Some(b',') {
         scanner.at += 1;
     }
-    Some(Json(value))
+    Some(Json { text, at })
 }
 
 /// The content of a string, given with its quotes.

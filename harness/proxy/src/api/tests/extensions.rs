@@ -74,6 +74,43 @@ async fn ignored_keys_and_values_that_mean_something_else_are_named_in_headers()
 }
 
 #[tokio::test]
+async fn a_trigger_can_be_changed_and_begins_anew() {
+    let server = Running::start().await;
+    let mut stream = delayed(&server).await;
+    echoed(&mut stream, b"one").await;
+    let change = r#"{"trigger":{"from_connection":1,"connections":1}}"#;
+    let changed = server.call("PATCH", "/proxies/p/toxics/slow", change).await;
+    assert!(changed.body.ends_with(r#""trigger":{"from_connection":1,"connections":1}}"#), "{changed:?}");
+    assert_eq!(changed.headers.get("X-Bulkhead-Ignored-Keys"), None);
+    let acting = async || {
+        let open = json(&server.call("GET", "/x/connections", "").await.body);
+        open.as_array().unwrap().iter().map(|open| open["toxics"].clone()).collect::<Vec<_>>()
+    };
+    // The connections that were there before the change are not counted.
+    assert_eq!(acting().await, [json!([])]);
+    let mut second = TcpStream::connect(server.proxies.get("p").unwrap().listen).await.unwrap();
+    echoed(&mut second, b"two").await;
+    assert_eq!(acting().await, [json!([]), json!(["slow"])]);
+
+    let always = server.call("PATCH", "/proxies/p/toxics/slow", r#"{"trigger":null}"#).await;
+    assert!(!always.body.contains("trigger"), "{always:?}");
+    assert_eq!(acting().await, [json!(["slow"]), json!(["slow"])]);
+    for wrong in [r#"{"trigger":{"connections":0}}"#, r#"{"trigger":[]}"#, r#"{"trigger":{"often":1}}"#] {
+        let refused = server.call("PATCH", "/proxies/p/toxics/slow", wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn words_in_the_query_of_a_list_that_mean_nothing_are_named() {
+    let server = Running::start().await;
+    let reply = server.call("POST", "/populate?apply=foo&apply=enabled", "[]").await;
+    assert_eq!((reply.status, reply.headers["X-Bulkhead-Ignored-Keys"].as_str()), (201, "?apply=foo"));
+    let reply = server.call("POST", "/populate?apply=enabled", "[]").await;
+    assert_eq!((reply.status, reply.headers.get("X-Bulkhead-Ignored-Keys")), (201, None));
+}
+
+#[tokio::test]
 async fn the_tape_and_the_connections_show_what_was_done() {
     let server = Running::start().await;
     server.call("GET", "/x/tape", "").await.is_json(200, r#"{"last":0,"missed":0,"entries":[]}"#);
@@ -223,7 +260,10 @@ async fn metrics_are_there_only_when_asked_for_and_count_live() {
     let mut stream = delayed(&server).await;
     echoed(&mut stream, b"one").await;
     let reply = server.call("GET", "/metrics", "").await;
-    assert_eq!(reply.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(
+        reply.headers["Content-Type"],
+        "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+    );
     let view = server.proxies.get("p").unwrap();
     let place = format!(r#"listener="{}",proxy="p",upstream="{}""#, view.listen, view.upstream);
     for line in [

@@ -48,8 +48,21 @@ async fn a_proxy_ends_tls_as_its_json_says_and_no_answer_shows_the_key() {
     assert_eq!(replaced.status, 201, "{replaced:?}");
     assert!(echoes(&running, &other_ca).await && !echoes(&running, &ca).await);
 
+    // A change of one proxy says it alike, keeps the port, and takes TLS away where it says that there is none.
+    let patch = async |body: serde_json::Value| running.call("PATCH", "/proxies/p", &body.to_string()).await;
+    let patched = patch(json!({"tls": tls(&ca, &key)})).await;
+    assert_eq!((patched.status, patched.headers.get("X-Bulkhead-Ignored-Keys")), (200, None), "{patched:?}");
+    assert!(echoes(&running, &ca).await && !echoes(&running, &other_ca).await);
+    assert_eq!(running.proxies.get("p").unwrap().listen, listen);
+    let wrong = patch(json!({"tls": {"ca_certificate": "no PEM", "ca_key": key}})).await;
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+    assert_eq!(patch(json!({"upstream": upstream, "enabled": true})).await.status, 200);
+    assert!(echoes(&running, &ca).await);
+    assert_eq!(patch(json!({"tls": null})).await.status, 200);
+    assert!(running.proxies.get("p").unwrap().tls.is_none() && !echoes(&running, &ca).await);
+
     let shown = running.call("GET", "/proxies/p", "").await;
-    for reply in [created, replaced, shown] {
+    for reply in [created, replaced, patched, shown] {
         assert!(!reply.body.contains("PRIVATE KEY"), "{}", reply.body);
         let bodies = [&key, &other_key].map(|pem| pem.lines().nth(1).unwrap());
         assert!(bodies.iter().all(|line| !reply.body.contains(line)), "{}", reply.body);

@@ -95,8 +95,8 @@ pub(super) fn toxicity() -> impl Strategy<Value = f32> {
     prop_oneof![4 => Just(1.0_f32), 1 => Just(0.5), 1 => any::<f32>()]
 }
 
-pub(super) fn toxin(kinds: &'static [&'static str], wild: bool) -> BoxedStrategy<Toxin> {
-    let kind = prop::sample::select(kinds).prop_map(|name| toxics::find(name).unwrap());
+pub(super) fn toxin(kinds: Kinds, wild: bool) -> BoxedStrategy<Toxin> {
+    let kind = prop::sample::select(such(kinds));
     let attributes = kind.prop_flat_map(move |kind| (Just(kind), attributes(kind, wild)));
     if wild {
         (attributes, toxicity(), trigger())
@@ -110,7 +110,7 @@ pub(super) fn toxin(kinds: &'static [&'static str], wild: bool) -> BoxedStrategy
     }
 }
 
-pub(super) fn plan(kinds: &'static [&'static str], wild: bool) -> impl Strategy<Value = Plan> {
+pub(super) fn plan(kinds: Kinds, wild: bool) -> impl Strategy<Value = Plan> {
     let step = prop_oneof![
         4 => (1..3000_usize).prop_map(Step::Send),
         4 => (0..300_000_u64).prop_map(Step::Pass),
@@ -124,75 +124,65 @@ pub(super) fn plan(kinds: &'static [&'static str], wild: bool) -> impl Strategy<
         .prop_map(|(seed, toxins, steps, late)| Plan { seed, toxins, steps, late })
 }
 
-/// Those that never leave a hole in the stream.
-pub(super) const WHOLE: &[&str] = &[
-    "latency",
-    "bandwidth",
-    "slow_close",
-    "timeout",
-    "reset_peer",
-    "slicer",
-    "limit_data",
-    "blackhole",
-    "half_open",
-    "refuse",
-    "noop",
-    "tls_expired",
-    "tls_wrong_host",
-    "tls_untrusted",
-    "tls_stalled",
-    "tls_plaintext",
+/// What a kind may do to the bytes of a connection that it meets or to their times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Does {
+    /// It changes bytes or leaves a hole in the stream.
+    Spoils,
+    /// It ends the stream early.
+    Cuts,
+    /// How long it holds bytes follows from its attributes.
+    Waits,
+    /// It chooses at random.
+    Chooses,
+}
+
+/// The one list. A kind that is not in it lets everything pass once a connection is open.
+const DOES: &[(&str, &[Does])] = &[
+    ("latency", &[Does::Waits, Does::Chooses]),
+    ("bandwidth", &[Does::Waits]),
+    ("slow_close", &[Does::Waits]),
+    ("timeout", &[Does::Cuts]),
+    ("reset_peer", &[Does::Cuts]),
+    ("slicer", &[Does::Waits, Does::Chooses]),
+    ("limit_data", &[Does::Cuts]),
+    ("packet_loss", &[Does::Spoils, Does::Chooses]),
+    ("corrupt", &[Does::Spoils, Does::Chooses]),
+    ("blackhole", &[Does::Cuts]),
+    ("noop", &[Does::Waits]),
 ];
+
+/// Which of all kinds, by what they do.
+pub(super) type Kinds = fn(&[Does]) -> bool;
+
+/// Those that never leave a hole in the stream.
+pub(super) const WHOLE: Kinds = |does| !does.contains(&Does::Spoils);
 
 /// Those that neither cut nor drop.
-pub(super) const GENTLE: &[&str] = &[
-    "latency",
-    "bandwidth",
-    "slow_close",
-    "slicer",
-    "half_open",
-    "refuse",
-    "noop",
-    "tls_expired",
-    "tls_wrong_host",
-    "tls_untrusted",
-    "tls_stalled",
-    "tls_plaintext",
-];
+pub(super) const GENTLE: Kinds = |does| !HARMFUL(does);
 
 /// Those whose time follows from their attributes.
-pub(super) const TIMED: &[&str] = &["latency", "bandwidth", "slow_close", "slicer", "noop"];
+pub(super) const TIMED: Kinds = |does| does.contains(&Does::Waits);
 
-pub(super) const ALL: &[&str] = &[
-    "latency",
-    "bandwidth",
-    "slow_close",
-    "timeout",
-    "reset_peer",
-    "slicer",
-    "limit_data",
-    "packet_loss",
-    "corrupt",
-    "blackhole",
-    "half_open",
-    "refuse",
-    "noop",
-    "tls_expired",
-    "tls_wrong_host",
-    "tls_untrusted",
-    "tls_stalled",
-    "tls_plaintext",
-];
+pub(super) const ALL: Kinds = |_| true;
 
 /// Those that take bytes away or change them.
-pub(super) const HARMFUL: &[&str] =
-    &["packet_loss", "corrupt", "limit_data", "timeout", "reset_peer", "blackhole"];
+pub(super) const HARMFUL: Kinds = |does| does.contains(&Does::Spoils) || does.contains(&Does::Cuts);
 
 /// Those that choose at random.
-pub(super) const CHOOSING: &[&str] = &["packet_loss", "corrupt", "latency", "slicer"];
+pub(super) const CHOOSING: Kinds = |does| does.contains(&Does::Chooses);
+
+/// The kinds that are such.
+fn such(kinds: Kinds) -> Vec<&'static dyn Kind> {
+    for (name, _) in DOES {
+        assert!(toxics::find(name).is_some(), "there is no {name}");
+    }
+    let does = |kind: &&dyn Kind| DOES.iter().find(|(name, _)| *name == kind.name()).map(|(_, does)| *does);
+    toxics::ALL.iter().copied().filter(|kind| kinds(does(kind).unwrap_or_default())).collect()
+}
 
 /// A plan with one toxic from the start.
-pub(super) fn one(kinds: &'static [&'static str], wild: bool) -> impl Strategy<Value = Plan> {
+pub(super) fn one(kinds: Kinds, wild: bool) -> impl Strategy<Value = Plan> {
     (plan(kinds, wild), toxin(kinds, wild)).prop_map(|(mut plan, toxin)| {
         plan.toxins = vec![toxin];
         plan

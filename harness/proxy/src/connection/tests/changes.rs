@@ -147,3 +147,93 @@ async fn a_toxic_that_its_trigger_starts_is_named_from_then_on() {
     };
     soon(named).await;
 }
+
+/// A client that reads nothing, so that a write to it waits for ever.
+async fn unread(bed: &Bed) -> (tokio::net::TcpStream, tokio::net::TcpStream) {
+    let (client, server) = bed.pair().await;
+    stuff(&server, bed).await;
+    (client, server)
+}
+
+#[tokio::test]
+async fn a_reset_does_not_wait_for_a_peer_that_does_not_read() {
+    let bed = Bed::new().await;
+    let (client, mut server) = unread(&bed).await;
+    bed.add(toxic("reset_peer", "downstream", &[("timeout", 20)])).await;
+    // What is sent now is the data that the toxic waits for.
+    let _ = server.try_write(b"more");
+    let gone = async {
+        while !bed.proxies.connections().is_empty() {
+            tokio::task::yield_now().await
+        }
+    };
+    soon(gone).await;
+    assert_eq!(rest(&mut server).await.1, Some(std::io::ErrorKind::ConnectionReset));
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_close_that_waits_for_a_peer_that_does_not_read_ends_with_its_toxic() {
+    for (kind, numbers) in [("timeout", ("timeout", 0)), ("limit_data", ("bytes", 0))] {
+        let bed = Bed::new().await;
+        let (client, mut server) = unread(&bed).await;
+        let taken = down(&bed).received;
+        bed.add(toxic(kind, "downstream", &[numbers])).await;
+        let met = async {
+            while down(&bed).received == taken {
+                let _ = server.try_write(b"more");
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(met).await;
+        // A limit lets what it has passed arrive first, which nobody reads.
+        assert_eq!(bed.proxies.connections().len(), 1, "{kind}");
+        bed.remove(kind).await;
+        let gone = async {
+            while !bed.proxies.connections().is_empty() {
+                tokio::task::yield_now().await
+            }
+        };
+        soon(gone).await;
+        let (_, end) = rest(&mut server).await;
+        assert!(matches!(end, None | Some(std::io::ErrorKind::ConnectionReset)), "{kind}: {end:?}");
+        drop(client);
+    }
+}
+
+#[tokio::test]
+async fn disabling_does_not_wait_for_a_peer_that_does_not_read() {
+    let bed = Bed::new().await;
+    let (client, _server) = unread(&bed).await;
+    bed.add(toxic("limit_data", "downstream", &[])).await;
+    let disabled = crate::spec::ProxyChange { enabled: Some(false), ..Default::default() };
+    soon(bed.proxies.change("p", disabled)).await.unwrap();
+    assert!(bed.proxies.connections().is_empty());
+    drop(client);
+}
+
+/// Whoever looks while a proxy is deleted sees its counters or those that outlive it, never neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_never_go_back_while_proxies_come_and_go() {
+    let bed = Bed::new().await;
+    let upstream = bed.upstream.local_addr().unwrap().to_string();
+    let (mut sent, mut seen) = (0, 0);
+    for _ in 0..50 {
+        let listen = bed.proxies.create(super::spec_named("q", &upstream)).await.unwrap().listen;
+        let mut client = tokio::net::TcpStream::connect(listen).await.unwrap();
+        let (mut server, _) = soon(bed.upstream.accept()).await.unwrap();
+        send(&mut client, b"ten bytes.").await;
+        receive(&mut server, b"ten bytes.").await;
+        sent += 10;
+        let proxies = bed.proxies.clone();
+        let deleting = tokio::spawn(async move { proxies.delete("q").await });
+        while !deleting.is_finished() {
+            let now: u64 = bed.proxies.flows().iter().map(|flow| flow.up.received).sum();
+            assert!(now >= seen && now >= sent, "{now} after {seen}");
+            seen = now;
+        }
+        soon(deleting).await.unwrap().unwrap();
+    }
+    let all: u64 = bed.proxies.flows().iter().map(|flow| flow.up.received).sum();
+    assert_eq!(all, sent);
+}

@@ -63,8 +63,11 @@ async fn change(bed: &Bed, mut names: Vec<String>, of: &mut Randomness, cutting:
             }
             _ => {
                 if names.contains(&spec.name) {
-                    let change =
-                        ToxicChange { attributes: Some(spec.attributes), toxicity: Some(spec.toxicity) };
+                    let change = ToxicChange {
+                        attributes: Some(spec.attributes),
+                        toxicity: Some(spec.toxicity),
+                        trigger: None,
+                    };
                     bed.proxies.change_toxic("p", &spec.name, change).await.unwrap();
                 }
             }

@@ -61,6 +61,10 @@ impl Bed {
     }
 }
 
+fn spec_named(name: &str, upstream: &str) -> ProxySpec {
+    ProxySpec { name: name.into(), ..spec(upstream, Vec::new()) }
+}
+
 fn spec(upstream: &str, toxics: Vec<ToxicSpec>) -> ProxySpec {
     ProxySpec {
         name: "p".into(),
