@@ -2,7 +2,8 @@
 
 use bulkhead_model::{
     Item, Service, Verdict,
-    history::Event,
+    doctor::{self, Diagnosis},
+    history::{Event, EventKind},
     report::{CaseReport, ChecklistRow, IsolationRow, LogTail},
     scenario::Scenario,
 };
@@ -35,6 +36,7 @@ pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> J
         faults: Vec::new(),
         invariants,
         likely,
+        diagnoses: diagnoses(history, &isolation, &checklist),
         repro: planned.repro.clone(),
         logs: Vec::new(),
     };
@@ -54,6 +56,7 @@ pub(crate) fn skipped(planned: &Planned, reason: &str) -> CaseReport {
         faults: Vec::new(),
         invariants: Vec::new(),
         likely: None,
+        diagnoses: Vec::new(),
         repro: planned.repro.clone(),
         logs: Vec::new(),
     }
@@ -67,6 +70,34 @@ fn likely(isolation: &[IsolationRow], checklist: &[ChecklistRow]) -> Option<Stri
     });
     let open = || checklist.iter().find(|row| !row.done && !row.fix.is_empty());
     leak.or_else(|| open().map(|row| format!("{} does not hold; fix: {}", row.item.title(), row.fix)))
+}
+
+/// What is known about the texts of what broke, could not be judged or does not hold, each once.
+///
+/// A probe that got through is not asked about: its text tells how the neighbour's slice answered, not what is wrong with
+/// the way there. Nor are the servers' logs, which hold what other cases' probes provoke on purpose.
+pub(crate) fn diagnoses(
+    history: &[Event],
+    isolation: &[IsolationRow],
+    checklist: &[ChecklistRow],
+) -> Vec<Diagnosis> {
+    let broken = history.iter().filter_map(|event| match &event.kind {
+        EventKind::Broken { error } => doctor::diagnose_text(error),
+        _ => None,
+    });
+    let unjudged = isolation.iter().filter(|row| row.verdict == Verdict::Unknown);
+    let unjudged = unjudged.filter_map(|row| doctor::diagnose(Some(row.service), &row.evidence, None));
+    let open = checklist.iter().filter(|row| !row.done).filter_map(|row| match row.service {
+        Some(_) => doctor::diagnose(row.service, &row.evidence, None),
+        None => doctor::diagnose_text(&row.evidence),
+    });
+    let mut known: Vec<Diagnosis> = Vec::new();
+    for diagnosis in broken.chain(unjudged).chain(open) {
+        if !known.contains(diagnosis) {
+            known.push(diagnosis.clone());
+        }
+    }
+    known
 }
 
 /// The logs of the services that a scenario is about.
@@ -91,7 +122,7 @@ fn services(scenario: &Scenario) -> Vec<Service> {
 #[cfg(test)]
 mod tests {
     use bulkhead_model::{
-        Class, Control, Enforcement, Outcome, ProbeRecord, TenantName, Topology, history::EventKind, scenario,
+        Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, TenantName, Topology, scenario,
     };
 
     use super::*;
@@ -140,6 +171,39 @@ mod tests {
         assert_eq!(bad.isolation.len(), 1);
         let empty = judge(&planned, &[], 3);
         assert_eq!(empty.report.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn what_broke_or_does_not_hold_gets_the_diagnosis_of_its_text_and_a_leak_gets_none() {
+        let planned = planned("postgres.read");
+        let ids = |history: &[Event]| -> Vec<String> {
+            judge(&planned, history, 3).report.diagnoses.into_iter().map(|known| known.id).collect()
+        };
+        let event = |kind| Event { at: 0, kind };
+        let error = "postgres: could not connect as `u`: sorry, too many clients already";
+        let broken = event(EventKind::Broken { error: String::from(error) });
+        assert_eq!(ids(&[broken.clone(), broken]), ["neon.slots-full"]);
+        let item = |item, evidence: &str| {
+            let tenant = TenantName::new("engine").unwrap();
+            let (evidence, fix) = (evidence.to_owned(), String::from("mend it"));
+            event(EventKind::Item(ItemRecord { tenant, item, done: false, evidence, fix }))
+        };
+        let both = [
+            item(Item::VhostCreated, "NOT_ALLOWED - vhost engine not found"),
+            item(Item::ConnectionsTested, "as the API: redis: could not connect: WRONGPASS no"),
+        ];
+        assert_eq!(ids(&both), ["cloudamqp.vhost-missing", "upstash.password"]);
+        assert_eq!(ids(&[item(Item::VhostCreated, "no such thing")]), Vec::<String>::new());
+        let mut leak = history(Outcome::Allowed);
+        let mut unclear = history(Outcome::Unknown);
+        for events in [&mut leak, &mut unclear] {
+            for event in events.iter_mut() {
+                if let EventKind::Probe(probe) = &mut event.kind {
+                    probe.evidence = String::from("SELECT: deadline has elapsed");
+                }
+            }
+        }
+        assert_eq!((ids(&leak), ids(&unclear)), (Vec::new(), vec![String::from("any.silent")]));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditRecord, Class, Enforcement, Item, Outcome, Service, TenantName, Verdict};
+use crate::{
+    AuditRecord, Class, Enforcement, Item, Outcome, Service, TenantName, Verdict, doctor::Diagnosis,
+};
 
 /// Everything a run came to: the document that `--format json` prints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub struct CaseReport {
     /// For a case that did not pass, the likely cause and how to close it, when the rows name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likely: Option<String>,
+    /// For a case that did not pass, what is known about the texts of its errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnoses: Vec<Diagnosis>,
     /// The one line that runs this case again.
     pub repro: String,
     /// For a case that did not pass, the last lines of the logs of the servers concerned.

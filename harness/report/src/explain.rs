@@ -1,19 +1,20 @@
 //! Why a case did not pass: the same parts in the same order for every kind of report.
 
-use bulkhead_model::{Verdict, report::CaseReport};
+use bulkhead_model::{Verdict, doctor::Diagnosis, report::CaseReport};
 
 use crate::text;
 
 /// One labelled part of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// `why`, `invariant`, `fault`, `likely`, `again`.
+    /// `why`, `invariant`, `fault`, `likely`, `known`, `again`.
     pub label: &'static str,
     /// On one line.
     pub text: String,
 }
 
-/// The parts, in the order why, invariant, fault, likely, again; `likely` only when there is a likely cause.
+/// The parts, in the order why, invariant, fault, likely, known, again; `likely` and `known` only when there is a likely
+/// cause and where the text of an error is a known one.
 pub fn parts(case: &CaseReport) -> Vec<Part> {
     let part = |label, text: &str| Part { label, text: text::one_line(text) };
     let mut parts = vec![part("why", &case.why)];
@@ -32,6 +33,10 @@ pub fn parts(case: &CaseReport) -> Vec<Part> {
     }
     parts.extend(case.faults.iter().map(|fault| part("fault", fault)));
     parts.extend(case.likely.iter().map(|likely| part("likely", likely)));
+    parts.extend(case.diagnoses.iter().map(|known| {
+        let Diagnosis { id, symptom, cause, fix, source, .. } = known;
+        part("known", &format!("{symptom}: {cause}; fix: {fix} ({id}; {source})"))
+    }));
     parts.push(part("again", &case.repro));
     parts
 }
@@ -52,6 +57,10 @@ pub fn is_due(case: &CaseReport) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+
+    use bulkhead_model::{RunReport, Service, doctor::diagnose};
+
     use super::*;
     use crate::samples;
 
@@ -66,6 +75,27 @@ mod tests {
             !bad.cases.iter().any(|case| case.skipped.is_some() && is_due(case)),
             "skipped is not explained"
         );
+    }
+
+    #[test]
+    fn what_is_known_is_in_every_kind_of_report() {
+        let mut report = samples::bad();
+        let known = diagnose(Some(Service::Redis), "WRONGPASS", None).unwrap();
+        let failed = report.cases.iter_mut().find(|case| case.verdict == Verdict::Fail).unwrap();
+        failed.diagnoses = vec![known.clone()];
+        let parts = parts(failed);
+        let part = parts.iter().find(|part| part.label == "known").unwrap();
+        assert_eq!(parts.last().unwrap().label, "again", "it comes before the line that runs the case again");
+        for text in [&known.symptom, &known.cause, &known.fix, &known.id, &known.source] {
+            assert!(part.text.contains(text.as_str()), "{text} is missing in {}", part.text);
+        }
+        let write = [crate::junit::write, crate::markdown::write, crate::json::write];
+        for write in write as [fn(&RunReport, &mut dyn Write) -> io::Result<()>; 3] {
+            let mut sink = Vec::new();
+            write(&report, &mut sink).unwrap();
+            let text = String::from_utf8(sink).unwrap();
+            assert!(text.contains("upstash.password"), "{text}");
+        }
     }
 
     #[test]

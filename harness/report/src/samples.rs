@@ -60,6 +60,7 @@ pub(crate) fn case(id: &str) -> CaseReport {
             evidence: String::from("1 of 1 probes refused"),
         }],
         likely: None,
+        diagnoses: Vec::new(),
         repro: format!(
             "bulkhead verify scenarios/{}.yaml --seed 7 --case engine",
             id.split(' ').next().unwrap()

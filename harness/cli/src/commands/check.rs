@@ -91,6 +91,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
         faults: Vec::new(),
         invariants,
         likely: None,
+        diagnoses: crate::judged::diagnoses(events, &isolation, &checklist),
         repro: format!("bulkhead check {}", quoted(file)),
         logs: Vec::new(),
     };
