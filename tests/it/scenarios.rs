@@ -54,7 +54,12 @@ pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
 
 /// Hands over the names that scenario files may use.
 pub(crate) fn known<T>(with: impl FnOnce(&Known<'_>) -> T) -> T {
-    let probes: Vec<_> = probes::all().map(|probe| (probe.name(), probe.service(), probe.class())).collect();
+    let probes: Vec<_> = probes::all()
+        .map(|probe| {
+            let about = probe.about();
+            (about.name, about.service, about.class)
+        })
+        .collect();
     let invariants = bulkhead_checks::ALL.map(|check| check.name());
     with(&Known { probes: &probes, invariants: &invariants })
 }

@@ -25,6 +25,7 @@ pub(crate) fn probe(from: &str, to: &str) -> ProbeRecord {
         policy: Enforcement::Enforced,
         evidence: String::from("42501 permission denied"),
         fix: String::new(),
+        inherent: String::new(),
         server: String::from("postgres 15.18"),
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of the report: a history's probes with their verdicts, its checklist items. Nothing is judged anew here.
 
 use bulkhead_model::{
-    Enforcement,
+    Enforcement, Outcome,
     history::Event,
     report::{ChecklistRow, IsolationRow},
 };
@@ -16,7 +16,7 @@ use crate::{
 pub fn isolation_rows(history: &[Event]) -> Vec<IsolationRow> {
     let rows = probes(history).map(|probe| {
         let mut evidence = probe.evidence.clone();
-        if !probe.control.held {
+        if !probe.control.held && probe.outcome != Outcome::Skipped {
             evidence.push_str(&format!("; the control failed: {}", probe.control.detail));
         }
         if probe.policy == Enforcement::Convention {
@@ -35,6 +35,7 @@ pub fn isolation_rows(history: &[Event]) -> Vec<IsolationRow> {
             policy: probe.policy,
             evidence,
             fix: probe.fix,
+            inherent: probe.inherent,
             server: probe.server,
             audit: audits(history).find(|audit| audit.service == probe.service).cloned(),
         }

@@ -150,6 +150,7 @@ mod tests {
             policy: Enforcement::Enforced,
             evidence: String::from("42501"),
             fix: String::from("REVOKE CONNECT"),
+            inherent: String::new(),
             server: String::from("postgres 15.18"),
         };
         let kinds = [

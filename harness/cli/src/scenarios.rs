@@ -109,8 +109,12 @@ fn file_of(given: &Path, name: &str) -> String {
 
 /// Calls with the names that live in other rooms.
 pub(crate) fn with_known<T>(call: impl FnOnce(&Known<'_>) -> T) -> T {
-    let probes: Vec<(&str, Service, Class)> =
-        bulkhead_engine::probes::all().map(|probe| (probe.name(), probe.service(), probe.class())).collect();
+    let probes: Vec<(&str, Service, Class)> = bulkhead_engine::probes::all()
+        .map(|probe| {
+            let about = probe.about();
+            (about.name, about.service, about.class)
+        })
+        .collect();
     let invariants: Vec<&str> = bulkhead_checks::ALL.iter().map(|check| check.name()).collect();
     call(&Known { probes: &probes, invariants: &invariants })
 }

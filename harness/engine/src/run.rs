@@ -17,7 +17,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::{
     audit,
     checklist::{self, Examination},
-    probes::{self, Pair, Probe},
+    probes::{self, Finding, Pair, Probe},
     recorder::{Clock, Recorder},
     seed::Seed,
 };
@@ -27,6 +27,9 @@ const CASE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The longest that making or removing a case's slices may take.
 const SLICES_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How many probes of one pair and service run side by side.
+const BESIDE: usize = 8;
 
 /// How much of a server's log goes with a case that did not go well.
 const LOG_LINES: usize = 30;
@@ -147,12 +150,9 @@ impl Runner<'_> {
             Subject::Pair { from, to } => {
                 let (from, to) = (of(slices, from)?, of(slices, to)?);
                 let probes = probes::select(&case.scenario.probes)?;
-                for probe in &probes {
-                    let pair = Pair::new(from, to, &seed.child(probe.name()));
-                    self.probe(*probe, &pair, recorder).await?;
-                }
+                self.probes(&probes, &Pair::new(from, to, &seed), recorder).await?;
                 let by_convention = self.topology.enforcement(Service::Redis) == Enforcement::Convention;
-                if by_convention && probes.iter().any(|probe| probe.service() == Service::Redis) {
+                if by_convention && probes.iter().any(|probe| probe.about().service == Service::Redis) {
                     let audited = audit::redis(slices, layout).await?;
                     audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
                 }
@@ -161,39 +161,75 @@ impl Runner<'_> {
         }
     }
 
-    async fn probe(&self, probe: &dyn Probe, pair: &Pair<'_>, recorder: &mut Recorder) -> Result<(), Broken> {
-        let record = |control, outcome, canary_seen, evidence, fix| {
-            EventKind::Probe(ProbeRecord {
-                from: pair.from.tenant.name.clone(),
-                to: pair.to.tenant.name.clone(),
-                service: probe.service(),
-                probe: probe.name().to_owned(),
-                class: probe.class(),
-                control,
-                outcome,
-                canary_seen,
-                policy: self.topology.enforcement(probe.service()),
-                evidence,
-                fix,
-                server: self.server(probe.service()),
-            })
+    /// Makes all probes of a pair and records them in their order. Those of one service run side by side on the same
+    /// connections, but for those that must be alone, which follow.
+    async fn probes(
+        &self,
+        probes: &[&'static dyn Probe],
+        pair: &Pair<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<(), Broken> {
+        let of = |service, alone| {
+            let chosen = probes.iter().filter(move |probe| {
+                let about = probe.about();
+                about.service == service && about.alone == alone
+            });
+            chosen.map(move |probe| async move { (probe.about().name, self.probe(*probe, pair).await) })
         };
-        match probe.run(pair).await {
-            Ok(found) => {
-                let leaked = found.canary_seen || found.outcome == Outcome::Allowed;
-                let fix = if leaked { probe.fix(pair) } else { String::new() };
-                recorder.record(record(found.control, found.outcome, found.canary_seen, found.evidence, fix));
-                Ok(())
+        let services = Service::ALL.map(|service| async move {
+            let beside = futures::stream::iter(of(service, false)).buffered(BESIDE);
+            let mut made: Vec<_> = beside.collect().await;
+            for probe in of(service, true) {
+                made.push(probe.await);
             }
-            // The row stays in the matrix, as one that says nothing.
+            made
+        });
+        let made = futures::future::join_all(services).await;
+        let mut made: Vec<_> = made.into_iter().flatten().collect();
+        made.sort_by_key(|(name, _)| probes.iter().position(|probe| probe.about().name == *name));
+        let mut broken = None;
+        for (_, (record, failed)) in made {
+            recorder.record(EventKind::Probe(record));
+            broken = broken.or(failed);
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// One probe's record, and why it could not be attempted, if so: the row stays in the matrix, as one that says
+    /// nothing.
+    async fn probe(&self, probe: &dyn Probe, pair: &Pair<'_>) -> (ProbeRecord, Option<Broken>) {
+        let about = probe.about();
+        let (found, broken) = match probes::make(probe, pair).await {
+            Ok(found) => (found, None),
             Err(error) => {
                 let detail = pair.scrub(&error.chain());
-                let evidence = format!("not attempted: {detail}");
                 let control = Control { held: false, detail: detail.clone() };
-                recorder.record(record(control, Outcome::Unknown, false, evidence, String::new()));
-                Err(Broken::Target(Error::Reported(detail)))
+                let evidence = format!("not attempted: {detail}");
+                let found = Finding { control, outcome: Outcome::Unknown, canary_seen: false, evidence };
+                (found, Some(Broken::Target(Error::Reported(detail))))
             }
+        };
+        let server = self.server(about.service);
+        let mut record = ProbeRecord {
+            from: pair.from.tenant.name.clone(),
+            to: pair.to.name.clone(),
+            service: about.service,
+            probe: about.name.to_owned(),
+            class: about.class,
+            control: found.control,
+            outcome: found.outcome,
+            canary_seen: found.canary_seen,
+            policy: self.topology.enforcement(about.service),
+            evidence: found.evidence,
+            fix: String::new(),
+            inherent: String::new(),
+            server,
+        };
+        if record.leaked() {
+            record.inherent = probe.inherent(pair, &record.server).unwrap_or_default();
+            record.fix = probe.fix(pair);
         }
+        (record, broken)
     }
 
     async fn checklist(
@@ -228,7 +264,7 @@ impl Runner<'_> {
     /// The ends of the logs of the servers that the case is about; nothing when they cannot be had.
     async fn logs(&self, case: &Case) -> Vec<LogTail> {
         let probed = probes::select(&case.scenario.probes).unwrap_or_default();
-        let mut services: Vec<_> = probed.iter().map(|probe| probe.service()).collect();
+        let mut services: Vec<_> = probed.iter().map(|probe| probe.about().service).collect();
         for item in &case.scenario.checklist {
             services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
         }
@@ -249,9 +285,9 @@ fn went_well(history: &[Event]) -> bool {
         EventKind::Item(item) => item.done,
         EventKind::Audit(audit) => audit.outside.is_empty(),
         EventKind::Probe(probe) => {
-            let leaked = probe.outcome == Outcome::Allowed || probe.canary_seen;
-            let by_convention = probe.policy == Enforcement::Convention;
-            probe.control.held && probe.outcome != Outcome::Unknown && (!leaked || by_convention)
+            let expected = probe.policy == Enforcement::Convention || !probe.inherent.is_empty();
+            let answered = probe.control.held && probe.outcome != Outcome::Unknown;
+            probe.outcome == Outcome::Skipped || answered && (!probe.leaked() || expected)
         }
         EventKind::CaseStarted { .. } | EventKind::CaseEnded => true,
     })

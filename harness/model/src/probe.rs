@@ -58,6 +58,8 @@ pub enum Outcome {
     Denied,
     /// The server answered as if nothing were there.
     Invisible,
+    /// Not attempted, or not to any end: it takes something that this run does not have.
+    Skipped,
     /// No answer that says either.
     Unknown,
     /// A leak: it worked.
@@ -69,6 +71,7 @@ impl fmt::Display for Outcome {
         f.pad(match self {
             Self::Denied => "denied",
             Self::Invisible => "invisible",
+            Self::Skipped => "skipped",
             Self::Unknown => "unknown",
             Self::Allowed => "allowed",
         })
@@ -82,6 +85,13 @@ pub struct Control {
     pub held: bool,
     /// What was done and what came back.
     pub detail: String,
+}
+
+impl ProbeRecord {
+    /// Whether something got through.
+    pub fn leaked(&self) -> bool {
+        self.canary_seen || self.outcome == Outcome::Allowed
+    }
 }
 
 /// One probe by one tenant on another's slice.
@@ -109,6 +119,9 @@ pub struct ProbeRecord {
     pub evidence: String,
     /// How to close the leak, in the service's own language; empty when there is none to close.
     pub fix: String,
+    /// For a leak that no setting of this server closes, why; empty otherwise. Such a leak is shown and does not fail.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inherent: String,
     /// The server and its version: `postgres 15.18`.
     pub server: String,
 }

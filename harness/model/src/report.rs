@@ -122,6 +122,9 @@ pub struct IsolationRow {
     pub evidence: String,
     /// How to close it; empty when there is nothing to close.
     pub fix: String,
+    /// Why no setting of this server closes it; empty when one does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inherent: String,
     /// The server and its version.
     pub server: String,
     /// What the case's audit of the service found, where there was one.

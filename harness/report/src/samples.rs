@@ -40,6 +40,7 @@ pub(crate) fn row(from: &str, to: &str, service: Service, class: Class) -> Isola
         verdict: Verdict::Pass,
         evidence: format!("{class} on {to}: refused"),
         fix: String::new(),
+        inherent: String::new(),
         server: format!("{service} 1"),
         audit: None,
     }

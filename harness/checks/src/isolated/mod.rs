@@ -21,11 +21,11 @@ impl Check for Isolated {
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Probe(_))
+        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
     }
 
     fn judge(&self, history: &[Event]) -> Judgement {
-        let probes: Vec<_> = probes(history).collect();
+        let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
         let strays: Vec<_> = audits(history).flat_map(|audit| &audit.outside).collect();
         if let Some(stray) = strays.first() {
             let count = strays.len();
@@ -52,12 +52,12 @@ impl Check for Isolated {
 
 /// One probe judged against what the topology promises for its service.
 ///
-/// A leak is a leak even when the control failed; anything else without its control proves nothing.
+/// A leak is a leak even when the control failed; anything else without its control proves nothing. A leak that no
+/// setting of the server closes is shown and does not fail: nobody could make it pass.
 pub fn judge_probe(probe: &ProbeRecord) -> Verdict {
-    let leaked = probe.canary_seen || probe.outcome == Outcome::Allowed;
-    let answered = probe.control.held && probe.outcome != Outcome::Unknown;
+    let answered = probe.control.held && !matches!(probe.outcome, Outcome::Unknown | Outcome::Skipped);
     match probe.policy {
-        Enforcement::Enforced if leaked => Verdict::Fail,
+        Enforcement::Enforced if probe.leaked() && probe.inherent.is_empty() => Verdict::Fail,
         Enforcement::Enforced | Enforcement::Convention if !answered => Verdict::Unknown,
         Enforcement::Enforced | Enforcement::Convention => Verdict::Pass,
     }
@@ -100,10 +100,15 @@ fn kept_out(probes: &[&ProbeRecord]) -> String {
     let (denied, invisible, allowed) =
         (count(Outcome::Denied), count(Outcome::Invisible), count(Outcome::Allowed));
     let mut text = format!("{denied} denied, {invisible} invisible of {} probes", probes.len());
-    if allowed > 0 {
+    let inherent = probes.iter().filter(|probe| probe.leaked() && !probe.inherent.is_empty()).count();
+    if allowed > inherent {
         text.push_str(&format!(
-            "; {allowed} allowed, which is the convention: the server itself refuses nothing"
+            "; {} allowed, which is the convention: the server itself refuses nothing",
+            allowed - inherent
         ));
+    }
+    if inherent > 0 {
+        text.push_str(&format!("; {inherent} got through, which no setting of the server prevents"));
     }
     text
 }
@@ -147,5 +152,16 @@ mod tests {
             row.canary_seen = canary_seen;
             assert_eq!(judge_probe(&row), verdict, "{policy} held={held} {outcome} canary={canary_seen}");
         }
+    }
+
+    #[test]
+    fn what_no_setting_closes_is_shown_and_does_not_fail_and_what_was_skipped_proves_nothing() {
+        let mut row = probe("engine", "plane");
+        (row.outcome, row.inherent) = (Allowed, String::from("every role may read pg_database"));
+        assert_eq!(judge_probe(&row), Verdict::Pass);
+        row.control.held = false;
+        assert_eq!(judge_probe(&row), Verdict::Unknown);
+        (row.control.held, row.outcome) = (true, Skipped);
+        assert_eq!(judge_probe(&row), Verdict::Unknown);
     }
 }

@@ -23,13 +23,14 @@ impl Check for NothingForeign {
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Probe(_))
+        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
     }
 
     fn judge(&self, history: &[Event]) -> Judgement {
-        let verdict = Verdict::worst(probes(history).map(judge_content));
-        let total = probes(history).count();
-        let worst: Vec<_> = probes(history).filter(|probe| judge_content(probe) == verdict).collect();
+        let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
+        let verdict = Verdict::worst(probes.iter().map(|probe| judge_content(probe)));
+        let total = probes.len();
+        let worst: Vec<_> = probes.iter().filter(|probe| judge_content(probe) == verdict).collect();
         let evidence = match (verdict, worst.first()) {
             (Verdict::Fail, Some(first)) => {
                 format!(
@@ -41,10 +42,11 @@ impl Check for NothingForeign {
             (Verdict::Unknown, Some(first)) => {
                 format!("{} of {total} probes say nothing: {}", worst.len(), why_unknown(first))
             }
-            _ => match probes(history).filter(|probe| probe.canary_seen).count() {
+            _ => match probes.iter().filter(|probe| probe.canary_seen).count() {
                 0 => format!("0 canaries in what {total} probes received"),
                 seen => format!(
-                    "{seen} of {total} probes brought the canary back, which the convention does not refuse"
+                    "{seen} of {total} probes brought the canary back, which the convention or the server's nature \
+                     does not refuse"
                 ),
             },
         };
@@ -54,7 +56,7 @@ impl Check for NothingForeign {
 
 fn judge_content(probe: &ProbeRecord) -> Verdict {
     match probe.policy {
-        Enforcement::Enforced if probe.canary_seen => Verdict::Fail,
+        Enforcement::Enforced if probe.canary_seen && probe.inherent.is_empty() => Verdict::Fail,
         _ if !probe.control.held || probe.outcome == Outcome::Unknown => Verdict::Unknown,
         _ => Verdict::Pass,
     }

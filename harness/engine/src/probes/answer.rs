@@ -13,13 +13,13 @@ const TEXT_MAX: usize = 400;
 ///
 /// `Allowed` means that it worked, on whichever slice it was made: on the caller's own that is the control's success.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// What was done, as a person would write it.
-    pub call: String,
+    pub(crate) call: String,
     /// How the server answered.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Everything that was received: content, names, error texts.
-    pub received: String,
+    pub(crate) received: String,
 }
 
 impl Answer {

@@ -18,34 +18,50 @@ pub struct Finding {
     pub evidence: String,
 }
 
+/// What came of a probe's call on one side.
+pub enum Attempt {
+    /// It wanted to see something.
+    Seen(Answer),
+    /// It wanted to change something.
+    Changed(Change),
+}
+
 /// A call that should change something, and whether the slice's owner sees the change.
-pub(crate) struct Change {
+pub struct Change {
     /// The call's own answer.
-    pub answer: Answer,
-    /// What the owner's client sees: whether the slice changed.
-    pub seen: Result<bool, Error>,
+    pub(crate) answer: Answer,
+    /// What the owner's client sees: whether the slice changed. `None` when there is no owner to ask.
+    pub(crate) seen: Option<Result<bool, Error>>,
 }
 
 impl Finding {
-    /// For a probe that wants to see something.
-    pub(crate) fn of_reading(pair: &Pair<'_>, control: &Answer, attempt: &Answer) -> Self {
-        let held = control.worked();
-        Self::new(pair, held, control.text(), attempt, attempt.outcome, attempt.text())
+    /// A probe that was not made, and why.
+    pub(crate) fn skipped(reason: String) -> Self {
+        let control = Control { held: false, detail: String::from("not made") };
+        Self { control, outcome: Outcome::Skipped, canary_seen: false, evidence: reason }
     }
 
-    /// For a probe that wants to change something: what the owners see outranks what the calls answered.
-    pub(crate) fn of_change(pair: &Pair<'_>, control: &Change, attempt: &Change) -> Self {
-        let held = control.answer.worked() && matches!(control.seen, Ok(true));
-        let outcome = match (&attempt.seen, attempt.answer.outcome) {
-            (Ok(true), _) => Outcome::Allowed,
-            // It said that it worked and the neighbour sees nothing of it: as if nothing were there.
-            (Ok(false), Outcome::Allowed) => Outcome::Invisible,
-            (Ok(false), answered) => answered,
-            (Err(_), _) => Outcome::Unknown,
+    /// What the control and the attempt come to.
+    pub(crate) fn of(pair: &Pair<'_>, control: &Attempt, attempt: &Attempt) -> Self {
+        let held = match control {
+            Attempt::Seen(answer) => answer.worked(),
+            Attempt::Changed(change) => change.answer.worked() && matches!(change.seen, Some(Ok(true))),
+        };
+        let (answer, outcome) = match attempt {
+            Attempt::Seen(answer) => (answer, answer.outcome),
+            Attempt::Changed(change) => (&change.answer, change.outcome()),
+        };
+        let outcome = match outcome {
+            // Nobody planted anything, so that nothing was seen says nothing.
+            Outcome::Invisible if !pair.has_neighbour() => Outcome::Skipped,
+            outcome => outcome,
         };
         let detail = control.text(pair.from.tenant.name.as_str());
-        let evidence = attempt.text(pair.to.tenant.name.as_str());
-        Self::new(pair, held, detail, &attempt.answer, outcome, evidence)
+        let mut evidence = attempt.text(pair.to.name.as_str());
+        if outcome == Outcome::Skipped {
+            evidence.push_str("; nothing is known to be there, so this says nothing");
+        }
+        Self::new(pair, held, detail, answer, outcome, evidence)
     }
 
     fn new(
@@ -56,7 +72,7 @@ impl Finding {
         outcome: Outcome,
         evidence: String,
     ) -> Self {
-        let canary_seen = attempt.received.contains(pair.canary()) || detail.contains(pair.canary());
+        let canary_seen = [&attempt.received, &detail].into_iter().any(|text| text.contains(&pair.canary()));
         // Without its control an attempt that came to nothing proves nothing.
         let outcome = if held || outcome == Outcome::Allowed { outcome } else { Outcome::Unknown };
         let control = Control { held, detail: pair.scrub(&detail) };
@@ -64,13 +80,34 @@ impl Finding {
     }
 }
 
+impl Attempt {
+    fn text(&self, owner: &str) -> String {
+        match self {
+            Self::Seen(answer) => answer.text(),
+            Self::Changed(change) => change.text(owner),
+        }
+    }
+}
+
 impl Change {
+    /// What the owner sees outranks what the call answered.
+    fn outcome(&self) -> Outcome {
+        match (&self.seen, self.answer.outcome) {
+            (Some(Ok(true)), _) => Outcome::Allowed,
+            // It said that it worked and the neighbour sees nothing of it: as if nothing were there.
+            (Some(Ok(false)), Outcome::Allowed) => Outcome::Invisible,
+            (Some(Ok(false)) | None, answered) => answered,
+            (Some(Err(_)), _) => Outcome::Unknown,
+        }
+    }
+
     fn text(&self, owner: &str) -> String {
         let answer = self.answer.text();
         match &self.seen {
-            Ok(true) => format!("{answer}; {owner} sees the change"),
-            Ok(false) => format!("{answer}; {owner} sees no change"),
-            Err(error) => format!("{answer}; {owner} could not look: {}", error.chain()),
+            Some(Ok(true)) => format!("{answer}; {owner} sees the change"),
+            Some(Ok(false)) => format!("{answer}; {owner} sees no change"),
+            Some(Err(error)) => format!("{answer}; {owner} could not look: {}", error.chain()),
+            None => answer,
         }
     }
 }
@@ -84,20 +121,24 @@ mod tests {
         Answer { call: String::from("call"), outcome, received: received.to_owned() }
     }
 
-    fn change(outcome: Outcome, seen: bool) -> Change {
-        Change { answer: answer(outcome, "OK"), seen: Ok(seen) }
+    fn seen(outcome: Outcome, received: &str) -> Attempt {
+        Attempt::Seen(answer(outcome, received))
+    }
+
+    fn change(outcome: Outcome, seen: bool) -> Attempt {
+        Attempt::Changed(Change { answer: answer(outcome, "OK"), seen: Some(Ok(seen)) })
     }
 
     #[test]
     fn a_failed_control_makes_everything_but_a_leak_unknown() {
         let (from, to) = (tenant("engine"), tenant("plane"));
         let pair = Pair::new(&from, &to, &Seed::new(1));
-        let broken = answer(Outcome::Unknown, "connection refused");
+        let broken = seen(Outcome::Unknown, "connection refused");
         for outcome in [Outcome::Denied, Outcome::Invisible, Outcome::Unknown] {
-            let finding = Finding::of_reading(&pair, &broken, &answer(outcome, ""));
+            let finding = Finding::of(&pair, &broken, &seen(outcome, ""));
             assert_eq!((finding.outcome, finding.control.held), (Outcome::Unknown, false), "{outcome}");
         }
-        let leak = Finding::of_reading(&pair, &broken, &answer(Outcome::Allowed, pair.canary()));
+        let leak = Finding::of(&pair, &broken, &seen(Outcome::Allowed, &pair.canary()));
         assert_eq!((leak.outcome, leak.canary_seen), (Outcome::Allowed, true));
     }
 
@@ -106,15 +147,15 @@ mod tests {
         let (from, to) = (tenant("engine"), tenant("plane"));
         let pair = Pair::new(&from, &to, &Seed::new(1));
         let control = change(Outcome::Allowed, true);
-        let found = |attempt| Finding::of_change(&pair, &control, &attempt).outcome;
+        let found = |attempt| Finding::of(&pair, &control, &attempt).outcome;
         assert_eq!(found(change(Outcome::Denied, true)), Outcome::Allowed, "refused, and yet it happened");
         assert_eq!(found(change(Outcome::Allowed, false)), Outcome::Invisible, "OK, and yet it did not");
         assert_eq!(found(change(Outcome::Denied, false)), Outcome::Denied);
         let lost = Error::Reported(String::from("connection reset"));
-        let blind = Change { answer: answer(Outcome::Denied, ""), seen: Err(lost) };
-        assert_eq!(found(blind), Outcome::Unknown);
+        let blind = Change { answer: answer(Outcome::Denied, ""), seen: Some(Err(lost)) };
+        assert_eq!(found(Attempt::Changed(blind)), Outcome::Unknown);
         let fruitless = change(Outcome::Allowed, false);
-        assert!(!Finding::of_change(&pair, &fruitless, &change(Outcome::Denied, false)).control.held);
+        assert!(!Finding::of(&pair, &fruitless, &change(Outcome::Denied, false)).control.held);
     }
 
     #[test]
@@ -123,13 +164,24 @@ mod tests {
         let pair = Pair::new(&from, &to, &Seed::new(1));
         let text =
             format!("42501 row ({}) violates; {}", pair.canary(), to.connections.postgres.password.expose());
-        let finding =
-            Finding::of_reading(&pair, &answer(Outcome::Allowed, "own"), &answer(Outcome::Denied, &text));
+        let finding = Finding::of(&pair, &seen(Outcome::Allowed, "own"), &seen(Outcome::Denied, &text));
         assert!(finding.canary_seen);
         assert!(
             !finding.evidence.contains(to.connections.postgres.password.expose()),
             "{}",
             finding.evidence
         );
+    }
+
+    #[test]
+    fn without_the_neighbour_only_a_refusal_or_a_leak_says_anything() {
+        let (from, to) = (tenant("engine"), tenant("plane"));
+        let pair = Pair::by_name(&from, &to.tenant, &Seed::new(1));
+        let found = |outcome| Finding::of(&pair, &seen(Outcome::Allowed, "own"), &seen(outcome, "")).outcome;
+        assert_eq!(found(Outcome::Denied), Outcome::Denied);
+        assert_eq!(found(Outcome::Allowed), Outcome::Allowed);
+        assert_eq!(found(Outcome::Invisible), Outcome::Skipped);
+        let blind = Attempt::Changed(Change { answer: answer(Outcome::Allowed, "OK"), seen: None });
+        assert_eq!(Finding::of(&pair, &change(Outcome::Allowed, true), &blind).outcome, Outcome::Allowed);
     }
 }

@@ -1,51 +1,185 @@
-//! Two tenants, one of whom tries the other's slice, and the tokens that tell their content apart.
+//! Two tenants, one of whom tries the other's slice: who they are, what both have planted, and the tokens that tell their
+//! content apart.
 
-use bulkhead_model::{Secret, url::Connections};
-use bulkhead_target::TenantAccess;
+use bulkhead_model::{Secret, Service, Tenant, url::Connections};
+use bulkhead_target::{Error, TenantAccess};
+use tokio::sync::OnceCell;
 
+use super::{postgres, rabbitmq, redis, s3};
 use crate::seed::Seed;
 
-/// Who tries, on whose slice.
+/// On whose slice a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// On the probing tenant's own: the control.
+    Own,
+    /// On the neighbour's: the attempt.
+    Foreign,
+}
+
+/// Who tries, on whose slice. All probes of a case share one, and with it the connections.
 pub struct Pair<'a> {
     /// Who tries.
     pub from: &'a TenantAccess,
     /// Whose slice it is.
-    pub to: &'a TenantAccess,
-    canary: String,
-    own: String,
-    marker: String,
+    pub to: &'a Tenant,
+    /// How the neighbour itself gets at its slice; `None` where only its names are known.
+    neighbour: Option<&'a TenantAccess>,
+    seed: Seed,
+    grounds: Grounds,
 }
+
+/// What was planted, a service at a time and only when a probe asks for it.
+#[derive(Default)]
+struct Grounds {
+    postgres: Ground<postgres::Ground>,
+    redis: Ground<redis::Ground>,
+    rabbitmq: Ground<rabbitmq::Ground>,
+    s3: Ground<s3::Ground>,
+}
+
+/// Planted once; that it could not be is remembered as well, so that not every probe waits for it anew.
+type Ground<T> = OnceCell<Result<T, String>>;
 
 impl<'a> Pair<'a> {
     /// A pair with tokens of its own, drawn from `seed`.
     pub fn new(from: &'a TenantAccess, to: &'a TenantAccess, seed: &Seed) -> Self {
-        let seed = seed.child(from.tenant.name.as_str()).child(to.tenant.name.as_str());
-        let token = |name: &str| seed.child(name).token();
-        Self { from, to, canary: token("canary"), own: token("own"), marker: token("marker") }
+        Self { neighbour: Some(to), ..Self::by_name(from, &to.tenant, seed) }
     }
 
-    /// What the neighbour's own client plants in its slice, and nobody else ever sends.
-    pub(crate) fn canary(&self) -> &str {
-        &self.canary
+    /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
+    pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
+        let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
+        Self { from, to, neighbour: None, seed, grounds: Grounds::default() }
     }
 
-    /// What the trying tenant plants in its own slice, for the control.
-    pub(crate) fn own(&self) -> &str {
-        &self.own
+    /// Whose slice the side is.
+    pub(crate) fn tenant(&self, side: Side) -> &'a Tenant {
+        match side {
+            Side::Own => &self.from.tenant,
+            Side::Foreign => self.to,
+        }
     }
 
-    /// What a write probe writes.
-    pub(crate) fn marker(&self) -> &str {
-        &self.marker
+    /// How the side's owner gets at its slice; `None` for a neighbour of whom only names are known.
+    pub(crate) fn owner(&self, side: Side) -> Option<&'a TenantAccess> {
+        match side {
+            Side::Own => Some(self.from),
+            Side::Foreign => self.neighbour,
+        }
+    }
+
+    /// Whether the neighbour's own client can plant and look.
+    pub(crate) fn has_neighbour(&self) -> bool {
+        self.neighbour.is_some()
+    }
+
+    /// What the side's owner plants in its slice, and nobody else ever sends.
+    pub(crate) fn planted(&self, side: Side) -> String {
+        self.token(match side {
+            Side::Own => "own",
+            Side::Foreign => "canary",
+        })
+    }
+
+    /// What the neighbour's own client plants.
+    pub(crate) fn canary(&self) -> String {
+        self.planted(Side::Foreign)
+    }
+
+    /// The word of that name: 32 of `0-9` and `a-f` that occur nowhere else. What a probe writes bears one named after it.
+    pub(crate) fn token(&self, name: &str) -> String {
+        self.seed.child(name).token()
+    }
+
+    /// What is planted on PostgreSQL.
+    ///
+    /// # Errors
+    /// When a tenant cannot work in its own slice; so for all four.
+    pub(crate) async fn postgres(&self) -> Result<&postgres::Ground, Error> {
+        planted(&self.grounds.postgres, || postgres::Ground::plant(self)).await
+    }
+
+    /// What is planted on Redis.
+    pub(crate) async fn redis(&self) -> Result<&redis::Ground, Error> {
+        planted(&self.grounds.redis, || redis::Ground::plant(self)).await
+    }
+
+    /// What is planted on RabbitMQ.
+    pub(crate) async fn rabbitmq(&self) -> Result<&rabbitmq::Ground, Error> {
+        planted(&self.grounds.rabbitmq, || rabbitmq::Ground::plant(self)).await
+    }
+
+    /// What is planted in S3.
+    pub(crate) async fn s3(&self) -> Result<&s3::Ground, Error> {
+        planted(&self.grounds.s3, || s3::Ground::plant(self)).await
+    }
+
+    /// Why a probe that needs the neighbour's client is left out.
+    pub(crate) fn without_neighbour(&self, service: Service) -> String {
+        let Tenant { name, env, .. } = self.to;
+        let variables = match env.as_str() {
+            "" => String::from("its variables are"),
+            prefix => format!("the variables that begin with `{prefix}` are"),
+        };
+        format!("needs {name}'s own credentials for {service}; {variables} not set")
     }
 
     /// The text with both tenants' passwords and keys masked, whatever a server or a client put into it.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let secrets = [self.from, self.to].into_iter().flat_map(|access| {
+        let known = [Some(self.from), self.neighbour].into_iter().flatten();
+        let secrets = known.flat_map(|access| {
             let Connections { postgres, redis, rabbitmq, s3 } = &access.connections;
             [&postgres.password, &redis.password, &rabbitmq.password, &s3.secret_access_key]
         });
         let shown = secrets.filter(|secret| !secret.is_empty());
         shown.fold(text.to_owned(), |text, secret| text.replace(secret.expose(), Secret::MASK))
+    }
+}
+
+async fn planted<T, F: Future<Output = Result<T, Error>>>(
+    ground: &Ground<T>,
+    plant: impl FnOnce() -> F,
+) -> Result<&T, Error> {
+    let planted = ground.get_or_init(|| async { plant().await.map_err(|error| error.chain()) }).await;
+    planted.as_ref().map_err(|reason| Error::Reported(reason.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tenant;
+
+    #[test]
+    fn tokens_differ_by_direction_by_side_and_by_name() {
+        let (engine, plane) = (tenant("engine"), tenant("plane"));
+        let seed = Seed::new(1);
+        let (there, back) = (Pair::new(&engine, &plane, &seed), Pair::new(&plane, &engine, &seed));
+        let tokens =
+            [there.canary(), there.planted(Side::Own), there.token("x"), back.canary(), back.token("x")];
+        let distinct: std::collections::BTreeSet<_> = tokens.iter().collect();
+        assert_eq!(distinct.len(), tokens.len(), "{tokens:?}");
+    }
+
+    #[test]
+    fn a_neighbour_that_is_known_by_name_has_no_client() {
+        let (engine, plane) = (tenant("engine"), tenant("plane"));
+        let pair = Pair::by_name(&engine, &plane.tenant, &Seed::new(1));
+        assert!(pair.owner(Side::Foreign).is_none() && pair.owner(Side::Own).is_some());
+        assert!(pair.without_neighbour(Service::Redis).contains("`PLANE_`"));
+    }
+
+    #[tokio::test]
+    async fn that_nothing_could_be_planted_is_found_out_once() {
+        let (ground, mut tries) = (Ground::<()>::new(), 0);
+        for _ in 0..2 {
+            let plant = || {
+                tries += 1;
+                async { Err(Error::Reported(String::from("refused"))) }
+            };
+            let error = planted(&ground, plant).await.unwrap_err();
+            assert_eq!(error.chain(), "refused");
+        }
+        assert_eq!(tries, 1);
     }
 }

@@ -21,7 +21,13 @@ fn enforcement() -> impl Strategy<Value = Enforcement> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    prop::sample::select(vec![Outcome::Denied, Outcome::Invisible, Outcome::Unknown, Outcome::Allowed])
+    prop::sample::select(vec![
+        Outcome::Denied,
+        Outcome::Invisible,
+        Outcome::Skipped,
+        Outcome::Unknown,
+        Outcome::Allowed,
+    ])
 }
 
 prop_compose! {
@@ -30,10 +36,12 @@ prop_compose! {
         class in prop::sample::select(Class::ALL.to_vec()),
         (held, detail) in (any::<bool>(), nasty()),
         (outcome, canary_seen, policy) in (outcome(), any::<bool>(), enforcement()),
-        [probe, evidence, fix, server] in [nasty(), nasty(), nasty(), nasty()],
+        [probe, evidence, fix, inherent, server] in [nasty(), nasty(), nasty(), nasty(), nasty()],
     ) -> ProbeRecord {
         let control = Control { held, detail };
-        ProbeRecord { from, to, service, probe, class, control, outcome, canary_seen, policy, evidence, fix, server }
+        ProbeRecord {
+            from, to, service, probe, class, control, outcome, canary_seen, policy, evidence, fix, inherent, server,
+        }
     }
 }
 

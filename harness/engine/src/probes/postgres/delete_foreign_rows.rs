@@ -2,49 +2,50 @@
 
 use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::{Error, TenantAccess};
-use sqlx::PgConnection;
+use bulkhead_target::Error;
+use sqlx::AssertSqlSafe;
 
-use super::ground::{Ground, Statement, ask, count, revoke, table};
-use crate::probes::{Finding, Pair, Probe, finding::Change};
+use super::ground::{Statement, quoted, revoke};
+use crate::probes::{About, Attempt, Change, Pair, Probe, Side};
+
+/// The table whose rows are to go; no other probe looks at it.
+pub(super) const DOOMED: &str = "bulkhead_doomed";
 
 pub(super) struct DeleteForeignRows;
 
 #[async_trait]
 impl Probe for DeleteForeignRows {
-    fn name(&self) -> &'static str {
-        "postgres.delete-foreign-rows"
-    }
-
-    fn service(&self) -> Service {
-        Service::Postgres
-    }
-
-    fn class(&self) -> Class {
-        Class::Delete
-    }
-
-    fn sentence(&self) -> &'static str {
-        "Connects to the neighbour's database and deletes every row of a table of the neighbour's."
+    fn about(&self) -> &About {
+        const {
+            &About::new(
+                Service::Postgres,
+                "postgres.delete-foreign-rows",
+                Class::Delete,
+                "Connects to the neighbour's database and deletes every row of a table of the neighbour's.",
+            )
+        }
     }
 
     fn fix(&self, pair: &Pair<'_>) -> String {
         revoke(pair, "DELETE")
     }
 
-    async fn run(&self, pair: &Pair<'_>) -> Result<Finding, Error> {
-        let mut ground = Ground::plant(pair).await?;
-        let control = delete(pair, pair.from, &mut ground.own, pair.own()).await;
-        let attempt = delete(pair, pair.to, &mut ground.victim, pair.canary()).await;
-        Ok(Finding::of_change(pair, &control, &attempt))
+    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
+        let ground = pair.postgres().await?;
+        let slice = &pair.tenant(side).slices.postgres;
+        let table = format!("{}.{DOOMED}", quoted(slice.schema_or_public()));
+        // Without a condition on a column: that would need the privilege to select as well.
+        let delete = Statement::Change(format!("DELETE FROM {table} WHERE $1 = ''"), "");
+        let answer = ground.state(pair, side, delete).await;
+        let seen = match ground.owner(side).await {
+            None => None,
+            Some(mut owner) => {
+                let left = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                let left: Result<i64, _> = sqlx::query_scalar(left).fetch_one(&mut *owner).await;
+                let doing = format!("count rows in {slice}");
+                Some(left.map(|rows| rows == 0).map_err(Error::serve(Service::Postgres, doing)))
+            }
+        };
+        Ok(Attempt::Changed(Change { answer, seen }))
     }
-}
-
-/// Without a condition on a column: that would need the privilege to select as well.
-async fn delete(pair: &Pair<'_>, on: &TenantAccess, owner: &mut PgConnection, planted: &str) -> Change {
-    let slice = &on.tenant.slices.postgres;
-    let sql = format!("DELETE FROM {} WHERE $1 = ''", table(slice));
-    let answer = ask(pair, on, Statement::Change(sql, "")).await;
-    let seen = count(owner, slice, planted).await.map(|rows| rows == 0);
-    Change { answer, seen }
 }

@@ -1,23 +1,27 @@
-//! What both tenants plant on PostgreSQL, and the one way in which the probing tenant asks there.
+//! What both tenants plant on PostgreSQL, and the ways in which the probing tenant asks there.
 
 use bulkhead_model::{Outcome, PostgresSlice, Service};
 use bulkhead_target::{Error, TenantAccess, clients};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
+use tokio::sync::{Mutex, MutexGuard};
 
+use super::delete_foreign_rows::DOOMED;
 use crate::probes::{
-    Pair,
+    Pair, Side,
     answer::{Answer, cause, chain},
 };
 
 /// The table that each tenant plants in its own slice.
 pub(super) const TABLE: &str = "bulkhead_canary";
 
-/// Both slices hold [`TABLE`] with one row, and an empty table whose name only the owner knows.
-pub(super) struct Ground {
-    /// The probing tenant's connection to its own slice.
-    pub own: PgConnection,
-    /// The neighbour's own connection to its slice.
-    pub victim: PgConnection,
+/// Both slices hold [`TABLE`] and [`DOOMED`] with one row each, and an empty table whose name only the owner knows.
+pub(crate) struct Ground {
+    /// The probing tenant in its own database.
+    own: Mutex<PgConnection>,
+    /// The neighbour in its own database.
+    neighbour: Option<Mutex<PgConnection>>,
+    /// The probing tenant in the neighbour's database, or how it was kept out.
+    foreign: Result<Mutex<PgConnection>, (Outcome, String)>,
 }
 
 /// A statement for a person to read and for the server to run.
@@ -33,9 +37,74 @@ impl Ground {
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice.
-    pub(super) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
-        let (own, victim) = tokio::join!(plant(pair.from, pair.own()), plant(pair.to, pair.canary()));
-        Ok(Self { own: own?, victim: victim? })
+    pub(crate) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
+        let neighbour = async {
+            match pair.owner(Side::Foreign) {
+                None => Ok(None),
+                Some(access) => plant(access, pair.canary()).await.map(Some),
+            }
+        };
+        let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
+        let (own, neighbour) = (own?, neighbour?);
+        let mut access = pair.from.clone();
+        access.connections.postgres.database.clone_from(&pair.to.slices.postgres.database);
+        let foreign = clients::postgres::connect(&access).await;
+        let foreign = foreign.map(Mutex::new).map_err(|error| read_error(&error));
+        Ok(Self { own: Mutex::new(own), neighbour: neighbour.map(Mutex::new), foreign })
+    }
+
+    /// The owner's own connection to the side's slice.
+    pub(super) async fn owner(&self, side: Side) -> Option<MutexGuard<'_, PgConnection>> {
+        match side {
+            Side::Own => Some(self.own.lock().await),
+            Side::Foreign => Some(self.neighbour.as_ref()?.lock().await),
+        }
+    }
+
+    /// Runs something as the probing tenant in the side's database. Where it was kept out of that, this is the answer.
+    pub(super) async fn ask<'g, F>(
+        &'g self,
+        pair: &Pair<'_>,
+        side: Side,
+        what: String,
+        run: impl FnOnce(MutexGuard<'g, PgConnection>) -> F,
+    ) -> Answer
+    where
+        F: Future<Output = Result<(Outcome, String), sqlx::Error>>,
+    {
+        let (database, user) =
+            (&pair.tenant(side).slices.postgres.database, &pair.from.connections.postgres.user);
+        let call = format!("{what} in database `{database}` as `{user}`");
+        let connection = match side {
+            Side::Own => Ok(&self.own),
+            Side::Foreign => self.foreign.as_ref(),
+        };
+        Answer::of(call, async {
+            match connection {
+                Err((outcome, text)) => (*outcome, format!("not let in: {text}")),
+                Ok(connection) => {
+                    run(connection.lock().await).await.unwrap_or_else(|error| read_error(&error))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs one statement as the probing tenant in the side's database.
+    pub(super) async fn state(&self, pair: &Pair<'_>, side: Side, statement: Statement<'_>) -> Answer {
+        let (Statement::Rows(sql, _) | Statement::Change(sql, _)) = &statement;
+        let what = format!("`{sql}`");
+        self.ask(pair, side, what, |mut connection| async move { run(&mut connection, &statement).await })
+            .await
+    }
+
+    /// How many rows of [`TABLE`] hold this token, as the side's owner sees it; `None` when there is no owner to ask.
+    pub(super) async fn count(&self, pair: &Pair<'_>, side: Side, token: &str) -> Option<Result<i64, Error>> {
+        let slice = &pair.tenant(side).slices.postgres;
+        let mut owner = self.owner(side).await?;
+        let sql = format!("SELECT count(*) FROM {} WHERE token = $1", table(slice));
+        let counted = sqlx::query_scalar(AssertSqlSafe(sql)).bind(token).fetch_one(&mut *owner).await;
+        Some(counted.map_err(Error::serve(Service::Postgres, format!("count rows in {slice}"))))
     }
 }
 
@@ -49,42 +118,9 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Makes one statement as the probing tenant, in the database of `on`.
-pub(super) async fn ask(pair: &Pair<'_>, on: &TenantAccess, statement: Statement<'_>) -> Answer {
-    let database = on.tenant.slices.postgres.database.clone();
-    let (Statement::Rows(sql, _) | Statement::Change(sql, _)) = &statement;
-    let call = format!("`{sql}` in database `{database}` as `{}`", pair.from.connections.postgres.user);
-    let mut access = pair.from.clone();
-    access.connections.postgres.database = database;
-    Answer::of(call, async {
-        match clients::postgres::connect(&access).await {
-            Err(error) => read_error(&error),
-            Ok(mut connection) => match run(&mut connection, &statement).await {
-                Ok(answer) => answer,
-                Err(error) => read_error(&error),
-            },
-        }
-    })
-    .await
-}
-
-/// How many rows hold this token, as the owner sees it.
-///
-/// # Errors
-/// When the owner cannot read its own table.
-pub(super) async fn count(
-    owner: &mut PgConnection,
-    slice: &PostgresSlice,
-    token: &str,
-) -> Result<i64, Error> {
-    let sql = format!("SELECT count(*) FROM {} WHERE token = $1", table(slice));
-    let counted = sqlx::query_scalar(AssertSqlSafe(sql)).bind(token).fetch_one(owner).await;
-    counted.map_err(Error::serve(Service::Postgres, format!("count rows in {slice}")))
-}
-
 /// The statement that takes a neighbour's grants back from the probing role, and what else lets it in.
 pub(super) fn revoke(pair: &Pair<'_>, privilege: &str) -> String {
-    let slice = &pair.to.tenant.slices.postgres;
+    let slice = &pair.to.slices.postgres;
     let (role, schema) = (quoted(&pair.from.connections.postgres.user), quoted(slice.schema_or_public()));
     let database = quoted(&slice.database);
     let table = format!("REVOKE {privilege} ON ALL TABLES IN SCHEMA {schema} FROM {role}, PUBLIC;");
@@ -94,7 +130,7 @@ pub(super) fn revoke(pair: &Pair<'_>, privilege: &str) -> String {
     }
 }
 
-async fn plant(owner: &TenantAccess, token: &str) -> Result<PgConnection, Error> {
+async fn plant(owner: &TenantAccess, token: String) -> Result<PgConnection, Error> {
     let slice = &owner.tenant.slices.postgres;
     let mut connection = clients::postgres::connect(owner).await?;
     let (schema, table) = (quoted(slice.schema_or_public()), table(slice));
@@ -102,6 +138,9 @@ async fn plant(owner: &TenantAccess, token: &str) -> Result<PgConnection, Error>
         format!("CREATE TABLE IF NOT EXISTS {table} (token text NOT NULL)"),
         format!("DELETE FROM {table}"),
         format!("INSERT INTO {table} VALUES ('{token}')"),
+        format!("CREATE TABLE IF NOT EXISTS {schema}.{DOOMED} (token text NOT NULL)"),
+        format!("DELETE FROM {schema}.{DOOMED}"),
+        format!("INSERT INTO {schema}.{DOOMED} VALUES ('{token}')"),
         // A name to be found by whoever lists tables: nobody but the owner ever sends it.
         format!("DROP TABLE IF EXISTS {schema}.bulkhead_{token}"),
         format!("CREATE TABLE {schema}.bulkhead_{token} ()"),
@@ -181,8 +220,8 @@ mod tests {
     async fn a_server_that_is_not_there_proves_nothing() {
         let (from, to) = (tenant("engine"), tenant("plane"));
         let pair = Pair::new(&from, &to, &Seed::new(1));
-        let answer = ask(&pair, &to, Statement::Rows(String::from("SELECT $1"), "x")).await;
-        assert_eq!(answer.outcome, Outcome::Unknown, "{}", answer.text());
         assert!(Ground::plant(&pair).await.is_err());
+        let error = clients::postgres::connect(&from).await.unwrap_err();
+        assert_eq!(read_error(&error).0, Outcome::Unknown, "{}", error.chain());
     }
 }

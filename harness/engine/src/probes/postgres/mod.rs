@@ -11,6 +11,8 @@ mod insert_foreign_row;
 mod list_foreign_tables;
 mod select_foreign_rows;
 
+pub(crate) use ground::Ground;
+
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[
     &select_foreign_rows::SelectForeignRows,

@@ -14,7 +14,7 @@ use lapin::{
 };
 
 use crate::probes::{
-    Pair,
+    Pair, Side,
     answer::{Answer, cause, chain},
 };
 
@@ -22,11 +22,13 @@ use crate::probes::{
 const LOOK_MAX: usize = 100;
 
 /// Both slices hold a queue with one message, an exchange that feeds it, and an empty queue.
-pub(super) struct Ground {
-    /// The probing tenant's connection to its own vhost.
-    pub own: Connection,
-    /// The neighbour's own connection to its vhost.
-    pub victim: Connection,
+pub(crate) struct Ground {
+    /// The probing tenant in its own vhost.
+    own: Connection,
+    /// The neighbour in its own vhost.
+    neighbour: Option<Connection>,
+    /// The probing tenant in the neighbour's vhost, or how it was kept out.
+    foreign: Result<Connection, (Outcome, String)>,
 }
 
 impl Ground {
@@ -34,9 +36,58 @@ impl Ground {
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice.
-    pub(super) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
-        let (own, victim) = tokio::join!(plant(pair.from, pair.own()), plant(pair.to, pair.canary()));
-        Ok(Self { own: own?, victim: victim? })
+    pub(crate) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
+        let neighbour = async {
+            match pair.owner(Side::Foreign) {
+                None => Ok(None),
+                Some(access) => plant(access, pair.canary()).await.map(Some),
+            }
+        };
+        let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
+        let (own, neighbour) = (own?, neighbour?);
+        let mut access = pair.from.clone();
+        access.connections.rabbitmq.vhost.clone_from(&pair.to.slices.rabbitmq.vhost);
+        let foreign = clients::rabbitmq::connect(&access).await.map_err(|error| read_error(&error));
+        Ok(Self { own, neighbour, foreign })
+    }
+
+    /// The owner's own connection to the side's slice.
+    pub(super) fn owner(&self, side: Side) -> Option<&Connection> {
+        match side {
+            Side::Own => Some(&self.own),
+            Side::Foreign => self.neighbour.as_ref(),
+        }
+    }
+
+    /// Makes one call as the probing tenant, on a channel of its own in the side's vhost. Where it was kept out of that,
+    /// this is the answer.
+    pub(super) async fn ask<F>(
+        &self,
+        pair: &Pair<'_>,
+        side: Side,
+        what: String,
+        call: impl FnOnce(Channel) -> F,
+    ) -> Answer
+    where
+        F: Future<Output = lapin::Result<(Outcome, String)>>,
+    {
+        let (vhost, user) = (&pair.tenant(side).slices.rabbitmq.vhost, &pair.from.connections.rabbitmq.user);
+        let connection = match side {
+            Side::Own => Ok(&self.own),
+            Side::Foreign => self.foreign.as_ref(),
+        };
+        Answer::of(format!("{what} in vhost `{vhost}` as `{user}`"), async {
+            let connection = match connection {
+                Ok(connection) => connection,
+                Err((outcome, text)) => return (*outcome, format!("not let in: {text}")),
+            };
+            let made = match connection.create_channel().await {
+                Ok(channel) => call(channel).await,
+                Err(error) => Err(error),
+            };
+            made.unwrap_or_else(|error| read_error(&error))
+        })
+        .await
     }
 }
 
@@ -50,37 +101,19 @@ pub(super) fn empty(slice: &RabbitmqSlice) -> String {
     slice.queue("bulkhead-empty")
 }
 
-/// The exchange that feeds [`queue`]. In a vhost that tenants share, the default exchange is open to none of them.
-pub(super) fn exchange(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-exchange")
+/// A queue that a delete probe may take; no other looks at it.
+pub(super) fn doomed(slice: &RabbitmqSlice) -> String {
+    slice.queue("bulkhead-doomed")
 }
 
-/// Makes one call as the probing tenant, on a channel of its own in the vhost of `on`.
-pub(super) async fn ask<F>(
-    pair: &Pair<'_>,
-    on: &TenantAccess,
-    what: &str,
-    call: impl FnOnce(Channel) -> F,
-) -> Answer
-where
-    F: Future<Output = lapin::Result<(Outcome, String)>>,
-{
-    let vhost = &on.tenant.slices.rabbitmq.vhost;
-    let user = &pair.from.connections.rabbitmq.user;
-    let mut access = pair.from.clone();
-    access.connections.rabbitmq.vhost.clone_from(vhost);
-    Answer::of(format!("{what} in vhost `{vhost}` as `{user}`"), async {
-        let connection = match clients::rabbitmq::connect(&access).await {
-            Ok(connection) => connection,
-            Err(error) => return read_error(&error),
-        };
-        let made = match connection.create_channel().await {
-            Ok(channel) => call(channel).await,
-            Err(error) => Err(error),
-        };
-        made.unwrap_or_else(|error| read_error(&error))
-    })
-    .await
+/// The queue that [`exchange`] feeds.
+pub(super) fn inbox(slice: &RabbitmqSlice) -> String {
+    slice.queue("bulkhead-inbox")
+}
+
+/// The exchange that feeds [`inbox`]. In a vhost that tenants share, the default exchange is open to none of them.
+pub(super) fn exchange(slice: &RabbitmqSlice) -> String {
+    slice.queue("bulkhead-exchange")
 }
 
 /// Publishes and waits for the broker's confirmation.
@@ -92,15 +125,20 @@ pub(super) async fn publish(channel: &Channel, exchange: &str, payload: &str) ->
     sent.await
 }
 
-/// Whether the owner finds this payload in its queue. Takes the messages out as it looks.
+/// Whether the owner finds this payload in the queue. Takes the messages out as it looks.
 ///
 /// # Errors
 /// When the owner cannot read its own queue.
-pub(super) async fn holds(owner: &Connection, slice: &RabbitmqSlice, payload: &str) -> Result<bool, Error> {
+pub(super) async fn holds(
+    owner: &Connection,
+    slice: &RabbitmqSlice,
+    queue: &str,
+    payload: &str,
+) -> Result<bool, Error> {
     let look = async {
         let channel = owner.create_channel().await?;
         for _ in 0..LOOK_MAX {
-            let got = channel.basic_get(queue(slice).into(), BasicGetOptions { no_ack: true }).await?;
+            let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?;
             match got {
                 None => return Ok(false),
                 Some(message) if message.delivery.data == payload.as_bytes() => return Ok(true),
@@ -111,31 +149,31 @@ pub(super) async fn holds(owner: &Connection, slice: &RabbitmqSlice, payload: &s
     };
     look.await.map_err(Error::serve::<lapin::Error>(
         Service::Rabbitmq,
-        format!("look through the queue in {slice}"),
+        format!("look through `{queue}` in {slice}"),
     ))
 }
 
-/// Whether the owner finds its queue.
+/// Whether the owner finds this queue.
 ///
 /// # Errors
 /// When the owner is not told.
-pub(super) async fn exists(owner: &Connection, slice: &RabbitmqSlice) -> Result<bool, Error> {
+pub(super) async fn exists(owner: &Connection, slice: &RabbitmqSlice, queue: &str) -> Result<bool, Error> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let look = async {
         let channel = owner.create_channel().await?;
-        channel.queue_declare(queue(slice).into(), passive, FieldTable::default()).await
+        channel.queue_declare(queue.into(), passive, FieldTable::default()).await
     };
     match look.await {
         Ok(_) => Ok(true),
         Err(error) if read_error(&error).0 == Outcome::Invisible => Ok(false),
-        Err(error) => Err(Error::serve(Service::Rabbitmq, format!("look for the queue in {slice}"))(error)),
+        Err(error) => Err(Error::serve(Service::Rabbitmq, format!("look for `{queue}` in {slice}"))(error)),
     }
 }
 
 /// The command that limits the probing tenant to what it owns.
 pub(super) fn limit(pair: &Pair<'_>) -> String {
     let user = &pair.from.connections.rabbitmq.user;
-    let (own, other) = (&pair.from.tenant.slices.rabbitmq, &pair.to.tenant.slices.rabbitmq);
+    let (own, other) = (&pair.from.tenant.slices.rabbitmq, &pair.to.slices.rabbitmq);
     if own.vhost != other.vhost {
         return format!("rabbitmqctl clear_permissions -p '{}' '{user}'", other.vhost);
     }
@@ -143,26 +181,26 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     format!("rabbitmqctl set_permissions -p '{}' '{user}' '^{prefix}' '^{prefix}' '^{prefix}'", own.vhost)
 }
 
-async fn plant(owner: &TenantAccess, token: &str) -> Result<Connection, Error> {
+async fn plant(owner: &TenantAccess, token: String) -> Result<Connection, Error> {
     let slice = &owner.tenant.slices.rabbitmq;
     let connection = clients::rabbitmq::connect(owner).await?;
     let planted = async {
         let channel = connection.create_channel().await?;
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let (queue, exchange) = (queue(slice), exchange(slice));
-        for name in [queue.as_str(), &empty(slice)] {
-            channel.queue_declare(name.into(), durable, FieldTable::default()).await?;
+        let none = FieldTable::default;
+        for name in [queue(slice), empty(slice), inbox(slice), doomed(slice)] {
+            channel.queue_declare(name.as_str().into(), durable, none()).await?;
             channel.queue_purge(name.into(), QueuePurgeOptions::default()).await?;
         }
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        channel
-            .exchange_declare(exchange.as_str().into(), ExchangeKind::Fanout, options, FieldTable::default())
-            .await?;
-        let options = QueueBindOptions::default();
-        channel
-            .queue_bind(queue.into(), exchange.as_str().into(), "".into(), options, FieldTable::default())
-            .await?;
-        publish(&channel, &exchange, token).await
+        let (exchange, seeding) = (exchange(slice), slice.queue("bulkhead-seeding"));
+        for (exchange, queue) in [(&exchange, inbox(slice)), (&seeding, queue(slice))] {
+            let kind = ExchangeKind::Fanout;
+            channel.exchange_declare(exchange.as_str().into(), kind, options, none()).await?;
+            let bind = QueueBindOptions::default();
+            channel.queue_bind(queue.into(), exchange.as_str().into(), "".into(), bind, none()).await?;
+        }
+        publish(&channel, &seeding, &token).await
     };
     let doing = || format!("plant a canary for `{}` in {slice}", owner.tenant.name);
     match planted.await {
@@ -216,7 +254,8 @@ mod tests {
     async fn a_broker_that_is_not_there_proves_nothing() {
         let (from, to) = (tenant("engine"), tenant("plane"));
         let pair = Pair::new(&from, &to, &Seed::new(1));
-        let answer = ask(&pair, &to, "basic.get", |_| async { Ok((Outcome::Allowed, String::new())) }).await;
-        assert_eq!(answer.outcome, Outcome::Unknown, "{}", answer.text());
+        assert!(Ground::plant(&pair).await.is_err());
+        let error = clients::rabbitmq::connect(&from).await.unwrap_err();
+        assert_eq!(read_error(&error).0, Outcome::Unknown, "{}", error.chain());
     }
 }

@@ -7,9 +7,11 @@ use super::Probe;
 
 mod delete_foreign_queue;
 mod get_foreign_message;
-mod ground;
+pub(crate) mod ground;
 mod publish_foreign_message;
 mod tell_foreign_queues;
+
+pub(crate) use ground::Ground;
 
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[

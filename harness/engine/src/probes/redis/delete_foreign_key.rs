@@ -1,54 +1,40 @@
 //! `redis.delete-foreign-key`. Leaves out FLUSHDB, which takes every tenant's keys at once and belongs to faults.
 
 use async_trait::async_trait;
-use bulkhead_model::{Class, RedisSlice, Service};
+use bulkhead_model::{Class, Service};
 use bulkhead_target::Error;
-use redis::aio::MultiplexedConnection;
 
-use super::ground::{Ground, held, key, limit};
-use crate::probes::{Finding, Pair, Probe, finding::Change};
+use super::ground::limit;
+use crate::probes::{About, Attempt, Change, Pair, Probe, Side};
 
 pub(super) struct DeleteForeignKey;
 
 #[async_trait]
 impl Probe for DeleteForeignKey {
-    fn name(&self) -> &'static str {
-        "redis.delete-foreign-key"
-    }
-
-    fn service(&self) -> Service {
-        Service::Redis
-    }
-
-    fn class(&self) -> Class {
-        Class::Delete
-    }
-
-    fn sentence(&self) -> &'static str {
-        "Deletes a key that the neighbour wrote."
+    fn about(&self) -> &About {
+        const {
+            &About::new(
+                Service::Redis,
+                "redis.delete-foreign-key",
+                Class::Delete,
+                "Deletes a key that the neighbour wrote.",
+            )
+        }
     }
 
     fn fix(&self, pair: &Pair<'_>) -> String {
         limit(pair)
     }
 
-    async fn run(&self, pair: &Pair<'_>) -> Result<Finding, Error> {
-        let mut ground = Ground::plant(pair).await?;
-        let (own, victim) = (ground.own.clone(), ground.victim.clone());
-        let control = delete(pair, &mut ground, &pair.from.tenant.slices.redis, own).await;
-        let attempt = delete(pair, &mut ground, &pair.to.tenant.slices.redis, victim).await;
-        Ok(Finding::of_change(pair, &control, &attempt))
+    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
+        let ground = pair.redis().await?;
+        let key = pair.tenant(side).slices.redis.key("bulkhead:doomed");
+        if let Some(mut owner) = ground.owner(side) {
+            let planted: Result<(), _> = redis::Cmd::set(&key, "doomed").query_async(&mut owner).await;
+            planted.map_err(Error::serve(Service::Redis, format!("plant `{key}`")))?;
+        }
+        let answer = ground.ask(pair, redis::Cmd::del(&key)).await;
+        let seen = ground.held(side, &key).await.map(|held| held.map(|value| value.is_none()));
+        Ok(Attempt::Changed(Change { answer, seen }))
     }
-}
-
-async fn delete(
-    pair: &Pair<'_>,
-    ground: &mut Ground,
-    slice: &RedisSlice,
-    mut owner: MultiplexedConnection,
-) -> Change {
-    let key = key(slice);
-    let answer = ground.ask(pair, redis::Cmd::del(&key)).await;
-    let seen = held(&mut owner, &key).await.map(|value| value.is_none());
-    Change { answer, seen }
 }

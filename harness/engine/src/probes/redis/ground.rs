@@ -5,16 +5,16 @@ use bulkhead_target::{Error, TenantAccess, clients};
 use redis::{AsyncCommands, Cmd, Value, aio::MultiplexedConnection};
 
 use crate::probes::{
-    Pair,
+    Pair, Side,
     answer::{Answer, chain},
 };
 
 /// Both slices hold [`key`] with a token that only the owner knows.
-pub(super) struct Ground {
+pub(crate) struct Ground {
     /// The probing tenant's connection.
-    pub own: MultiplexedConnection,
+    own: MultiplexedConnection,
     /// The neighbour's own connection.
-    pub victim: MultiplexedConnection,
+    neighbour: Option<MultiplexedConnection>,
 }
 
 impl Ground {
@@ -22,22 +22,42 @@ impl Ground {
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice.
-    pub(super) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
-        let (own, victim) = tokio::join!(plant(pair.from, pair.own()), plant(pair.to, pair.canary()));
-        Ok(Self { own: own?, victim: victim? })
+    pub(crate) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
+        let neighbour = async {
+            match pair.owner(Side::Foreign) {
+                None => Ok(None),
+                Some(access) => plant(access, pair.canary()).await.map(Some),
+            }
+        };
+        let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
+        Ok(Self { own: own?, neighbour: neighbour? })
+    }
+
+    /// The owner's own connection to the side's slice.
+    pub(super) fn owner(&self, side: Side) -> Option<MultiplexedConnection> {
+        match side {
+            Side::Own => Some(self.own.clone()),
+            Side::Foreign => self.neighbour.clone(),
+        }
     }
 
     /// Sends one command as the probing tenant.
-    pub(super) async fn ask(&mut self, pair: &Pair<'_>, command: Cmd) -> Answer {
+    pub(super) async fn ask(&self, pair: &Pair<'_>, command: Cmd) -> Answer {
         let call = format!("{} as `{}`", readable(&command), pair.from.connections.redis.user);
-        let connection = &mut self.own;
+        let mut connection = self.own.clone();
         Answer::of(call, async {
-            match command.query_async::<Value>(connection).await {
+            match command.query_async::<Value>(&mut connection).await {
                 Ok(value) => read_value(&value),
                 Err(error) => read_error(&error),
             }
         })
         .await
+    }
+
+    /// What a key holds, as the side's owner sees it; `None` when there is no owner to ask.
+    pub(super) async fn held(&self, side: Side, key: &str) -> Option<Result<Option<String>, Error>> {
+        let held = self.owner(side)?.get(key).await;
+        Some(held.map_err(Error::serve(Service::Redis, format!("read `{key}` as its owner"))))
     }
 }
 
@@ -46,23 +66,10 @@ pub(super) fn key(slice: &RedisSlice) -> String {
     slice.key("bulkhead:canary")
 }
 
-/// The key that a write probe writes.
-pub(super) fn written(slice: &RedisSlice) -> String {
-    slice.key("bulkhead:written")
-}
-
-/// What a key holds, as its owner sees it.
-///
-/// # Errors
-/// When the owner cannot read its own key.
-pub(super) async fn held(owner: &mut MultiplexedConnection, key: &str) -> Result<Option<String>, Error> {
-    owner.get(key).await.map_err(Error::serve(Service::Redis, format!("read `{key}` as its owner")))
-}
-
 /// The command that limits the probing tenant to its own keys and channels.
 pub(super) fn limit(pair: &Pair<'_>) -> String {
     let (user, prefix) = (&pair.from.connections.redis.user, &pair.from.tenant.slices.redis.prefix);
-    let (name, other) = (&pair.from.tenant.name, &pair.to.tenant.name);
+    let (name, other) = (&pair.from.tenant.name, &pair.to.name);
     if user == "default" {
         let give = "give each tenant a user of its own and declare `enforcement = \"enforced\"`";
         return format!(
@@ -72,13 +79,10 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     format!("ACL SETUSER {user} resetkeys ~{prefix}* resetchannels &{prefix}* (nothing of {other}'s)")
 }
 
-async fn plant(owner: &TenantAccess, token: &str) -> Result<MultiplexedConnection, Error> {
+async fn plant(owner: &TenantAccess, token: String) -> Result<MultiplexedConnection, Error> {
     let slice = &owner.tenant.slices.redis;
     let mut connection = clients::redis::connect(owner).await?;
-    // What an earlier probe wrote must not be taken for this one's.
-    let mut plant = redis::pipe();
-    plant.del(written(slice)).set(key(slice), token);
-    let planted: Result<(), _> = plant.query_async(&mut connection).await;
+    let planted: Result<(), _> = connection.set(key(slice), token).await;
     let doing = format!("plant a canary for `{}` in {slice}", owner.tenant.name);
     planted.map_err(Error::serve(Service::Redis, doing))?;
     Ok(connection)

@@ -9,8 +9,10 @@ use super::Probe;
 mod delete_foreign_key;
 mod foreign_key_exists;
 mod get_foreign_key;
-mod ground;
+pub(crate) mod ground;
 mod set_foreign_key;
+
+pub(crate) use ground::Ground;
 
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[

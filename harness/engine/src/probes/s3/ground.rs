@@ -11,7 +11,7 @@ use bulkhead_model::{Outcome, S3Slice, Service};
 use bulkhead_target::{Error, TenantAccess, clients};
 
 use crate::probes::{
-    Pair,
+    Pair, Side,
     answer::{Answer, chain},
 };
 
@@ -25,11 +25,11 @@ const BROKEN_CLIENT: [&str; 5] = [
 ];
 
 /// Both slices hold an object with a token that only the owner knows, and one with such a token in its name.
-pub(super) struct Ground {
+pub(crate) struct Ground {
     /// The probing tenant's client.
-    pub own: Client,
+    pub(super) own: Client,
     /// The neighbour's own client.
-    pub victim: Client,
+    neighbour: Option<Client>,
 }
 
 impl Ground {
@@ -37,20 +37,39 @@ impl Ground {
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice.
-    pub(super) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
-        let (own, victim) = tokio::join!(plant(pair.from, pair.own()), plant(pair.to, pair.canary()));
-        Ok(Self { own: own?, victim: victim? })
+    pub(crate) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
+        let neighbour = async {
+            match pair.owner(Side::Foreign) {
+                None => Ok(None),
+                Some(access) => plant(access, pair.canary()).await.map(Some),
+            }
+        };
+        let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
+        Ok(Self { own: own?, neighbour: neighbour? })
+    }
+
+    /// The client of the side's owner.
+    pub(super) fn owner(&self, side: Side) -> Option<&Client> {
+        match side {
+            Side::Own => Some(&self.own),
+            Side::Foreign => self.neighbour.as_ref(),
+        }
+    }
+
+    /// What an object holds, as the side's owner sees it; `None` when there is no owner to ask.
+    pub(super) async fn held(
+        &self,
+        pair: &Pair<'_>,
+        side: Side,
+        key: &str,
+    ) -> Option<Result<Option<String>, Error>> {
+        Some(held(self.owner(side)?, &pair.tenant(side).slices.s3, key).await)
     }
 }
 
 /// The planted object.
 pub(super) fn key(slice: &S3Slice) -> String {
     slice.key("bulkhead/canary")
-}
-
-/// The object that a write probe writes.
-pub(super) fn written(slice: &S3Slice) -> String {
-    slice.key("bulkhead/written")
 }
 
 /// Makes one call as the probing tenant; [`read_error`] turns an error into an answer.
@@ -67,7 +86,7 @@ pub(super) async fn ask(
 ///
 /// # Errors
 /// When the owner cannot read its own slice.
-pub(super) async fn held(owner: &Client, slice: &S3Slice, key: &str) -> Result<Option<String>, Error> {
+async fn held(owner: &Client, slice: &S3Slice, key: &str) -> Result<Option<String>, Error> {
     let doing = || format!("read `{key}` in {slice} as its owner");
     match owner.get_object().bucket(&slice.bucket).key(key).send().await {
         Ok(object) => {
@@ -90,17 +109,21 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     )
 }
 
-async fn plant(owner: &TenantAccess, token: &str) -> Result<Client, Error> {
+/// Writes an object as its owner.
+///
+/// # Errors
+/// When the owner cannot write into its own slice.
+pub(super) async fn put(owner: &Client, slice: &S3Slice, key: &str, body: &str) -> Result<(), Error> {
+    let body = ByteStream::from(body.as_bytes().to_vec());
+    let put = owner.put_object().bucket(&slice.bucket).key(key).body(body).send().await;
+    put.map(drop).map_err(Error::serve(Service::S3, format!("plant `{key}` in {slice}")))
+}
+
+async fn plant(owner: &TenantAccess, token: String) -> Result<Client, Error> {
     let slice = &owner.tenant.slices.s3;
     let client = clients::s3::client(owner)?;
-    let failed = || format!("plant a canary for `{}` in {slice}", owner.tenant.name);
-    // What an earlier probe wrote must not be taken for this one's.
-    let cleared = client.delete_object().bucket(&slice.bucket).key(written(slice)).send().await;
-    cleared.map_err(Error::serve(Service::S3, failed()))?;
     for key in [key(slice), slice.key(&format!("bulkhead/named-{token}"))] {
-        let body = ByteStream::from(token.as_bytes().to_vec());
-        let put = client.put_object().bucket(&slice.bucket).key(key).body(body).send().await;
-        put.map_err(Error::serve(Service::S3, failed()))?;
+        put(&client, slice, &key, &token).await?;
     }
     Ok(client)
 }

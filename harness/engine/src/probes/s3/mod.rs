@@ -7,9 +7,11 @@ use super::Probe;
 
 mod delete_foreign_object;
 mod get_foreign_object;
-mod ground;
+pub(crate) mod ground;
 mod list_foreign_objects;
 mod put_foreign_object;
+
+pub(crate) use ground::Ground;
 
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[

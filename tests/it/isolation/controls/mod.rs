@@ -1,0 +1,20 @@
+//! The negative controls: for each probe a right too many that it must see, a file a service.
+
+use bulkhead_model::Service;
+
+use super::Control;
+
+mod postgres;
+mod rabbitmq;
+mod redis;
+mod s3;
+
+/// Those of a service, in the order of its probes.
+pub(super) fn of(service: Service) -> &'static [Control] {
+    match service {
+        Service::Postgres => postgres::CONTROLS,
+        Service::Redis => redis::CONTROLS,
+        Service::Rabbitmq => rabbitmq::CONTROLS,
+        Service::S3 => s3::CONTROLS,
+    }
+}
