@@ -4,6 +4,7 @@ mod command;
 mod doctor;
 mod input;
 mod interrupted;
+mod isolation;
 mod leak;
 mod library;
 mod picture;

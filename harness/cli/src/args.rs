@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Verify(commands::verify::Verify),
     /// Go through the integration checklist and print it as Markdown with ticks.
     Checklist(commands::checklist::Checklist),
+    /// Make every probe between every two tenants and print the isolation matrix.
+    Isolation(commands::isolation::Isolation),
     /// Start stand-ins for local development.
     Up(commands::up::Up),
     /// Stop the stand-ins that `up` started in this project.

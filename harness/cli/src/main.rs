@@ -55,6 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         match cli.command {
             Command::Verify(command) => command.run(cli.volume).await,
             Command::Checklist(command) => command.run(cli.volume).await,
+            Command::Isolation(command) => command.run(cli.volume).await,
             Command::Up(command) => command.run(cli.volume).await,
             Command::Down(command) => command.run().await,
             Command::Status(command) => command.run().await,

@@ -44,7 +44,7 @@ pub struct Cell {
     pub outcome: Outcome,
     /// Judged against the policy.
     pub verdict: Verdict,
-    /// The note that explains it, when it did not pass.
+    /// The note that explains it, when it did not pass or something got through that no setting prevents.
     pub note: Option<usize>,
 }
 
@@ -88,11 +88,24 @@ impl Matrix {
             return Found::Convention(self.convention(rows));
         }
         Found::Cells(Class::ALL.map(|class| {
-            let worst =
-                rows.iter().filter(|row| row.class == class).max_by_key(|row| (row.verdict, row.outcome))?;
-            let note = (worst.verdict != Verdict::Pass).then(|| self.note(worst));
+            let of_class = || rows.iter().filter(|row| row.class == class);
+            let worst = of_class().max_by_key(|row| (row.verdict, row.outcome))?;
+            let note = match worst.verdict {
+                Verdict::Pass => self.by_nature(of_class().copied()),
+                _ => Some(self.note(worst)),
+            };
             Some(Cell { outcome: worst.outcome, verdict: worst.verdict, note })
         }))
+    }
+
+    /// The note on what got through although it passed, because no setting of the server prevents it.
+    fn by_nature<'r>(&mut self, rows: impl Iterator<Item = &'r IsolationRow>) -> Option<usize> {
+        let leaks: Vec<_> = rows.filter(|row| !row.inherent.is_empty()).collect();
+        let server = &leaks.first()?.server;
+        let each: Vec<_> =
+            leaks.iter().map(|row| format!("{}: {}", row.probe, text::one_line(&row.inherent))).collect();
+        let evidence = format!("no setting of {server} closes {}", each.join("; "));
+        Some(self.numbered(Note { evidence, fix: String::new() }))
     }
 
     fn convention(&mut self, rows: &[&IsolationRow]) -> String {
@@ -108,7 +121,11 @@ impl Matrix {
 
     fn note(&mut self, row: &IsolationRow) -> usize {
         let evidence = format!("{}: {}", row.probe, text::one_line(&row.evidence));
-        let note = Note { evidence, fix: text::one_line(&row.fix) };
+        self.numbered(Note { evidence, fix: text::one_line(&row.fix) })
+    }
+
+    /// The number of the note, which those that say the same share.
+    fn numbered(&mut self, note: Note) -> usize {
         match self.notes.iter().position(|known| *known == note) {
             Some(index) => index + 1,
             None => {
@@ -144,9 +161,10 @@ pub fn mark(note: usize) -> String {
 }
 
 impl Cell {
-    /// `denied`, `allowed ▲1`.
+    /// `denied`, `allowed ▲1`; `leaks ▲1` for what got through and yet passes.
     pub fn words(&self) -> String {
         match self.note {
+            Some(note) if self.verdict == Verdict::Pass => format!("leaks {}", mark(note)),
             Some(note) => format!("{} {}", self.outcome, mark(note)),
             None => self.outcome.to_string(),
         }
@@ -184,6 +202,28 @@ mod tests {
         assert_eq!(cells[3], None, "administer was not probed");
         assert!(matrix.has_gaps());
         assert!(matrix.notes[0].words().contains("fix: REVOKE CONNECT"));
+    }
+
+    #[test]
+    fn what_no_setting_closes_is_in_the_cell_with_its_reason_though_it_passes() {
+        let mut report = samples::good();
+        for name in ["postgres.list-databases", "postgres.list-roles"] {
+            let mut leak = samples::row("engine", "plane", Service::Postgres, Class::Enumerate);
+            (leak.outcome, leak.probe) = (Outcome::Allowed, name.to_owned());
+            leak.inherent = String::from("every role may read the catalogue");
+            report.isolation.push(leak);
+        }
+        let matrix = Matrix::of(&report);
+        let row = matrix.rows.iter().find(|r| r.from == "engine" && r.service == Service::Postgres).unwrap();
+        let Found::Cells(cells) = &row.found else { panic!("enforced: cells") };
+        let cell = cells[4].unwrap();
+        assert_eq!((cell.verdict, cell.words().as_str()), (Verdict::Pass, "leaks ▲1"));
+        let words = matrix.notes[0].words();
+        assert!(words.starts_with("no setting of "), "{words}");
+        assert!(
+            words.contains("list-databases: every role") && words.contains("list-roles: every"),
+            "{words}"
+        );
     }
 
     #[test]
