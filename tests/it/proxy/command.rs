@@ -154,6 +154,8 @@ async fn a_port_that_is_taken_and_a_flag_that_does_not_exist_are_said_at_once() 
     };
     let (code, text) = run(&["-host", "127.0.0.1", "-port", &port]).await;
     assert!(code != Some(0) && text.contains("cannot listen on 127.0.0.1:"), "{code:?} {text}");
+    let (code, text) = run(&["-host", "127.0.0.1", "-port", "no-such-service"]).await;
+    assert!(code != Some(0) && text.contains("lookup tcp/no-such-service: unknown port"), "{code:?} {text}");
     let (code, text) = run(&["-prot", "1"]).await;
     assert_eq!(code, Some(64), "{text}");
     let (code, text) = run(&["-version"]).await;

@@ -5,12 +5,12 @@ use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::D
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpStream, lookup_host},
+    net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
 
-use crate::{api::Api, reserve::Reserve};
+use crate::{address, api::Api, reserve::Reserve};
 pub(crate) use patience::Limits;
 use patience::{Patience, Watched};
 
@@ -34,16 +34,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens; of a name's addresses on the first IPv4 one, as Toxiproxy does.
+    /// Listens; of a name's addresses on the first IPv4 one, and on all interfaces where there is no name, as Toxiproxy
+    /// does. A port may be named.
     ///
     /// # Errors
     /// When the address cannot be resolved or is taken.
     pub async fn bind(address: &str, api: Api) -> io::Result<Self> {
-        let addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
-        let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-        let first =
-            first.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
-        Ok(Self { listener: TcpListener::bind(first).await?, api, limits: Limits::default() })
+        let listener = address::listen(address).await.map_err(io::Error::other)?;
+        Ok(Self { listener, api, limits: Limits::default() })
     }
 
     /// Where it listens.
