@@ -1,0 +1,145 @@
+//! How long the whole isolation matrix takes: `cargo bench --bench isolation`, or with `-- --quick` for one round.
+//!
+//! Every probe between every two of 2, 4 and 8 tenants, on a keeper that runs already, where each tenant has its own part
+//! of each service and where all share one. What should hold still as tenants are added is the time of a pair; it is
+//! given beside that of two tenants, from the same run. It never fails on a time: targets are for readers.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
+
+use std::{
+    env,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use bulkhead_engine::{probes, run::Runner};
+use bulkhead_model::{
+    Service, Topology, Verdict,
+    scenario::{self, Scenario},
+};
+use bulkhead_target::{Session, TargetSpec};
+use futures::StreamExt;
+
+/// The numbers of tenants.
+const TENANTS: [usize; 3] = [2, 4, 8];
+
+/// What the matrix of two tenants may take in both ways of sharing together, on two cores.
+const TARGET: Duration = Duration::from_secs(5);
+
+/// Cases that run side by side, as `bulkhead isolation` has them.
+const JOBS: usize = 4;
+
+fn main() -> ExitCode {
+    let rounds = if env::args().any(|argument| argument == "--quick") { 1 } else { 3 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let measured =
+        runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(measure(rounds)));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(rounds: usize) -> Result<()> {
+    let mut spec = TargetSpec::from_env(env!("CARGO_BIN_EXE_bulkhead"))?;
+    spec.name = Some(format!("bench {}", std::process::id()));
+    spec.linger = Duration::ZERO;
+    if cfg!(debug_assertions) {
+        println!("an unoptimised build: these figures say little");
+    }
+    let session = Session::open(&spec, &|_| ()).await?;
+    println!("{} probes; medians of {rounds}", probes::all().count());
+    println!(
+        "{:>8} {:>9} {:>6} {:>9} {:>9} {:>12}",
+        "tenants", "sharing", "pairs", "matrix", "a pair", "of two's"
+    );
+    let mut of_two = [0.0; 2];
+    let mut both = Duration::ZERO;
+    for tenants in TENANTS {
+        for (index, shared) in [false, true].into_iter().enumerate() {
+            let topology = topology(tenants, shared)?;
+            let mut took = Vec::new();
+            for _ in 0..rounds {
+                took.push(matrix(&session, &topology).await?);
+            }
+            took.sort();
+            let median = took.get(rounds / 2).copied().context("no round")?;
+            let pairs = tenants * (tenants - 1);
+            let each = median.as_secs_f64() / f64::from(u32::try_from(pairs)?);
+            if tenants == 2 {
+                of_two[index] = each;
+                both += median;
+            }
+            println!(
+                "{tenants:>8} {:>9} {pairs:>6} {:>7.2} s {:>6.0} ms {:>10.2} x",
+                if shared { "shared" } else { "separate" },
+                median.as_secs_f64(),
+                each * 1000.0,
+                each / of_two[index],
+            );
+        }
+    }
+    println!(
+        "two tenants, both ways of sharing: {:.2} s (target {} s)",
+        both.as_secs_f64(),
+        TARGET.as_secs()
+    );
+    session.close().await?;
+    Ok(())
+}
+
+/// Every probe between every two tenants; all must come out well.
+async fn matrix(session: &Session, topology: &Topology) -> Result<Duration> {
+    let out = tempfile::tempdir()?;
+    let scenarios = Service::ALL.map(whole);
+    let cases = scenario::expand(&scenarios, topology)?;
+    let runner = Runner { session, topology, seed: 1, jobs: JOBS, out: out.path().into() };
+    let begun = Instant::now();
+    let mut runs = std::pin::pin!(runner.run(cases, &|_| ()));
+    while let Some(run) = runs.next().await {
+        for judged in bulkhead_checks::judge(&run.history, &run.case.scenario.expect) {
+            ensure!(judged.verdict == Verdict::Pass, "{}: {}: {}", run.case.id, judged.name, judged.evidence);
+        }
+    }
+    Ok(begun.elapsed())
+}
+
+fn whole(service: Service) -> Scenario {
+    Scenario {
+        name: format!("isolation/{service}"),
+        title: String::from("Nothing gets through"),
+        why: String::from("What is measured."),
+        tags: Vec::new(),
+        tenants: None,
+        probes: vec![service.to_string()],
+        checklist: Vec::new(),
+        expect: vec![String::from("isolated")],
+    }
+}
+
+fn topology(tenants: usize, shared: bool) -> Result<Topology> {
+    let mut text = String::new();
+    for number in 1..=tenants {
+        let slices = if shared {
+            format!(
+                "postgres = {{ database = \"common\", schema = \"t{number}\" }}\n\
+                 rabbitmq = {{ vhost = \"common\", queues = \"t{number}:\" }}\n\
+                 s3 = {{ bucket = \"tl-common\", prefix = \"t{number}/\" }}\n"
+            )
+        } else {
+            format!(
+                "postgres = {{ database = \"t{number}db\" }}\n\
+                 rabbitmq = {{ vhost = \"/t{number}\" }}\n\
+                 s3 = {{ bucket = \"tl-t{number}\" }}\n"
+            )
+        };
+        let env = if number == 1 { String::new() } else { format!("env = \"T{number}_\"\n") };
+        text.push_str(&format!(
+            "[tenants.t{number}]\n{env}redis = {{ prefix = \"t{number}:\" }}\n{slices}\n"
+        ));
+    }
+    Ok(Topology::parse(&text, "bench.toml")?)
+}
