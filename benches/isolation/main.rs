@@ -133,7 +133,7 @@ fn topology(tenants: usize, shared: bool) -> Result<Topology> {
             format!(
                 "postgres = {{ database = \"t{number}db\" }}\n\
                  rabbitmq = {{ vhost = \"/t{number}\" }}\n\
-                 s3 = {{ bucket = \"tl-t{number}\" }}\n"
+                 s3 = {{ bucket = \"tl-tenant-{number}\" }}\n"
             )
         };
         let env = if number == 1 { String::new() } else { format!("env = \"T{number}_\"\n") };
