@@ -324,3 +324,24 @@ fn a_judged_history_gets_the_diagnosis_of_what_broke() {
     let ran = desk.run(&["check", "case.jsonl", "--format", "json"]);
     assert!(ran.stdout.contains("\"id\": \"neon.compute-quota\""), "{}", ran.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_to_beware_of_is_said_and_leaves_the_service_healthy() {
+    let mut ward = Ward::new().await;
+    ward.change("DATABASE_URL", |url| format!("{url}&channel_binding=require"));
+    // Two authorities, as a machine's roots are many.
+    let own = std::fs::read_to_string(&ward.variables["SSL_CERT_FILE"]).unwrap();
+    ward.desk.write("both.pem", &format!("{}{own}", Authority::new().unwrap().pem()));
+    let (found, document) = ward.findings(&["--ca", "both.pem"]);
+    assert_eq!(found, pairs(&[("postgres", "neon.channel-binding")]), "{document:#}");
+    let weight = &document["findings"][0]["weight"];
+    assert_eq!((&document["healthy"], weight), (&Value::Bool(true), &"beware".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roots_that_the_environment_names_serve_a_url_that_names_none() {
+    let mut ward = Ward::new().await;
+    ward.change("DATABASE_URL", |url| format!("{}?sslmode=require", url.split('?').next().unwrap()));
+    ward.variables.retain(|name, _| !bulkhead::TRUST.contains(&name.as_str()) || name == "SSL_CERT_FILE");
+    assert_eq!(ward.findings(&[]).0, []);
+}

@@ -88,8 +88,13 @@ impl Doctor {
             findings.extend(look_at_variables(tenant, &topology, &others, &lookup));
         }
         let patients = tenants.into_iter().zip(given);
-        let patients =
-            patients.map(|(tenant, given)| Patient { tenant: tenant.clone(), given, ca: self.ca.clone() });
+        let roots = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let patients = patients.map(|(tenant, given)| Patient {
+            tenant: tenant.clone(),
+            given,
+            ca: self.ca.clone(),
+            roots: roots.clone(),
+        });
         let (looked, live) = examine(&patients.collect::<Vec<_>>(), volume).await;
         findings.extend(live);
         let report = DoctorReport::new(mark(looked, &findings), findings);

@@ -35,8 +35,10 @@ pub struct Patient {
     pub tenant: Tenant,
     /// Its variables, as far as they could be read.
     pub given: Given,
-    /// The authority to trust; none means the system's roots.
+    /// The authority to trust and no other, when one was named.
     pub ca: Option<PathBuf>,
+    /// What stands in for the system's roots (`SSL_CERT_FILE`), where PostgreSQL's URL names nothing itself.
+    pub roots: Option<PathBuf>,
 }
 
 /// What a login and its read showed.
@@ -209,7 +211,7 @@ impl Patient {
     fn authority(&self, service: Service) -> Option<PathBuf> {
         let named = self.given.postgres.as_ref().filter(|_| service == Service::Postgres);
         let named = named.and_then(|url| url.parameter("sslrootcert")).filter(|path| *path != "system");
-        self.ca.clone().or_else(|| named.map(PathBuf::from))
+        self.ca.clone().or_else(|| named.map(PathBuf::from)).or_else(|| self.roots.clone())
     }
 
     /// What clients take. Services whose variables cannot be read are never asked, so they lead nowhere.
@@ -221,10 +223,12 @@ impl Patient {
             let ((user, password), database) = (nobody(), String::from("none"));
             PostgresUrl { host: host.clone(), port, user, password, database, parameters: Vec::new() }
         });
-        if let Some(ca) = &self.ca {
-            let ca = (String::from("sslrootcert"), ca.display().to_string());
-            postgres.parameters.retain(|(name, _)| *name != ca.0);
-            postgres.parameters.push(ca);
+        // The login verifies what the handshake verified, however little the URL demands.
+        let ca = self.authority(Service::Postgres).map(|ca| ca.display().to_string());
+        let ours = [("sslmode", Some(String::from("verify-full"))), ("sslrootcert", ca)];
+        for (name, value) in ours {
+            postgres.parameters.retain(|(known, _)| known != name);
+            postgres.parameters.extend(value.map(|value| (name.to_owned(), value)));
         }
         let redis = given.redis.unwrap_or_else(|| {
             let (user, password) = nobody();
