@@ -70,18 +70,7 @@ impl Scene {
                 }
                 told
             }
-            Self::HalfClose => {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let upstream = listener.local_addr().unwrap().to_string();
-                let mut stream = TcpStream::connect(proxy(&mut server, &upstream).await).await.unwrap();
-                stream.write_all(HELLO).await.unwrap();
-                stream.shutdown().await.unwrap();
-                // Who answers only after the end of what it was asked.
-                let (mut asked, _) = listener.accept().await.unwrap();
-                assert_eq!(back(&mut asked, HELLO.len() + 1).await, (HELLO.to_vec(), Some("end")));
-                let _ = asked.write_all(HELLO).await;
-                account(&mut stream).await
-            }
+            Self::HalfClose => half_close(&mut server).await,
             Self::OldReset => {
                 let mut stream = opened(&mut server, &echo).await;
                 toxic(&mut server, r#"{"type":"reset_peer"}"#).await;
@@ -129,6 +118,19 @@ impl Scene {
             }
         }
     }
+}
+
+/// The upstream answers only after the end of what it was asked.
+async fn half_close(server: &mut Server) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap().to_string();
+    let mut stream = TcpStream::connect(proxy(server, &upstream).await).await.unwrap();
+    stream.write_all(HELLO).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let (mut asked, _) = listener.accept().await.unwrap();
+    assert_eq!(back(&mut asked, HELLO.len() + 1).await, (HELLO.to_vec(), Some("end")));
+    let _ = asked.write_all(HELLO).await;
+    account(&mut stream).await
 }
 
 async fn held_update(server: &mut Server, echo: &Echo) -> String {
