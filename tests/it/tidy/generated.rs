@@ -9,8 +9,10 @@ use bulkhead_target::spec::VARIABLES;
 const SCHEMA: Generated =
     Generated { path: "scenarios/schema.json", by: "cargo bulkhead scenario schema > scenarios/schema.json" };
 
-const DOCTOR: Generated =
-    Generated { path: "docs/doctor.md", by: "cargo bulkhead doctor --known > docs/doctor.md" };
+const DOCTOR: Generated = Generated {
+    path: "harness/model/src/doctor/README.md",
+    by: "cargo bulkhead doctor --known > harness/model/src/doctor/README.md",
+};
 
 /// A file that is checked in, and the command that makes it again.
 struct Generated {
