@@ -4,27 +4,99 @@ use bulkhead_target::TenantAccess;
 
 use super::super::{Control, Grant, Rig, Shared};
 
-/// Adds a rule about the neighbour's keys to the probing tenant's user.
-async fn selector(rig: &mut Rig, from: &TenantAccess, to: &TenantAccess, command: &str) {
-    let (user, prefix) = (&from.connections.redis.user, &to.tenant.slices.redis.prefix);
-    rig.administer(&format!("ACL SETUSER {user} ({command} ~{prefix}*)")).await;
+/// Adds a rule to the probing tenant's user, its own keys being `~a:*` in it and the neighbour's `~b:*`.
+async fn add(rig: &mut Rig, from: &TenantAccess, to: &TenantAccess, rule: &str) {
+    let (own, other) = (&from.tenant.slices.redis.prefix, &to.tenant.slices.redis.prefix);
+    let rule = rule.replace("a:*", &format!("{own}*")).replace("b:*", &format!("{other}*"));
+    rig.administer(&format!("ACL SETUSER {} {rule}", from.connections.redis.user)).await;
 }
 
-const fn on_keys(probe: &'static str, grant: &'static str, apply: Grant) -> Control {
+const fn rule(probe: &'static str, grant: &'static str, apply: Grant) -> Control {
     Control { probe, grant, also: &[], sharing: &[Shared], apply, undo: None }
 }
 
+/// The probe and the rules of the selector that opens it.
+macro_rules! by_selector {
+    ($probe:literal, $rules:literal) => {
+        rule($probe, concat!("ACL SETUSER a (", $rules, ")"), |rig, from, to| {
+            Box::pin(add(rig, from, to, concat!("(", $rules, ")")))
+        })
+    };
+}
+
+/// The probe and the command that opens it.
+macro_rules! by_command {
+    ($probe:literal, $command:literal) => {
+        rule($probe, concat!("ACL SETUSER a ", $command), |rig, from, to| {
+            Box::pin(add(rig, from, to, $command))
+        })
+    };
+}
+
 pub(super) const CONTROLS: &[Control] = &[
-    on_keys("redis.get-foreign-key", "ACL SETUSER a (+get ~b:*)", |rig, from, to| {
-        Box::pin(selector(rig, from, to, "+get"))
-    }),
-    on_keys("redis.set-foreign-key", "ACL SETUSER a (+set ~b:*)", |rig, from, to| {
-        Box::pin(selector(rig, from, to, "+set"))
-    }),
-    on_keys("redis.delete-foreign-key", "ACL SETUSER a (+del ~b:*)", |rig, from, to| {
-        Box::pin(selector(rig, from, to, "+del"))
-    }),
-    on_keys("redis.foreign-key-exists", "ACL SETUSER a (+exists ~b:*)", |rig, from, to| {
-        Box::pin(selector(rig, from, to, "+exists"))
-    }),
+    by_selector!("redis.get-foreign-key", "+get ~b:*"),
+    by_selector!("redis.read-among-several", "+mget ~b:*"),
+    by_selector!("redis.dump-foreign-key", "+dump ~b:*"),
+    by_selector!("redis.read-foreign-hash", "+hgetall ~b:*"),
+    by_selector!("redis.read-foreign-list", "+lrange ~b:*"),
+    by_selector!("redis.read-foreign-stream", "+xread ~b:*"),
+    by_selector!("redis.read-by-script", "+getrange ~b:*"),
+    by_selector!("redis.read-in-transaction", "+hget ~b:*"),
+    by_selector!("redis.copy-foreign-key", "+copy ~b:* ~a:*"),
+    by_selector!("redis.sort-by-foreign-keys", "+sort ~*"),
+    by_selector!("redis.set-foreign-key", "+set ~b:*"),
+    by_selector!("redis.append-to-foreign-key", "+append ~b:*"),
+    by_selector!("redis.expire-foreign-key", "+expire ~b:*"),
+    by_selector!("redis.push-to-foreign-list", "+lpush ~b:*"),
+    by_selector!("redis.add-to-foreign-stream", "+xadd ~b:*"),
+    by_selector!("redis.set-foreign-field", "+hset ~b:*"),
+    by_selector!("redis.move-into-foreign-list", "+lmove ~a:* ~b:*"),
+    by_selector!("redis.restore-into-foreign-key", "+restore ~b:*"),
+    by_selector!("redis.delete-foreign-key", "+del ~b:*"),
+    by_selector!("redis.unlink-foreign-key", "+unlink ~b:*"),
+    by_selector!("redis.take-foreign-key", "+getdel ~b:*"),
+    by_selector!("redis.rename-foreign-key", "+rename ~b:* ~a:*"),
+    by_selector!("redis.trim-foreign-stream", "+xtrim ~b:*"),
+    by_selector!("redis.pop-foreign-list", "+lpop ~b:*"),
+    by_selector!("redis.move-foreign-key", "+move ~b:*"),
+    by_selector!("redis.migrate-foreign-key", "+migrate ~b:*"),
+    by_selector!("redis.foreign-key-exists", "+exists ~b:*"),
+    by_selector!("redis.type-of-foreign-key", "+type ~b:*"),
+    by_selector!("redis.ttl-of-foreign-key", "+ttl ~b:*"),
+    by_selector!("redis.length-of-foreign-key", "+strlen ~b:*"),
+    by_selector!("redis.touch-foreign-key", "+touch ~b:*"),
+    by_selector!("redis.encoding-of-foreign-key", "+object|encoding ~b:*"),
+    by_selector!("redis.memory-of-foreign-key", "+memory|usage ~b:*"),
+    by_command!("redis.scan-key-names", "+scan"),
+    by_command!("redis.list-foreign-keys", "+keys"),
+    by_command!("redis.draw-a-key-name", "+randomkey"),
+    by_command!("redis.count-all-keys", "+dbsize"),
+    by_command!("redis.list-channels", "+pubsub|channels"),
+    by_command!("redis.count-listeners", "+pubsub|numsub"),
+    by_command!("redis.count-patterns", "+pubsub|numpat"),
+    by_command!("redis.list-clients", "+client|list"),
+    by_command!("redis.read-server-totals", "+info"),
+    by_command!("redis.read-memory-totals", "+memory|stats"),
+    by_command!("redis.list-logins", "+acl|users"),
+    by_command!("redis.list-access-rules", "+acl|list"),
+    by_command!("redis.read-latency-totals", "+latency|latest"),
+    by_command!("redis.read-slow-commands", "+slowlog|get"),
+    by_command!("redis.watch-all-commands", "+monitor"),
+    by_command!("redis.read-functions", "+function|list"),
+    by_command!("redis.flush-database", "+flushdb"),
+    by_command!("redis.flush-server", "+flushall"),
+    by_command!("redis.flush-scripts", "+script|flush"),
+    by_command!("redis.flush-functions", "+function|flush"),
+    by_command!("redis.load-function", "+function|load"),
+    by_command!("redis.read-settings", "+config|get"),
+    by_command!("redis.change-settings", "+config|set"),
+    by_command!("redis.change-logins", "+acl|setuser"),
+    by_command!("redis.end-connections", "+client|kill"),
+    by_command!("redis.swap-databases", "+swapdb"),
+    by_command!("redis.replace-all-data", "+replicaof"),
+    by_command!("redis.reset-slow-log", "+slowlog|reset"),
+    by_command!("redis.pause-clients", "+client|pause"),
+    by_command!("redis.escape-eviction", "+client|no-evict"),
+    by_command!("redis.fork-server", "+bgsave"),
+    by_command!("redis.rewrite-journal", "+bgrewriteaof"),
 ];
