@@ -1,15 +1,15 @@
 //! How long the API waits for a client: 60 seconds for a request to begin, 15 for its head, 15 for its body, 25 for
-//! its answer, 30 for
-//! it to take some of its answer. A body's time is measured where it is read. The figures are Toxiproxy's.
+//! its answer, 30 for it to take some of its answer. A body's time is measured where it is read. The figures are
+//! Toxiproxy's.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -57,26 +57,47 @@ impl Limits {
 /// For a request to begin and its head to arrive, where room is short.
 const HURRY: Duration = Duration::from_millis(250);
 
-/// What a connection waits for: shared by its socket and whoever answers its requests.
+/// What a connection waits for: shared by its socket and whoever answers its requests. It counts the waits, three to a
+/// request, so that one is never given the time of an earlier one of its kind.
 #[derive(Debug, Default)]
-pub(super) struct Patience(AtomicU8);
+pub(super) struct Patience(AtomicU64);
 
+/// How many kinds of waits there are.
+const KINDS: u64 = 3;
 /// For a request to begin.
-const FOR_REQUEST: u8 = 0;
+const FOR_REQUEST: u64 = 0;
 /// For the rest of a request's head.
-const FOR_HEAD: u8 = 1;
+const FOR_HEAD: u64 = 1;
 /// For nothing: a request is being answered.
-const FOR_NOTHING: u8 = 2;
+const FOR_NOTHING: u64 = 2;
 
 impl Patience {
     /// The head of a request has been read.
     pub(super) fn begun(&self) {
-        self.0.store(FOR_NOTHING, Ordering::Relaxed);
+        self.advance(FOR_NOTHING);
     }
 
     /// It has been answered, as far as the answer's head.
     pub(super) fn answered(&self) {
-        self.0.store(FOR_REQUEST, Ordering::Relaxed);
+        self.advance(FOR_REQUEST);
+    }
+
+    /// Something was read.
+    fn read(&self) {
+        if self.wait() % KINDS == FOR_REQUEST {
+            self.advance(FOR_HEAD);
+        }
+    }
+
+    /// The number of the wait, which tells its kind.
+    fn wait(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// To the next wait of a kind. One task does it all, so nothing comes between.
+    fn advance(&self, kind: u64) {
+        let now = self.wait();
+        self.0.store(now + (KINDS + kind - now % KINDS) % KINDS, Ordering::Relaxed);
     }
 }
 
@@ -86,8 +107,8 @@ pub(super) struct Watched {
     stream: TcpStream,
     limits: Limits,
     patience: Arc<Patience>,
-    /// What is waited for since when.
-    reading: Option<(u8, Pin<Box<Sleep>>)>,
+    /// Which wait is on, and its end.
+    reading: Option<(u64, Pin<Box<Sleep>>)>,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -98,8 +119,8 @@ impl Watched {
 
     /// Fails once the wait for reading is over.
     fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let waits_for = self.patience.0.load(Ordering::Relaxed);
-        let bound = match waits_for {
+        let wait = self.patience.wait();
+        let bound = match wait % KINDS {
             FOR_REQUEST => self.limits.idle,
             FOR_HEAD => self.limits.head,
             _ => {
@@ -107,8 +128,8 @@ impl Watched {
                 return Poll::Pending;
             }
         };
-        if self.reading.as_ref().is_none_or(|(since, _)| *since != waits_for) {
-            self.reading = Some((waits_for, Box::pin(sleep_until(Instant::now() + bound))));
+        if self.reading.as_ref().is_none_or(|(begun, _)| *begun != wait) {
+            self.reading = Some((wait, Box::pin(sleep_until(Instant::now() + bound))));
         }
         match &mut self.reading {
             Some((_, sleep)) => sleep.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
@@ -120,6 +141,8 @@ impl Watched {
     fn written<T>(&mut self, wrote: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if wrote.is_ready() {
             self.writing = None;
+            // A client has no time to lose for its next request before it was sent the last of its answer.
+            self.reading = None;
             return wrote;
         }
         let bound = self.limits.write;
@@ -136,8 +159,7 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            let _ =
-                self.patience.0.compare_exchange(FOR_REQUEST, FOR_HEAD, Ordering::Relaxed, Ordering::Relaxed);
+            self.patience.read();
             return read;
         }
         self.poll_reading(context)
@@ -168,7 +190,12 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        // The wait for the next request begins here: nobody reads again before there is something to read.
+        match self.poll_reading(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -215,6 +242,32 @@ mod tests {
         client.write_all(b"G").await.unwrap();
         assert_eq!(watched.read(&mut [0; 8]).await.unwrap(), 1);
         cut_off(&mut watched).await;
+    }
+
+    /// Whether a read now says that the client was waited for too long.
+    async fn gives_up(watched: &mut Watched) -> bool {
+        let mut bytes = [0; 8];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read =
+            |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut *watched).poll_read(context, &mut buffer));
+        matches!(std::future::poll_fn(read).await, Poll::Ready(Err(_)))
+    }
+
+    #[tokio::test]
+    async fn a_later_request_is_not_given_the_time_of_an_earlier_one() {
+        let (mut client, mut watched, patience) =
+            pair(Limits { idle: NEVER, head: SOON, write: NEVER, ..Limits::default() }).await;
+        for _ in 0..2 {
+            client.write_all(b"G").await.unwrap();
+            // As on a busy machine: the socket is looked at when there is something to read, and not before.
+            watched.stream.readable().await.unwrap();
+            assert_eq!(watched.read(&mut [0; 8]).await.unwrap(), 1);
+            assert!(!gives_up(&mut watched).await);
+            patience.begun();
+            patience.answered();
+            // Longer than a head may take, which this is not.
+            tokio::time::timeout(SOON * 2, std::future::pending::<()>()).await.unwrap_err();
+        }
     }
 
     #[tokio::test]

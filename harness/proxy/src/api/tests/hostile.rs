@@ -20,6 +20,24 @@ async fn a_client_that_dribbles_its_head_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_for_nothing_more_is_hung_up_on() {
+    let limits = Limits { idle: Duration::from_millis(50), ..Limits::default() };
+    let server = Running::with(Options::default(), |server| server.limits = limits).await;
+    // The second is answered while the server waits for something else than the client.
+    for (request, body) in [
+        ("GET /version", ""),
+        ("POST /proxies", r#"{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}"#),
+    ] {
+        let mut stream = server.open().await;
+        let head = format!("{request} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(CAP, stream.read_to_end(&mut answer)).await.expect("nobody hung up");
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn more_dribbling_clients_than_there_is_room_for_make_way() {
     crate::accept::allow_open_files();
     // So patient that only its hurry, when room is short, lets anybody else in.
