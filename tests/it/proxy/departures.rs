@@ -203,8 +203,8 @@ pub(super) const TABLE: &[Departure] = &[
         shown: Shown::Told { scene: Scene::Unread, theirs: "removed: 503", ours: "removed: 204" },
     },
     Departure {
-        name: "mistyped toxics and TLS in a list are refused",
-        reason: "Toxiproxy passes over members that ours obeys, and what is obeyed is to make sense",
+        name: "mistyped toxics in a list are refused",
+        reason: "Toxiproxy passes over a member that ours obeys, and what is obeyed is to make sense",
         shown: Shown::Told {
             scene: Scene::Calls(&[call(
                 "POST",
@@ -213,6 +213,19 @@ pub(super) const TABLE: &[Departure] = &[
             )]),
             theirs: "201 {",
             ours: r#"400 {"error":"bad request body: json: toxics must be an array"#,
+        },
+    },
+    Departure {
+        name: "mistyped TLS is refused",
+        reason: "the same: a proxy that was to end TLS must not pass it through in silence",
+        shown: Shown::Told {
+            scene: Scene::Calls(&[call(
+                "POST",
+                "/populate",
+                r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"{origin}","tls":7}]"#,
+            )]),
+            theirs: "201 {",
+            ours: r#"400 {"error":"bad tls: it is not an object"#,
         },
     },
     Departure {

@@ -56,6 +56,11 @@ async fn a_proxy_ends_tls_as_its_json_says_and_no_answer_shows_the_key() {
     assert_eq!(running.proxies.get("p").unwrap().listen, listen);
     let wrong = patch(json!({"tls": {"ca_certificate": "no PEM", "ca_key": key}})).await;
     assert_eq!(wrong.status, 400, "{wrong:?}");
+    // What is shown has no key, so sent back it is no wish for TLS without one, and nothing is changed by it.
+    let seen = running.call("GET", "/proxies/p", "").await;
+    let back = patch(serde_json::from_str(&seen.body).unwrap()).await;
+    assert!(back.status == 400 && back.body.contains("ca_key"), "{back:?}");
+    assert_eq!(running.call("GET", "/proxies/p", "").await.body, seen.body);
     assert_eq!(patch(json!({"upstream": upstream, "enabled": true})).await.status, 200);
     assert!(echoes(&running, &ca).await);
     assert_eq!(patch(json!({"tls": null})).await.status, 200);
