@@ -50,12 +50,16 @@ impl Default for Limits {
 impl Limits {
     /// Where room is short, whoever says nothing makes way soon.
     pub(super) fn hurried(self) -> Self {
-        Self { idle: self.idle.min(HURRY), head: self.head.min(HURRY), ..self }
+        let hurry = |limit: Duration| limit.min(HURRY);
+        Self { idle: hurry(self.idle), head: hurry(self.head), body: self.body.min(BODY), ..self }
     }
 }
 
 /// For a request to begin and its head to arrive, where room is short.
 const HURRY: Duration = Duration::from_millis(250);
+
+/// For its body to arrive there, which may be large, and be what lifts a fault.
+const BODY: Duration = Duration::from_secs(1);
 
 /// What a connection waits for: shared by its socket and whoever answers its requests. It counts the waits, three to a
 /// request, so that one is never given the time of an earlier one of its kind.

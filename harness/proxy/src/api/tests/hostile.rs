@@ -42,17 +42,18 @@ async fn more_dribbling_clients_than_there_is_room_for_make_way() {
     crate::accept::allow_open_files();
     // So patient that only its hurry, when room is short, lets anybody else in.
     let patient = Duration::from_secs(3600);
-    let limits = Limits { idle: patient, head: patient, ..Limits::default() };
-    let server = Running::with(Options::default(), |server| server.limits = limits).await;
-    let mut slow = Vec::new();
-    for number in 0..1100 {
-        let mut stream = server.open().await;
-        if number % 2 == 0 {
-            stream.write_all(b"GET /ver").await.unwrap();
+    let limits = Limits { idle: patient, head: patient, body: patient, handle: patient, ..Limits::default() };
+    let body = b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    for said in [&b""[..], b"GET /ver", body] {
+        let server = Running::with(Options::default(), |server| server.limits = limits).await;
+        let mut slow = Vec::new();
+        for _ in 0..1100 {
+            let mut stream = server.open().await;
+            stream.write_all(said).await.unwrap();
+            slow.push(stream);
         }
-        slow.push(stream);
+        assert_eq!(server.call("GET", "/version", "").await.status, 200);
     }
-    assert_eq!(server.call("GET", "/version", "").await.status, 200);
 }
 
 #[tokio::test]
