@@ -20,12 +20,20 @@ pub(super) fn role(tenant: &Tenant) -> String {
     format!("{}_{}", tenant.name, hex::encode(&mark[..6]))
 }
 
-/// A role that may log in and nothing else.
+/// How many of the server's connections one tenant may hold, so that two leave room for others.
+const CONNECTIONS: u32 = 40;
+
+/// How much of the disk one statement of a tenant's may take for sorting and joining.
+const TEMP_FILES: &str = "1GB";
+
+/// A role that may log in and nothing else, and that cannot take for itself what all share, where PostgreSQL has a limit.
 pub(super) fn create_role(role: &str, password: &Secret) -> String {
     format!(
-        "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '{}'",
-        quoted(role),
-        password.expose()
+        "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+         CONNECTION LIMIT {CONNECTIONS} PASSWORD '{password}'; \
+         ALTER ROLE {role} SET temp_file_limit = '{TEMP_FILES}'",
+        role = quoted(role),
+        password = password.expose()
     )
 }
 
