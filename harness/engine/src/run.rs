@@ -150,7 +150,13 @@ impl Runner<'_> {
             Subject::Pair { from, to } => {
                 let (from, to) = (of(slices, from)?, of(slices, to)?);
                 let probes = probes::select(&case.scenario.probes)?;
-                self.probes(&probes, &Pair::new(from, to, &seed), recorder).await?;
+                // It starts when somebody needs it, which takes the broker a while.
+                let management = match probes.iter().any(|probe| probe.about().management) {
+                    true => self.session.management(Service::Rabbitmq).await?,
+                    false => None,
+                };
+                let pair = Pair::new(from, to, &seed).with_management(management);
+                self.probes(&probes, &pair, recorder).await?;
                 let by_convention = self.topology.enforcement(Service::Redis) == Enforcement::Convention;
                 if by_convention && probes.iter().any(|probe| probe.about().service == Service::Redis) {
                     let audited = audit::redis(slices, layout).await?;

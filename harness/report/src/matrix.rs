@@ -88,7 +88,10 @@ impl Matrix {
             return Found::Convention(self.convention(rows));
         }
         Found::Cells(Class::ALL.map(|class| {
-            let of_class = || rows.iter().filter(|row| row.class == class);
+            // What was left out says nothing beside what was tried.
+            let tried = |row: &IsolationRow| row.class == class && row.outcome != Outcome::Skipped;
+            let any = rows.iter().any(|row| tried(row));
+            let of_class = || rows.iter().filter(|row| row.class == class && (!any || tried(row)));
             let worst = of_class().max_by_key(|row| (row.verdict, row.outcome))?;
             let note = match worst.verdict {
                 Verdict::Pass => self.by_nature(of_class().copied()),
@@ -112,7 +115,9 @@ impl Matrix {
         let audit = audit(rows);
         let mut sentence =
             format!("convention: the server refuses nothing, the apps keep to it; audit: {audit}");
-        for row in rows.iter().filter(|row| row.verdict != Verdict::Pass) {
+        let tried = |row: &IsolationRow| row.outcome != Outcome::Skipped;
+        let any = rows.iter().any(|row| tried(row));
+        for row in rows.iter().filter(|row| row.verdict != Verdict::Pass && (!any || tried(row))) {
             let number = self.note(row);
             sentence.push_str(&format!(" · {} {}", row.verdict, mark(number)));
         }
@@ -224,6 +229,24 @@ mod tests {
             words.contains("list-databases: every role") && words.contains("list-roles: every"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn what_was_left_out_says_nothing_beside_what_was_tried() {
+        let mut report = samples::good();
+        for class in [Class::Read, Class::Administer] {
+            let mut left = samples::row("engine", "plane", Service::Postgres, class);
+            (left.outcome, left.verdict) = (Outcome::Skipped, Verdict::Unknown);
+            report.isolation.push(left);
+        }
+        let matrix = Matrix::of(&report);
+        let row = matrix.rows.iter().find(|r| r.from == "engine" && r.service == Service::Postgres).unwrap();
+        let Found::Cells(cells) = &row.found else { panic!("enforced: cells") };
+        assert_eq!(
+            (cells[0].unwrap().verdict, cells[0].unwrap().words().as_str()),
+            (Verdict::Pass, "denied")
+        );
+        assert_eq!(cells[3].unwrap().outcome, Outcome::Skipped, "nothing else was tried");
     }
 
     #[test]

@@ -31,14 +31,20 @@ pub(super) fn compare(service: Service, sharing: Sharing, version: &str, sound: 
     for probe in of(service) {
         let about = probe.about();
         let record = sound.iter().find(|record| record.probe == about.name).unwrap();
-        let grants: Vec<_> = controls::of(service)
-            .iter()
-            .filter(|control| control.probe == about.name && control.sharing.contains(&sharing))
-            .map(|control| format!("`{}`", control.grant))
-            .collect();
-        let grants =
-            if grants.is_empty() { String::from("nothing: it is by itself") } else { grants.join(", ") };
+        let controls = || controls::of(service).iter().filter(|control| control.sharing.contains(&sharing));
+        let own: Vec<_> = controls().filter(|control| control.probe == about.name).collect();
+        let opens: Vec<_> = match own.is_empty() {
+            true => controls().filter(|control| control.also.contains(&about.name)).collect(),
+            false => own,
+        };
+        let grants: Vec<_> = opens.iter().map(|control| format!("`{}`", control.grant)).collect();
+        let grants = match (record.outcome, grants.is_empty()) {
+            (Outcome::Skipped, _) => String::from("nothing"),
+            (_, true) => String::from("nothing: it is by itself"),
+            (_, false) => grants.join(", "),
+        };
         let found = match record.outcome {
+            Outcome::Skipped => format!("not tried: {}", record.evidence),
             Outcome::Allowed => format!("**leaks**: {}", record.inherent),
             _ if record.canary_seen => format!("**leaks**: {}", record.inherent),
             outcome => outcome.to_string(),

@@ -42,6 +42,11 @@ pub trait Probe: Sync {
         None
     }
 
+    /// Why there is nothing to try between these two, where their ways of sharing leave nothing: the probe is left out.
+    fn not_here(&self, _pair: &Pair<'_>) -> Option<String> {
+        None
+    }
+
     /// Makes the call as the probing tenant: on its own slice for the control, on the neighbour's for the attempt.
     ///
     /// # Errors
@@ -64,12 +69,14 @@ pub struct About {
     pub alone: bool,
     /// Whether the neighbour's names are enough for it: it may be made where nobody can plant a canary.
     pub by_name: bool,
+    /// Whether it goes through the server's management API, and is left out where there is none.
+    pub management: bool,
 }
 
 impl About {
     /// A probe that runs beside others and needs the neighbour's own client.
     pub const fn new(service: Service, name: &'static str, class: Class, sentence: &'static str) -> Self {
-        Self { name, service, class, sentence, alone: false, by_name: false }
+        Self { name, service, class, sentence, alone: false, by_name: false, management: false }
     }
 
     /// The same, but it runs by itself.
@@ -83,16 +90,29 @@ impl About {
     pub const fn by_name(self) -> Self {
         Self { by_name: true, ..self }
     }
+
+    /// The same, but it goes through the management API.
+    #[must_use]
+    pub const fn over_management(self) -> Self {
+        Self { management: true, ..self }
+    }
 }
 
-/// Makes a probe: the control, then the attempt. One that needs the neighbour's client, and has none, is left out.
+/// Makes a probe: the control, then the attempt. One that needs the neighbour's client, and has none, is left out, and so
+/// is one for which these two leave nothing to try.
 ///
 /// # Errors
 /// When there was nothing to attempt: a canary could not be planted.
 pub async fn make(probe: &dyn Probe, pair: &Pair<'_>) -> Result<Finding, Error> {
-    let About { service, by_name, .. } = *probe.about();
+    let About { service, by_name, management, .. } = *probe.about();
     if !by_name && !pair.has_neighbour() {
         return Ok(Finding::skipped(pair.without_neighbour(service)));
+    }
+    if management && pair.management().is_none() {
+        return Ok(Finding::skipped(format!("the {service} server has no management API")));
+    }
+    if let Some(reason) = probe.not_here(pair) {
+        return Ok(Finding::skipped(reason));
     }
     let control = probe.attempt(pair, Side::Own).await?;
     let attempt = probe.attempt(pair, Side::Foreign).await?;
@@ -172,5 +192,18 @@ mod tests {
         let Err(error) = chosen else { panic!("it chose some") };
         assert_eq!(error.name, "postgres.raed");
         assert!(error.to_string().contains("postgres.select-foreign-rows"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_a_management_api_its_probes_are_left_out() {
+        let (from, to) = (crate::testing::tenant("engine"), crate::testing::tenant("plane"));
+        let pair = Pair::new(&from, &to, &crate::seed::Seed::new(1));
+        let over: Vec<_> = all().filter(|probe| probe.about().management).collect();
+        assert!(!over.is_empty());
+        for probe in over {
+            let found = make(probe, &pair).await.unwrap();
+            assert_eq!(found.outcome, bulkhead_model::Outcome::Skipped, "{}", probe.about().name);
+            assert!(found.evidence.contains("no management API"), "{}", found.evidence);
+        }
     }
 }

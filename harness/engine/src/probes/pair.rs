@@ -25,6 +25,8 @@ pub struct Pair<'a> {
     pub to: &'a Tenant,
     /// How the neighbour itself gets at its slice; `None` where only its names are known.
     neighbour: Option<&'a TenantAccess>,
+    /// The address of RabbitMQ's management API, where there is one.
+    management: Option<String>,
     seed: Seed,
     grounds: Grounds,
 }
@@ -50,7 +52,18 @@ impl<'a> Pair<'a> {
     /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
     pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
         let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
-        Self { from, to, neighbour: None, seed, grounds: Grounds::default() }
+        Self { from, to, neighbour: None, management: None, seed, grounds: Grounds::default() }
+    }
+
+    /// The same pair on a RabbitMQ whose management API is here.
+    #[must_use]
+    pub fn with_management(self, management: Option<String>) -> Self {
+        Self { management, ..self }
+    }
+
+    /// The address of RabbitMQ's management API, where there is one.
+    pub(crate) fn management(&self) -> Option<&str> {
+        self.management.as_deref()
     }
 
     /// Whose slice the side is.

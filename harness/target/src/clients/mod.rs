@@ -9,6 +9,7 @@ use bulkhead_model::Service;
 
 use crate::{Error, error::Cause};
 
+pub mod management;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;

@@ -14,7 +14,7 @@ pub(super) fn of(service: Service) -> &'static [Control] {
     match service {
         Service::Postgres => postgres::CONTROLS,
         Service::Redis => redis::CONTROLS,
-        Service::Rabbitmq => rabbitmq::CONTROLS,
+        Service::Rabbitmq => &rabbitmq::CONTROLS,
         Service::S3 => s3::CONTROLS,
     }
 }

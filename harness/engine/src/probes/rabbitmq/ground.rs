@@ -1,18 +1,20 @@
-//! What both tenants plant on RabbitMQ, and the one way in which the probing tenant asks there.
+//! Both tenants' connections to RabbitMQ, and the one way in which the probing tenant asks there.
 
-use std::future::Future;
+use std::time::Duration;
 
-use bulkhead_model::{Outcome, RabbitmqSlice, Service};
-use bulkhead_target::{Error, TenantAccess, clients};
+use bulkhead_model::{Outcome, Service};
+use bulkhead_target::{
+    Error, TenantAccess,
+    clients::{self, management::Api},
+};
+use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ErrorKind, ExchangeKind,
-    options::{
-        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-        QueueDeclareOptions, QueuePurgeOptions,
-    },
+    Channel, Connection, ErrorKind,
+    options::{BasicConsumeOptions, BasicGetOptions},
     types::FieldTable,
 };
 
+use super::acts::{Act, Names};
 use crate::probes::{
     Pair, Side,
     answer::{Answer, cause, chain},
@@ -21,7 +23,10 @@ use crate::probes::{
 /// The most messages that an owner looks through for what a probe published.
 const LOOK_MAX: usize = 100;
 
-/// Both slices hold a queue with one message, an exchange that feeds it, and an empty queue.
+/// How long an owner waits for a message that the broker took and has yet to pass on.
+pub(super) const PASSED_ON: Duration = Duration::from_secs(3);
+
+/// Both tenants are connected; each row plants what it needs.
 pub(crate) struct Ground {
     /// The probing tenant in its own vhost.
     own: Connection,
@@ -29,26 +34,27 @@ pub(crate) struct Ground {
     neighbour: Option<Connection>,
     /// The probing tenant in the neighbour's vhost, or how it was kept out.
     foreign: Result<Connection, (Outcome, String)>,
+    /// The probing tenant at the management API, where there is one.
+    api: Option<Api>,
 }
 
 impl Ground {
-    /// Plants on both sides, each by its owner.
+    /// Connects both tenants, and the probing tenant to the neighbour's vhost as well.
     ///
     /// # Errors
-    /// When a tenant cannot work in its own slice.
+    /// When a tenant is not let into its own slice.
     pub(crate) async fn plant(pair: &Pair<'_>) -> Result<Self, Error> {
         let neighbour = async {
             match pair.owner(Side::Foreign) {
                 None => Ok(None),
-                Some(access) => plant(access, pair.canary()).await.map(Some),
+                Some(access) => clients::rabbitmq::connect(access).await.map(Some),
             }
         };
-        let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
-        let (own, neighbour) = (own?, neighbour?);
-        let mut access = pair.from.clone();
-        access.connections.rabbitmq.vhost.clone_from(&pair.to.slices.rabbitmq.vhost);
-        let foreign = clients::rabbitmq::connect(&access).await.map_err(|error| read_error(&error));
-        Ok(Self { own, neighbour, foreign })
+        let foreign = into_vhost(pair.from, &pair.to.slices.rabbitmq.vhost);
+        let (own, neighbour, foreign) =
+            tokio::join!(clients::rabbitmq::connect(pair.from), neighbour, foreign);
+        let api = pair.management().map(|url| Api::new(pair.from, url));
+        Ok(Self { own: own?, neighbour: neighbour?, foreign, api })
     }
 
     /// The owner's own connection to the side's slice.
@@ -59,25 +65,43 @@ impl Ground {
         }
     }
 
-    /// Makes one call as the probing tenant, on a channel of its own in the side's vhost. Where it was kept out of that,
-    /// this is the answer.
-    pub(super) async fn ask<F>(
-        &self,
-        pair: &Pair<'_>,
-        side: Side,
-        what: String,
-        call: impl FnOnce(Channel) -> F,
-    ) -> Answer
-    where
-        F: Future<Output = lapin::Result<(Outcome, String)>>,
-    {
-        let (vhost, user) = (&pair.tenant(side).slices.rabbitmq.vhost, &pair.from.connections.rabbitmq.user);
-        let connection = match side {
+    /// The probing tenant's connection to the side's vhost, or how it was kept out.
+    pub(super) fn entered(&self, side: Side) -> Result<&Connection, &(Outcome, String)> {
+        match side {
             Side::Own => Ok(&self.own),
             Side::Foreign => self.foreign.as_ref(),
-        };
+        }
+    }
+
+    /// The probing tenant at the management API.
+    pub(super) fn api(&self) -> Option<&Api> {
+        self.api.as_ref()
+    }
+
+    /// Acts as the probing tenant up to the first refusal, on a channel of its own in the side's vhost. Where it was kept
+    /// out of that, this is the answer.
+    pub(super) async fn ask(&self, names: Names<'_>, acts: &[Act], payload: &str) -> Answer {
+        let said: Vec<_> = acts.iter().map(|act| names.text(act)).collect();
+        self.ask_on(names, said.join(", "), async |channel| {
+            let mut told = (Outcome::Unknown, String::from("nothing was asked"));
+            for act in acts {
+                told = names.act(&channel, act, payload).await?;
+            }
+            Ok(told)
+        })
+        .await
+    }
+
+    /// Makes a call of another kind as the probing tenant.
+    pub(super) async fn ask_on(
+        &self,
+        Names { pair, side }: Names<'_>,
+        what: String,
+        call: impl AsyncFnOnce(Channel) -> lapin::Result<(Outcome, String)>,
+    ) -> Answer {
+        let (vhost, user) = (&pair.tenant(side).slices.rabbitmq.vhost, &pair.from.connections.rabbitmq.user);
         Answer::of(format!("{what} in vhost `{vhost}` as `{user}`"), async {
-            let connection = match connection {
+            let connection = match self.entered(side) {
                 Ok(connection) => connection,
                 Err((outcome, text)) => return (*outcome, format!("not let in: {text}")),
             };
@@ -89,85 +113,110 @@ impl Ground {
         })
         .await
     }
+
+    /// Acts as the side's owner; nothing when there is none.
+    ///
+    /// # Errors
+    /// When the owner cannot work in its own slice.
+    pub(super) async fn as_owner(&self, names: Names<'_>, acts: &[Act], payload: &str) -> Result<(), Error> {
+        let (Some(owner), false) = (self.owner(names.side), acts.is_empty()) else { return Ok(()) };
+        let channel = owner.create_channel().await.map_err(planting(names, "open a channel"))?;
+        for act in acts {
+            names.act(&channel, act, payload).await.map_err(planting(names, &names.text(act)))?;
+        }
+        Ok(())
+    }
+
+    /// The same for an act that the broker may refuse to the owner as well.
+    ///
+    /// # Errors
+    /// When it did not answer at all.
+    pub(super) async fn as_owner_if_let(
+        &self,
+        names: Names<'_>,
+        act: &Act,
+        payload: &str,
+    ) -> Result<(), Error> {
+        let Some(owner) = self.owner(names.side) else { return Ok(()) };
+        // A refusal closes the channel.
+        let channel = owner.create_channel().await.map_err(planting(names, "open a channel"))?;
+        match names.act(&channel, act, payload).await {
+            Err(error) if read_error(&error).0 != Outcome::Denied => {
+                Err(planting(names, &names.text(act))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the side's owner finds this payload in the queue; `None` when there is no owner to ask. Takes the messages
+    /// out as it looks. What is on its `way` it waits for.
+    pub(super) async fn held(
+        &self,
+        names: Names<'_>,
+        queue: &str,
+        payload: &str,
+        way: bool,
+    ) -> Option<Result<bool, Error>> {
+        let (owner, queue) = (self.owner(names.side)?, names.of(queue));
+        let found = look_through(owner, &queue, payload, way).await;
+        Some(found.map_err(planting(names, &format!("look through `{queue}`"))))
+    }
+
+    /// Whether the side's owner finds what the act finds; `None` when there is no owner to ask.
+    pub(super) async fn finds(&self, names: Names<'_>, act: &Act) -> Option<Result<bool, Error>> {
+        let owner = self.owner(names.side)?;
+        let look = async { names.act(&owner.create_channel().await?, act, "").await };
+        Some(match look.await {
+            Ok(_) => Ok(true),
+            Err(error) if read_error(&error).0 == Outcome::Invisible => Ok(false),
+            Err(error) => Err(planting(names, &names.text(act))(error)),
+        })
+    }
 }
 
-/// The queue that holds the planted message.
-pub(super) fn queue(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-canary")
+/// Connects with a tenant's login to any vhost.
+pub(super) async fn into_vhost(access: &TenantAccess, vhost: &str) -> Result<Connection, (Outcome, String)> {
+    let mut access = access.clone();
+    vhost.clone_into(&mut access.connections.rabbitmq.vhost);
+    clients::rabbitmq::connect(&access).await.map_err(|error| read_error(&error))
 }
 
-/// An empty queue.
-pub(super) fn empty(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-empty")
+/// Whether both tenants use one vhost.
+pub(super) fn one_vhost(pair: &Pair<'_>) -> bool {
+    pair.from.tenant.slices.rabbitmq.vhost == pair.to.slices.rabbitmq.vhost
 }
 
-/// A queue that a delete probe may take; no other looks at it.
-pub(super) fn doomed(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-doomed")
+fn planting(Names { pair, side }: Names<'_>, doing: &str) -> impl FnOnce(lapin::Error) -> Error {
+    let tenant = pair.tenant(side);
+    Error::serve(
+        Service::Rabbitmq,
+        format!("plant for `{}` in {}: {doing}", tenant.name, tenant.slices.rabbitmq),
+    )
 }
 
-/// The queue that [`exchange`] feeds.
-pub(super) fn inbox(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-inbox")
-}
-
-/// The exchange that feeds [`inbox`]. In a vhost that tenants share, the default exchange is open to none of them.
-pub(super) fn exchange(slice: &RabbitmqSlice) -> String {
-    slice.queue("bulkhead-exchange")
-}
-
-/// Publishes and waits for the broker's confirmation.
-pub(super) async fn publish(channel: &Channel, exchange: &str, payload: &str) -> lapin::Result<Confirmation> {
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-    let sent =
-        channel.basic_publish(exchange.into(), "".into(), options, payload.as_bytes(), properties).await?;
-    sent.await
-}
-
-/// Whether the owner finds this payload in the queue. Takes the messages out as it looks.
-///
-/// # Errors
-/// When the owner cannot read its own queue.
-pub(super) async fn holds(
-    owner: &Connection,
-    slice: &RabbitmqSlice,
-    queue: &str,
-    payload: &str,
-) -> Result<bool, Error> {
-    let look = async {
-        let channel = owner.create_channel().await?;
-        for _ in 0..LOOK_MAX {
-            let got = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await?;
-            match got {
-                None => return Ok(false),
-                Some(message) if message.delivery.data == payload.as_bytes() => return Ok(true),
-                Some(_) => {}
+async fn look_through(owner: &Connection, queue: &str, payload: &str, way: bool) -> lapin::Result<bool> {
+    let channel = owner.create_channel().await?;
+    for _ in 0..LOOK_MAX {
+        match channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await? {
+            None => break,
+            Some(message) if message.delivery.data == payload.as_bytes() => return Ok(true),
+            Some(_) => {}
+        }
+    }
+    if !way {
+        return Ok(false);
+    }
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
+    let arrives = async {
+        while let Some(delivery) = consumer.next().await {
+            if delivery?.data == payload.as_bytes() {
+                return Ok(true);
             }
         }
         Ok(false)
     };
-    look.await.map_err(Error::serve::<lapin::Error>(
-        Service::Rabbitmq,
-        format!("look through `{queue}` in {slice}"),
-    ))
-}
-
-/// Whether the owner finds this queue.
-///
-/// # Errors
-/// When the owner is not told.
-pub(super) async fn exists(owner: &Connection, slice: &RabbitmqSlice, queue: &str) -> Result<bool, Error> {
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let look = async {
-        let channel = owner.create_channel().await?;
-        channel.queue_declare(queue.into(), passive, FieldTable::default()).await
-    };
-    match look.await {
-        Ok(_) => Ok(true),
-        Err(error) if read_error(&error).0 == Outcome::Invisible => Ok(false),
-        Err(error) => Err(Error::serve(Service::Rabbitmq, format!("look for `{queue}` in {slice}"))(error)),
-    }
+    tokio::time::timeout(PASSED_ON, arrives).await.unwrap_or(Ok(false))
 }
 
 /// The command that limits the probing tenant to what it owns.
@@ -181,39 +230,8 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     format!("rabbitmqctl set_permissions -p '{}' '{user}' '^{prefix}' '^{prefix}' '^{prefix}'", own.vhost)
 }
 
-async fn plant(owner: &TenantAccess, token: String) -> Result<Connection, Error> {
-    let slice = &owner.tenant.slices.rabbitmq;
-    let connection = clients::rabbitmq::connect(owner).await?;
-    let planted = async {
-        let channel = connection.create_channel().await?;
-        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let none = FieldTable::default;
-        for name in [queue(slice), empty(slice), inbox(slice), doomed(slice)] {
-            channel.queue_declare(name.as_str().into(), durable, none()).await?;
-            channel.queue_purge(name.into(), QueuePurgeOptions::default()).await?;
-        }
-        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let (exchange, seeding) = (exchange(slice), slice.queue("bulkhead-seeding"));
-        for (exchange, queue) in [(&exchange, inbox(slice)), (&seeding, queue(slice))] {
-            let kind = ExchangeKind::Fanout;
-            channel.exchange_declare(exchange.as_str().into(), kind, options, none()).await?;
-            let bind = QueueBindOptions::default();
-            channel.queue_bind(queue.into(), exchange.as_str().into(), "".into(), bind, none()).await?;
-        }
-        publish(&channel, &seeding, &token).await
-    };
-    let doing = || format!("plant a canary for `{}` in {slice}", owner.tenant.name);
-    match planted.await {
-        Ok(Confirmation::Ack(_)) => Ok(connection),
-        Ok(other) => {
-            Err(Error::serve(Service::Rabbitmq, doing())(format!("the broker did not confirm: {other:?}")))
-        }
-        Err(error) => Err(Error::serve(Service::Rabbitmq, doing())(error)),
-    }
-}
-
 /// What an error says about isolation: refused, not there, or nothing at all.
-fn read_error(error: &(dyn std::error::Error + 'static)) -> (Outcome, String) {
+pub(super) fn read_error(error: &(dyn std::error::Error + 'static)) -> (Outcome, String) {
     let answered = cause::<lapin::Error>(error).and_then(|error| match error.kind() {
         ErrorKind::ProtocolError(refusal) => Some(refusal),
         _ => None,
@@ -222,8 +240,9 @@ fn read_error(error: &(dyn std::error::Error + 'static)) -> (Outcome, String) {
         None => (Outcome::Unknown, chain(error)),
         Some(refusal) => {
             let outcome = match refusal.get_id() {
-                // ACCESS_REFUSED; NOT_ALLOWED, which is the answer to opening a vhost without a permission there.
-                403 | 530 => Outcome::Denied,
+                // ACCESS_REFUSED; RESOURCE_LOCKED, of another connection's exclusive queue; NOT_ALLOWED, which is the answer
+                // to opening a vhost without a permission there.
+                403 | 405 | 530 => Outcome::Denied,
                 404 => Outcome::Invisible,
                 _ => Outcome::Unknown,
             };

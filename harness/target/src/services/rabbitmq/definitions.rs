@@ -9,8 +9,13 @@
 //! (`engine:events`) or through `amq.topic`, where topic permissions hold them to routing keys and binding patterns
 //! that start with their prefix. Server-named queues (`amq.gen-…`) are refused too: reply queues carry the prefix.
 //!
+//! **What all draw on** is limited as the smallest shared plans limit it: connections and channels of a user, queues of
+//! a vhost of its own. RabbitMQ limits no queues of a user, so in a shared vhost there is no limit on them.
+//!
 //! What RabbitMQ cannot be told to refuse: a passive declare is checked against no permission, so whoever may enter a
 //! vhost learns whether a queue of a guessed name exists, how long it is and how many consume from it.
+
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bulkhead_model::{Enforcement, Secret, Tenant};
@@ -22,6 +27,15 @@ use crate::services::password;
 /// The one predeclared exchange whose use can be fenced by prefix.
 const TOPIC_EXCHANGE: &str = "amq.topic";
 
+/// The most connections of a tenant.
+const CONNECTIONS: u32 = 20;
+
+/// The most channels of a tenant, over all its connections.
+const CHANNELS: u32 = 200;
+
+/// The most queues in a tenant's own vhost.
+const QUEUES: u32 = 150;
+
 /// RabbitMQ's definitions, as far as they are used here.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Definitions {
@@ -29,6 +43,7 @@ pub(super) struct Definitions {
     vhosts: Vec<Vhost>,
     permissions: Vec<Permission>,
     topic_permissions: Vec<TopicPermission>,
+    parameters: Vec<Parameter>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,6 +52,7 @@ struct User {
     password_hash: String,
     hashing_algorithm: &'static str,
     tags: Vec<&'static str>,
+    limits: BTreeMap<&'static str, u32>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -62,6 +78,14 @@ struct TopicPermission {
     read: String,
 }
 
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Parameter {
+    component: &'static str,
+    name: &'static str,
+    vhost: String,
+    value: BTreeMap<&'static str, u32>,
+}
+
 /// A user's name and password.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
@@ -80,7 +104,7 @@ impl Definitions {
     /// The harness's own administrator, alone in a vhost of its own.
     pub(super) fn admin(login: &Login, vhost: &str) -> Self {
         let mut definitions = Self::default();
-        definitions.user(login, vec!["administrator"]);
+        definitions.user(login, vec!["administrator"], &[]);
         definitions.vhost(vhost);
         definitions.permit(&login.user, vhost, None);
         definitions
@@ -96,7 +120,7 @@ impl Definitions {
             Enforcement::Enforced => None,
             Enforcement::Convention => {
                 let login = Login::new(common_user(tenants));
-                definitions.user(&login, Vec::new());
+                definitions.user(&login, Vec::new(), &[]);
                 Some(login)
             }
         };
@@ -111,7 +135,11 @@ impl Definitions {
                 }
                 None => {
                     let login = Login::new(user(tenant));
-                    definitions.user(&login, Vec::new());
+                    let limits = [("max-connections", CONNECTIONS), ("max-channels", CHANNELS)];
+                    definitions.user(&login, Vec::new(), &limits);
+                    if slice.queues.is_none() {
+                        definitions.limit(&slice.vhost);
+                    }
                     definitions.permit(&login.user, &slice.vhost, slice.queues.as_deref());
                     login
                 }
@@ -121,13 +149,27 @@ impl Definitions {
         (definitions, logins)
     }
 
-    fn user(&mut self, login: &Login, tags: Vec<&'static str>) {
+    fn user(&mut self, login: &Login, tags: Vec<&'static str>, limits: &[(&'static str, u32)]) {
         self.users.push(User {
             name: login.user.clone(),
             password_hash: hash(&login.password, rand::random()),
             hashing_algorithm: "rabbit_password_hashing_sha256",
             tags,
+            limits: limits.iter().copied().collect(),
         });
+    }
+
+    /// What a vhost of one tenant may hold.
+    fn limit(&mut self, vhost: &str) {
+        if !self.parameters.iter().any(|known| known.vhost == vhost) {
+            let value = BTreeMap::from([("max-queues", QUEUES)]);
+            self.parameters.push(Parameter {
+                component: "vhost-limits",
+                name: "limits",
+                vhost: vhost.to_owned(),
+                value,
+            });
+        }
     }
 
     fn vhost(&mut self, name: &str) {
@@ -249,6 +291,17 @@ mod tests {
         let document = serde_json::to_string(&made).unwrap();
         assert!(!document.contains(logins[0].password.expose()), "{document}");
         assert!(made.users.iter().all(|user| user.tags.is_empty()));
+        assert!(made.users.iter().all(|user| user.limits["max-connections"] == CONNECTIONS));
+        assert_eq!(made.parameters, [], "what limits one tenant's queues would limit the other's");
+    }
+
+    #[test]
+    fn a_vhost_of_ones_own_is_limited() {
+        let (made, _) = Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Enforced);
+        let [limits] = made.parameters.as_slice() else { panic!("{:?}", made.parameters) };
+        assert_eq!((limits.vhost.as_str(), limits.value["max-queues"]), ("v", QUEUES));
+        let (open, _) = Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Convention);
+        assert!(open.parameters.is_empty() && open.users[0].limits.is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The management API: a plugin that is started when somebody first asks for it, because it costs a boot a third more.
 //!
-//! It listens on loopback over TLS with the server's certificate. Tenants have no user tag and are refused; a probe
-//! that is about the API gives its user the tag that its scenario names.
+//! It listens on loopback over TLS with the server's certificate. Tenants have no user tag and are refused, which the
+//! probes that go through it see.
 
 use bulkhead_model::Service;
 
