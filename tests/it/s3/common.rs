@@ -14,6 +14,8 @@ use bulkhead_target::{
     },
 };
 
+use tokio::net::TcpSocket;
+
 use crate::support::{Direct, alone, direct, tenant};
 
 /// Two tenants with buckets of their own.
@@ -52,14 +54,23 @@ pub(crate) async fn provision(
 pub(crate) struct Own {
     pub(crate) running: Embedded,
     pub(crate) direct: Direct,
+    _port: TcpSocket,
 }
 
-/// Starts one.
+/// Starts one, on a port that stays its own.
+///
+/// A killed server's port is free at once where its connections were reset, and any socket of another test may have it
+/// before the next server does. A socket that is bound and never listens keeps it from those that ask for any port,
+/// while the server, which asks for this one, may share it.
 pub(crate) async fn own(options: Options) -> Own {
     let mut direct = direct(Service::S3).await;
     direct.running.stop().await;
+    let port = TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    direct.place.port = Some(port.local_addr().unwrap().port());
     let running = Embedded::start(&crate::support::spec(), &direct.place, options).await.unwrap();
-    Own { running, direct }
+    Own { running, direct, _port: port }
 }
 
 impl Own {

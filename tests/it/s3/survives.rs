@@ -26,7 +26,6 @@ async fn a_killed_server_comes_back_with_everything_it_acknowledged() {
     let options = Options { min_part_size: 1, ..Options::default() };
     let mut own = own(options.clone()).await;
     let (client, bucket) = own.tenant().await;
-    let port = own.running.port();
 
     // Writers that count what was acknowledged, until the server dies under them.
     let writers: Vec<_> = (0..4)
@@ -62,7 +61,6 @@ async fn a_killed_server_comes_back_with_everything_it_acknowledged() {
         acknowledged.push(writer.await.unwrap());
     }
     own.running.stop().await;
-    own.direct.place.port = Some(port);
     own.running = Embedded::start(&spec(), &own.direct.place, options).await.unwrap();
 
     assert!(acknowledged.iter().map(Vec::len).sum::<usize>() > 0);
@@ -111,7 +109,6 @@ async fn churn(client: Client, bucket: String, name: String, mut held: [Held; 3]
 async fn a_kill_while_the_journal_is_written_anew_loses_nothing() {
     let mut own = own(Options::default()).await;
     let (client, bucket) = own.tenant().await;
-    let port = own.running.port();
     let data = own.direct.place.dir.join("data");
     let journal = data.join("objects.journal");
     let inode = |path: &std::path::Path| path.metadata().map(|meta| meta.ino()).ok();
@@ -137,7 +134,6 @@ async fn a_kill_while_the_journal_is_written_anew_loses_nothing() {
             *held = writer.await.unwrap();
         }
         own.running.stop().await;
-        own.direct.place.port = Some(port);
         own.running = Embedded::start(&spec(), &own.direct.place, Options::default()).await.unwrap();
         assert!(!data.join("objects.journal.new").exists());
         for (writer, held) in held.iter_mut().enumerate() {
