@@ -77,7 +77,7 @@ pub enum S3Kind {
 pub struct TargetSpec {
     /// Which program plays S3.
     pub s3: S3Kind,
-    /// Where to look for servers first; from `BULKHEAD_POSTGRES_BIN`, `BULKHEAD_REDIS_BIN`, `BULKHEAD_RABBITMQ_HOME`.
+    /// Where to look for servers first; from the variables that name folders.
     pub places: Places,
     /// The set's name. Processes with different names never share servers; `None` is the common set.
     pub name: Option<String>,
@@ -106,6 +106,8 @@ pub struct Places {
     pub redis_bin: Option<PathBuf>,
     /// RabbitMQ's home: the folder with `sbin/` and `plugins/`.
     pub rabbitmq_home: Option<PathBuf>,
+    /// Folder that holds `minio`.
+    pub minio_bin: Option<PathBuf>,
 }
 
 impl TargetSpec {
@@ -147,6 +149,7 @@ impl TargetSpec {
             postgres_bin: read(POSTGRES_BIN).map(PathBuf::from),
             redis_bin: read(REDIS_BIN).map(PathBuf::from),
             rabbitmq_home: read(RABBITMQ_HOME).map(PathBuf::from),
+            minio_bin: read(MINIO_BIN).map(PathBuf::from),
         };
         let spec = Self {
             s3: S3Kind::default(),
@@ -205,6 +208,7 @@ mod tests {
             (POSTGRES_BIN, "/pg"),
             (REDIS_BIN, "/redis"),
             (RABBITMQ_HOME, "/rabbit"),
+            (MINIO_BIN, "/minio"),
             (INSTALL, "1"),
             (LINGER, "500ms"),
             (START_DEADLINE, "2m"),
@@ -218,6 +222,7 @@ mod tests {
         assert_eq!(spec.places.postgres_bin, Some(PathBuf::from("/pg")));
         assert_eq!(spec.places.redis_bin, Some(PathBuf::from("/redis")));
         assert_eq!(spec.places.rabbitmq_home, Some(PathBuf::from("/rabbit")));
+        assert_eq!(spec.places.minio_bin, Some(PathBuf::from("/minio")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bulkhead_model::url::{EnvFormat, render};
-use bulkhead_target::keeper::{self, Kind};
+use bulkhead_target::keeper;
 use clap::{Args, ValueEnum};
 
 use crate::{exit, failure::Hinted, look, stand_ins, standing};
@@ -59,7 +59,7 @@ impl Env {
     pub(crate) async fn run(self) -> Result<u8> {
         let spec = stand_ins::of_this_project()?;
         let Some(status) = keeper::status(&spec).await? else { return Err(stand_ins::not_up()) };
-        let contradiction = status.kind.as_ref().and_then(|kind| kind.contradiction(&Kind::of(&spec)));
+        let contradiction = status.kind.as_ref().and_then(|kind| kind.contradiction(&spec.places));
         if let Some(contradiction) = contradiction {
             return Err(standing::other(&contradiction));
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     S3Kind, TargetSpec,
-    spec::{POSTGRES_BIN, Places, RABBITMQ_HOME, REDIS_BIN, Variable},
+    spec::{MINIO_BIN, POSTGRES_BIN, Places, RABBITMQ_HOME, REDIS_BIN, Variable},
 };
 
 use super::wire::Failure;
@@ -19,14 +19,18 @@ pub const OTHER_HINT: &str = "stop them with `bulkhead down`, then `bulkhead up`
 pub struct Kind {
     /// Which program plays S3.
     pub s3: S3Kind,
-    /// The folders that were named.
+    /// The folders that were named, of those that play a part.
     pub places: Places,
 }
 
 impl Kind {
     /// What a spec asks for.
     pub fn of(spec: &TargetSpec) -> Self {
-        Self { s3: spec.s3, places: spec.places.clone() }
+        let mut places = spec.places.clone();
+        if spec.s3 != S3Kind::Minio {
+            places.minio_bin = None;
+        }
+        Self { s3: spec.s3, places }
     }
 
     /// The first thing in which servers of this kind are not what is asked for.
@@ -34,17 +38,18 @@ impl Kind {
         if self.s3 != asked.s3 {
             return Some(format!("S3 is played by {}, not by {}", s3_name(self.s3), s3_name(asked.s3)));
         }
-        self.place(asked, |_| true)
+        self.place(&asked.places, |_, _| true)
     }
 
     /// The same for a question about servers that run anyhow: only a folder that is named contradicts them.
-    pub fn contradiction(&self, asked: &Self) -> Option<String> {
-        self.place(asked, |place| place.is_some())
+    pub fn contradiction(&self, asked: &Places) -> Option<String> {
+        let plays = |variable| variable != MINIO_BIN || self.s3 == S3Kind::Minio;
+        self.place(asked, |variable, place| place.is_some() && plays(variable))
     }
 
-    fn place(&self, asked: &Self, counts: impl Fn(Option<&Path>) -> bool) -> Option<String> {
-        let mut pairs = named(&self.places).into_iter().zip(named(&asked.places));
-        pairs.find(|((_, _, is), (_, _, asked))| is != asked && counts(*asked)).map(
+    fn place(&self, asked: &Places, counts: impl Fn(Variable, Option<&Path>) -> bool) -> Option<String> {
+        let mut pairs = named(&self.places).into_iter().zip(named(asked));
+        pairs.find(|((_, variable, is), (_, _, asked))| is != asked && counts(*variable, *asked)).map(
             |((service, variable, is), (_, _, asked))| {
                 let (is, asked, name) = (shown(is), shown(asked), variable.name);
                 format!("{service} runs from {is} and is asked for from {asked} ({name})")
@@ -67,12 +72,13 @@ pub(super) fn refusal(spec: &TargetSpec, asked: &str) -> Failure {
     Failure { why: other(&difference), hint: Some(OTHER_HINT.to_owned()) }
 }
 
-fn named(places: &Places) -> [(&'static str, Variable, Option<&Path>); 3] {
-    let Places { postgres_bin, redis_bin, rabbitmq_home } = places;
+fn named(places: &Places) -> [(&'static str, Variable, Option<&Path>); 4] {
+    let Places { postgres_bin, redis_bin, rabbitmq_home, minio_bin } = places;
     [
         ("postgres", POSTGRES_BIN, postgres_bin.as_deref()),
         ("redis", REDIS_BIN, redis_bin.as_deref()),
         ("rabbitmq", RABBITMQ_HOME, rabbitmq_home.as_deref()),
+        ("s3", MINIO_BIN, minio_bin.as_deref()),
     ]
 }
 
@@ -112,9 +118,27 @@ mod tests {
     #[test]
     fn a_question_that_names_nothing_contradicts_nothing() {
         let [plain, one, two] = [None, Some("/one"), Some("/two")].map(|redis| kind(S3Kind::Embedded, redis));
-        assert_eq!(kind(S3Kind::Minio, Some("/one")).contradiction(&plain), None);
-        assert_eq!(one.contradiction(&one), None);
-        assert!(one.contradiction(&two).is_some() && plain.contradiction(&two).is_some());
+        assert_eq!(kind(S3Kind::Minio, Some("/one")).contradiction(&plain.places), None);
+        assert_eq!(one.contradiction(&one.places), None);
+        assert!(one.contradiction(&two.places).is_some() && plain.contradiction(&two.places).is_some());
+    }
+
+    #[test]
+    fn where_minio_is_tells_sets_apart_that_minio_plays_in() {
+        let mut spec = TargetSpec::from_env("/nowhere").unwrap();
+        let [[plain, embedded], [minio, other]] = [S3Kind::Embedded, S3Kind::Minio].map(|s3| {
+            spec.s3 = s3;
+            ["/one", "/two"].map(|folder| {
+                spec.places = Places { minio_bin: Some(folder.into()), ..Places::default() };
+                Kind::of(&spec)
+            })
+        });
+        assert_eq!(plain, embedded);
+        let said = minio.difference(&other).unwrap();
+        assert_eq!(said, "s3 runs from `/one` and is asked for from `/two` (BULKHEAD_MINIO_BIN)");
+        // A question does not say which program plays S3.
+        assert!(minio.contradiction(&spec.places).is_some());
+        assert_eq!(plain.contradiction(&spec.places), None);
     }
 
     #[test]

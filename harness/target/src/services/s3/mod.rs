@@ -26,7 +26,7 @@ impl StandIn for S3 {
 
     fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
         if spec.s3 == S3Kind::Minio {
-            return minio::find().map(drop);
+            return minio::find(spec).map(drop);
         }
         if spec.executable.is_file() {
             return Ok(());
@@ -39,7 +39,7 @@ impl StandIn for S3 {
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
         match spec.s3 {
             S3Kind::Embedded => Ok(Box::new(Embedded::start(spec, place, Options::default()).await?)),
-            S3Kind::Minio => Ok(Box::new(minio::start(place).await?)),
+            S3Kind::Minio => Ok(Box::new(minio::start(spec, place).await?)),
         }
     }
 }

@@ -10,11 +10,10 @@ use bulkhead_model::{Service, url::S3Access};
 use nix::sys::signal::Signal;
 
 use crate::{
-    ChildSpec, Error, Missing,
+    ChildSpec, Error, Missing, TargetSpec,
     clients::s3::connect,
     ready,
     services::{Place, locate, password, port},
-    spec::MINIO_BIN,
 };
 
 mod admin;
@@ -29,18 +28,18 @@ use server::Server;
 const NAMES: [&str; 1] = ["minio"];
 
 /// Looks for the program.
-pub(super) fn find() -> Result<PathBuf, Missing> {
-    let named = std::env::var_os(MINIO_BIN.name).map(PathBuf::from);
-    locate::program(&NAMES, named.as_deref(), &["/usr/local/bin"]).ok_or_else(|| Missing {
+pub(super) fn find(spec: &TargetSpec) -> Result<PathBuf, Missing> {
+    let named = spec.places.minio_bin.as_deref();
+    locate::program(&NAMES, named, &["/usr/local/bin"]).ok_or_else(|| Missing {
         service: Service::S3,
-        looked: locate::looked(&NAMES, named.as_deref(), &["/usr/local/bin"]),
+        looked: locate::looked(&NAMES, named, &["/usr/local/bin"]),
     })
 }
 
 /// Starts it and waits until it serves.
-pub(super) async fn start(place: &Place) -> Result<Server, Error> {
+pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Error> {
     let begun = Instant::now();
-    let program = find().map_err(|missing| Error::Missing(vec![missing]))?;
+    let program = find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
     let version = version(&program).await?;
     let (certs, data) = (place.dir.join("certs"), place.dir.join("data"));
     for folder in [&certs, &data] {
