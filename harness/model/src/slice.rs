@@ -73,6 +73,20 @@ impl RabbitmqSlice {
     pub fn queue(&self, rest: &str) -> String {
         format!("{}{rest}", self.queues.as_deref().unwrap_or(""))
     }
+
+    /// The regex of what the tenant may use, as `rabbitmqctl set_permissions` takes it: the broker searches, so it is
+    /// anchored, and what a regex would read otherwise is escaped.
+    pub fn pattern(&self) -> String {
+        let Some(prefix) = &self.queues else { return String::from(".*") };
+        let mut pattern = String::from("^");
+        for c in prefix.chars() {
+            if "\\.+*?()|[]{}^$#".contains(c) {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern
+    }
 }
 
 impl S3Slice {
@@ -112,5 +126,20 @@ impl fmt::Display for S3Slice {
             Some(prefix) => write!(f, "bucket `{}`, keys `{prefix}*`", self.bucket),
             None => write!(f, "bucket `{}`", self.bucket),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RabbitmqSlice;
+
+    #[test]
+    fn a_pattern_covers_the_prefix_and_nothing_that_looks_like_it() {
+        let pattern = |queues: Option<&str>| {
+            RabbitmqSlice { vhost: String::from("v"), queues: queues.map(String::from) }.pattern()
+        };
+        assert_eq!(pattern(None), ".*");
+        assert_eq!(pattern(Some("engine:")), "^engine:");
+        assert_eq!(pattern(Some("a.b|c$d\\-")), r"^a\.b\|c\$d\\-");
     }
 }

@@ -42,7 +42,7 @@ impl ChecklistItem for RedisPrefixUsed {
         })?;
         let server = examination.server(Service::Redis).await?;
         let refuses = match examination.topology.enforcement(Service::Redis) {
-            Enforcement::Enforced => "the server refuses other keys",
+            Enforcement::Enforced => "the topology promises that the server refuses other keys",
             Enforcement::Convention => "the prefix is a convention: the server refuses nothing",
         };
         Ok(format!("{server}, {slice}, key written and read back as `{user}`, {refuses}, {}", trips.text()))

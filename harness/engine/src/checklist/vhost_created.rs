@@ -31,9 +31,9 @@ impl ChecklistItem for VhostCreated {
             let path = slice.vhost.replace('%', "%25").replace('/', "%2F");
             return Err(NotDone::new(reason, format!("write the path of the AMQP URL as `/{path}`")));
         }
-        let names = slice.queues.as_deref().unwrap_or_default();
+        let names = slice.pattern();
         let create = format!(
-            "rabbitmqctl add_vhost '{0}'; rabbitmqctl set_permissions -p '{0}' '{1}' '^{names}' '^{names}' '^{names}'; \
+            "rabbitmqctl add_vhost '{0}'; rabbitmqctl set_permissions -p '{0}' '{1}' '{names}' '{names}' '{names}'; \
              the password in the URL must be that user's",
             slice.vhost, url.user
         );
