@@ -13,6 +13,7 @@ mod first_byte;
 mod http;
 mod isolation;
 mod keeper;
+mod links;
 mod postgres;
 mod proxy;
 mod rabbitmq;

@@ -12,7 +12,7 @@ use bulkhead_model::{
     url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
 use bulkhead_target::{
-    Authority, Error, Session, TargetSpec, TenantAccess,
+    Authority, Detours, Error, Session, TargetSpec, TenantAccess,
     backends::native,
     services::{self, Access, Place, Running, StandIn},
 };
@@ -179,7 +179,12 @@ pub(crate) fn alone(tenant: &Tenant, access: Access, ca: &Path) -> TenantAccess 
         Access::Rabbitmq(url) => connections.rabbitmq = url,
         Access::S3(access) => connections.s3 = access,
     }
-    TenantAccess { tenant: tenant.clone(), connections, ca: Some(ca.to_path_buf()) }
+    TenantAccess {
+        tenant: tenant.clone(),
+        connections,
+        ca: Some(ca.to_path_buf()),
+        detours: Detours::default(),
+    }
 }
 
 /// What `ps` shows of every process that carries the run's mark or works in the server's folder.

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod checklist;
 pub mod doctor;
+pub mod links;
 pub mod probes;
 pub mod recorder;
 pub mod run;

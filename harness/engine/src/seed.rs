@@ -19,6 +19,12 @@ impl Seed {
         Self(Sha256::new().chain_update(self.0).chain_update(name).finalize().into())
     }
 
+    /// A number, for generators that take one.
+    pub fn number(&self) -> u64 {
+        let bytes = self.child("number").0;
+        bytes[..8].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    }
+
     /// A word that occurs nowhere else: 32 of `0-9` and `a-f`.
     pub fn token(&self) -> String {
         hex::encode(&self.child("token").0[..16])

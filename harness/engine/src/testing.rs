@@ -4,7 +4,7 @@ use bulkhead_model::{
     PostgresSlice, RabbitmqSlice, RedisSlice, S3Slice, Secret, Slices, Tenant, TenantName,
     url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
-use bulkhead_target::TenantAccess;
+use bulkhead_target::{Detours, TenantAccess};
 
 /// A tenant with a slice of its own on each service, on ports where nothing listens.
 pub(crate) fn tenant(name: &str) -> TenantAccess {
@@ -50,5 +50,5 @@ pub(crate) fn tenant(name: &str) -> TenantAccess {
     };
     let env = if name == "engine" { String::new() } else { format!("{}_", name.to_uppercase()) };
     let tenant = Tenant { name: TenantName::new(name).unwrap(), env, slices };
-    TenantAccess { tenant, connections, ca: None }
+    TenantAccess { tenant, connections, ca: None, detours: Detours::default() }
 }

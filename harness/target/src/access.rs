@@ -1,8 +1,10 @@
 //! What a session hands out for one tenant.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
-use bulkhead_model::{Tenant, url::Connections};
+use bulkhead_model::{Service, Tenant, url::Connections};
+
+use crate::{Error, error::Cause};
 
 /// A tenant whose slices exist, and how to reach them.
 #[derive(Clone, Debug)]
@@ -13,4 +15,74 @@ pub struct TenantAccess {
     pub connections: Connections,
     /// The PEM file of the certificate authority to trust; none means the system's roots.
     pub ca: Option<PathBuf>,
+    /// Where connections are dialled instead of at the address in their URL.
+    pub detours: Detours,
+}
+
+impl TenantAccess {
+    /// Host and port of the server that the tenant's connection to a service leads to, whatever detour it takes.
+    ///
+    /// # Errors
+    /// When the S3 endpoint's URL names no host.
+    pub fn address(&self, service: Service) -> Result<(String, u16), Error> {
+        let Connections { postgres, redis, rabbitmq, s3 } = &self.connections;
+        Ok(match service {
+            Service::Postgres => (postgres.host.clone(), postgres.port),
+            Service::Redis => (redis.host.clone(), redis.port),
+            Service::Rabbitmq => (rabbitmq.host.clone(), rabbitmq.port),
+            Service::S3 => endpoint(&s3.endpoint).map_err(Error::serve(service, "read the endpoint"))?,
+        })
+    }
+
+    /// The way around that connections to a service take.
+    pub fn detour(&self, service: Service) -> Option<&Detour> {
+        self.detours.0[service as usize].as_ref()
+    }
+}
+
+/// Another way to a server, through a proxy on this machine. The URL's host stays the server's name: it is what SNI, the
+/// Host header, a signature and the check of the certificate speak of, and only what is dialled differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// What is dialled.
+    pub address: SocketAddr,
+    /// Where TLS ends at the proxy, the PEM of the authority that signed what the client is shown there; the proxy then
+    /// verifies the server by its real name. Absent, TLS passes through and the client verifies the server itself.
+    pub authority: Option<String>,
+}
+
+/// A detour for each service that has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detours([Option<Detour>; 4]);
+
+impl Detours {
+    /// Sends connections to a service this way.
+    pub fn set(&mut self, service: Service, detour: Detour) {
+        self.0[service as usize] = Some(detour);
+    }
+}
+
+/// Host and port of an endpoint's URL, the scheme's port unless said.
+fn endpoint(url: &str) -> Result<(String, u16), Cause> {
+    let url = url::Url::parse(url)?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+    let port = url.port_or_known_default().ok_or("it is neither https:// nor http://")?;
+    Ok((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn endpoints_are_read_and_refused() {
+        assert_eq!(endpoint("https://127.0.0.1:9000").unwrap(), ("127.0.0.1".to_owned(), 9000));
+        assert_eq!(endpoint("https://s3.example.com/").unwrap(), ("s3.example.com".to_owned(), 443));
+        assert_eq!(endpoint("http://s3.example.com").unwrap(), ("s3.example.com".to_owned(), 80));
+        assert_eq!(endpoint("https://[::1]").unwrap(), ("[::1]".to_owned(), 443));
+        assert_eq!(endpoint("https://[::1]:9000").unwrap(), ("[::1]".to_owned(), 9000));
+        for bad in ["https://", "https://host:port", "127.0.0.1:9000", "s3.example.com"] {
+            endpoint(bad).unwrap_err();
+        }
+    }
 }

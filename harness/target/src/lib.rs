@@ -20,7 +20,7 @@ mod session;
 pub mod spec;
 mod tls;
 
-pub use access::TenantAccess;
+pub use access::{Detour, Detours, TenantAccess};
 pub use error::{Cause, Error, Missing};
 pub use process::{Child, ChildSpec, RUN_VARIABLE};
 pub use session::Session;

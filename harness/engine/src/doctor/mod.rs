@@ -12,7 +12,7 @@ use bulkhead_model::{
     url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
 use bulkhead_target::{
-    Error, TenantAccess,
+    Detours, Error, TenantAccess,
     clients::tls::{self, Preamble, TlsFacts},
 };
 
@@ -244,7 +244,12 @@ impl Patient {
             S3Access { endpoint, access_key_id, secret_access_key, bucket: String::from("none") }
         });
         let connections = Connections { postgres, redis, rabbitmq, s3 };
-        TenantAccess { tenant: self.tenant.clone(), connections, ca: self.ca.clone() }
+        TenantAccess {
+            tenant: self.tenant.clone(),
+            connections,
+            ca: self.ca.clone(),
+            detours: Detours::default(),
+        }
     }
 }
 

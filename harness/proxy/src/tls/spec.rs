@@ -50,6 +50,21 @@ impl Tls {
         Self::of(authority, None, None, None, None)
     }
 
+    /// The same from values: upstreams are verified by `upstream` (none: the host in their address) against the roots
+    /// in a PEM text (none: the system's).
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when `upstream` is no name, the text is not PEM, or there is no root.
+    pub fn verifying(
+        authority: Authority,
+        upstream: Option<&str>,
+        roots: Option<&str>,
+        preamble: Option<Preamble>,
+    ) -> Result<Self, Error> {
+        let upstream = upstream.map(|name| checked(name, "upstream_server_name")).transpose()?;
+        Self::of(authority, None, upstream, roots.map(certificates).transpose()?, preamble)
+    }
+
     /// Reads the JSON of the extension: an object of `ca_certificate` and `ca_key` (PEM, or with `_file` a path to
     /// it), and optionally `server_name` (for clients that ask for none), `upstream_server_name` (when it is not the
     /// host in the upstream's address), `upstream_roots` (PEM, or `upstream_roots_file`; else the system's) and

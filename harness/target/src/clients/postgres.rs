@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use super::{CONNECT_DEADLINE, bounded};
-use crate::{Error, TenantAccess};
+use crate::{Detour, Error, TenantAccess};
 
 /// Opens a connection as the tenant.
 ///
@@ -110,7 +110,20 @@ fn options(access: &TenantAccess) -> Result<PgConnectOptions, Error> {
             _ => options,
         };
     }
-    Ok(options)
+    Ok(match access.detour(Service::Postgres) {
+        Some(detour) => detoured(options, detour),
+        None => options,
+    })
+}
+
+/// The crate verifies the certificate against what it dials, so that the name would be lost: a detour ends TLS, and
+/// what it shows is verified in full however little the URL demands of the server.
+fn detoured(options: PgConnectOptions, detour: &Detour) -> PgConnectOptions {
+    let options = options.host(&detour.address.ip().to_string()).port(detour.address.port());
+    match &detour.authority {
+        Some(pem) => options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(pem.clone().into_bytes()),
+        None => options,
+    }
 }
 
 fn connecting(access: &TenantAccess) -> String {

@@ -1,24 +1,21 @@
 //! Connections to RabbitMQ: AMQP 0-9-1, over TLS when the URL says `amqps`.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use bulkhead_model::{Service, url::AmqpUrl};
 use lapin::{
     Connection, ConnectionProperties,
-    tcp::OwnedTLSConfig,
+    tcp::{AsyncTcpStream, OwnedTLSConfig},
     types::{AMQPValue, parsing::parse_field_table},
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
-
-use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
 
 use super::{bounded, read_ca};
-use crate::{Error, TenantAccess, error::Cause};
+use crate::{Detour, Error, TenantAccess, error::Cause};
 
 /// The longest greeting that is read, in bytes. RabbitMQ's has some 500.
 const GREETING_LIMIT: u32 = 64 * 1024;
@@ -31,7 +28,8 @@ const GREETING_LIMIT: u32 = 64 * 1024;
 pub async fn connect(access: &TenantAccess) -> Result<Connection, Error> {
     let doing =
         || format!("{} for tenant `{}`", connecting(&access.connections.rabbitmq), access.tenant.name);
-    open(&access.connections.rabbitmq, access.ca.as_deref(), doing).await
+    let detour = access.detour(Service::Rabbitmq);
+    open(&access.connections.rabbitmq, access.ca.as_deref(), detour, doing).await
 }
 
 /// What the server says it is.
@@ -52,16 +50,16 @@ pub async fn server_facts(access: &TenantAccess) -> Result<ServerFacts, Error> {
     let url = &access.connections.rabbitmq;
     let doing = || format!("read the greeting of {}:{}", url.host, url.port);
     let tls = match url.tls {
-        true => {
-            let config = super::tls::config(Service::Rabbitmq, access.ca.as_deref())?;
-            Some(TlsConnector::from(Arc::new(config)))
-        }
+        true => Some(super::tls::config(Service::Rabbitmq, access.ca.as_deref())?),
         false => None,
     };
     bounded(Service::Rabbitmq, doing, async {
-        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await?;
+        let tcp = match access.detour(Service::Rabbitmq) {
+            Some(detour) => TcpStream::connect(detour.address).await?,
+            None => TcpStream::connect((url.host.as_str(), url.port)).await?,
+        };
         match tls {
-            Some(tls) => greeting(tls.connect(ServerName::try_from(url.host.clone())?, tcp).await?).await,
+            Some(config) => greeting(super::tls::begin(config, &url.host, tcp).await?).await,
             None => greeting(tcp).await,
         }
     })
@@ -93,10 +91,15 @@ async fn greeting<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Result<Se
 
 /// Opens a connection to this address, trusting this authority.
 pub(crate) async fn dial(url: &AmqpUrl, ca: Option<&Path>) -> Result<Connection, Error> {
-    open(url, ca, || connecting(url)).await
+    open(url, ca, None, || connecting(url)).await
 }
 
-async fn open(url: &AmqpUrl, ca: Option<&Path>, doing: impl Fn() -> String) -> Result<Connection, Error> {
+async fn open(
+    url: &AmqpUrl,
+    ca: Option<&Path>,
+    detour: Option<&Detour>,
+    doing: impl Fn() -> String,
+) -> Result<Connection, Error> {
     let cert_chain = match ca {
         Some(ca) => Some(String::from_utf8_lossy(&read_ca(ca)?).into_owned()),
         None => None,
@@ -105,7 +108,17 @@ async fn open(url: &AmqpUrl, ca: Option<&Path>, doing: impl Fn() -> String) -> R
     let properties = ConnectionProperties::default().with_connection_name("bulkhead".into());
     bounded(Service::Rabbitmq, doing, async {
         let runtime = lapin::runtime::default_runtime()?;
-        Connection::connect_uri_with_config(uri(url), properties, tls, runtime).await
+        let Some(address) = detour.map(|detour| detour.address) else {
+            return Connection::connect_uri_with_config(uri(url), properties, tls, runtime).await;
+        };
+        let dial = async move |uri: AMQPUri, runtime| {
+            let tcp = AsyncTcpStream::connect(&runtime, address).await?;
+            Ok(match uri.scheme {
+                AMQPScheme::AMQPS => tcp.into_tls(&uri.authority.host, tls.as_ref()).await?,
+                AMQPScheme::AMQP => tcp,
+            })
+        };
+        Connection::connector(uri(url), runtime, dial, properties).await
     })
     .await
 }

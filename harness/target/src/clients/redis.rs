@@ -1,16 +1,18 @@
 //! Connections to Redis, over TLS when the URL says `rediss`.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use bulkhead_model::{Service, url::RedisUrl};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    TlsCertificates,
+    RedisFuture, TlsCertificates,
     aio::{MultiplexedConnection, PubSub},
+    io::AsyncDNSResolver,
 };
+use tokio::net::TcpStream;
 
 use super::{COMMAND_DEADLINE, CONNECT_DEADLINE, bounded, read_ca};
-use crate::{Error, TenantAccess};
+use crate::{Error, TenantAccess, error::Cause};
 
 /// Opens a connection that many tasks may share, as the tenant.
 ///
@@ -18,7 +20,12 @@ use crate::{Error, TenantAccess};
 /// [`Error::Serve`] when the address, the certificate or the login does not hold, or after [`CONNECT_DEADLINE`].
 pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Error> {
     let client = client(&access.connections.redis, access.ca.as_deref())?;
-    bounded(Service::Redis, || connecting(access), multiplexed(&client)).await
+    let config = match access.detour(Service::Redis) {
+        Some(detour) => config().set_dns_resolver(Fixed(detour.address)),
+        None => config(),
+    };
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    bounded(Service::Redis, || connecting(access), connection).await
 }
 
 /// Opens a connection that subscribes, as the tenant.
@@ -26,8 +33,25 @@ pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Err
 /// # Errors
 /// As [`connect`].
 pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
-    let client = client(&access.connections.redis, access.ca.as_deref())?;
-    bounded(Service::Redis, || connecting(access), client.get_async_pubsub()).await
+    let RedisUrl { host, tls, .. } = &access.connections.redis;
+    let connecting = || connecting(access);
+    let Some(detour) = access.detour(Service::Redis) else {
+        let client = client(&access.connections.redis, access.ca.as_deref())?;
+        return bounded(Service::Redis, connecting, client.get_async_pubsub()).await;
+    };
+    // The crate resolves names for subscribers by itself, but takes any stream.
+    let settings = settings(&access.connections.redis);
+    let tls = tls.then(|| super::tls::config(Service::Redis, access.ca.as_deref())).transpose()?;
+    let address = detour.address;
+    bounded(Service::Redis, connecting, async {
+        let tcp = TcpStream::connect(address).await?;
+        let subscriber = match tls {
+            Some(config) => PubSub::new(&settings, super::tls::begin(config, host, tcp).await?).await,
+            None => PubSub::new(&settings, tcp).await,
+        };
+        subscriber.map_err(Cause::from)
+    })
+    .await
 }
 
 /// What the server says it is.
@@ -59,10 +83,7 @@ pub async fn server_facts(connection: &mut MultiplexedConnection) -> Result<Serv
 /// A client for these parts; it does not connect yet.
 pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
     let failed = |source: RedisError| Error::serve(Service::Redis, "set up the client")(source);
-    let settings = RedisConnectionInfo::default()
-        .set_username(&url.user)
-        .set_password(url.password.expose())
-        .set_db(i64::from(url.database));
+    let settings = settings(url);
     let (host, port) = (url.host.clone(), url.port);
     let addr = if url.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -81,10 +102,34 @@ pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error>
 
 /// Connects with deadlines of ours: the crate's own half second per answer is too short for a busy machine.
 pub(crate) async fn multiplexed(client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
+    client.get_multiplexed_async_connection_with_config(&config()).await
+}
+
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_DEADLINE))
-        .set_response_timeout(Some(COMMAND_DEADLINE));
-    client.get_multiplexed_async_connection_with_config(&config).await
+        .set_response_timeout(Some(COMMAND_DEADLINE))
+}
+
+fn settings(url: &RedisUrl) -> RedisConnectionInfo {
+    RedisConnectionInfo::default()
+        .set_username(&url.user)
+        .set_password(url.password.expose())
+        .set_db(i64::from(url.database))
+}
+
+/// Resolves every name to one address; the client goes on to verify the name.
+struct Fixed(SocketAddr);
+
+impl AsyncDNSResolver for Fixed {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _host: &'b str,
+        _port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        let found: Box<dyn Iterator<Item = SocketAddr> + Send> = Box::new(std::iter::once(self.0));
+        Box::pin(std::future::ready(Ok(found)))
+    }
 }
 
 fn connecting(access: &TenantAccess) -> String {

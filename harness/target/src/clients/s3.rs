@@ -1,21 +1,24 @@
 //! How a tenant reaches S3: the AWS SDK over rustls on ring, trusting the target's authority.
 
-use std::{path::Path, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Config, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig,
-        timeout::TimeoutConfig,
+        BehaviorVersion, Config, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+        SharedInterceptor, StalledStreamProtectionConfig, interceptors::BeforeTransmitInterceptorContextMut,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
+    error::BoxError,
 };
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
 use bulkhead_model::{Service, url::S3Access};
 
-use crate::{Error, TenantAccess};
+use crate::{Detour, Error, TenantAccess, error::Cause};
 
 /// The region that requests are signed for, unless the endpoint's host names one.
 const REGION: &str = "us-east-1";
@@ -37,11 +40,15 @@ const OPERATION: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the authority's file cannot be read or is no PEM.
 pub fn client(access: &TenantAccess) -> Result<Client, Error> {
-    connect(&access.connections.s3, access.ca.as_deref())
+    build(&access.connections.s3, access.ca.as_deref(), access.detour(Service::S3))
 }
 
 /// The same for a key that is no tenant's.
 pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error> {
+    build(s3, ca, None)
+}
+
+fn build(s3: &S3Access, ca: Option<&Path>, detour: Option<&Detour>) -> Result<Client, Error> {
     let trust = match ca {
         Some(path) => {
             let pem = std::fs::read(path).map_err(Error::disk("read", path))?;
@@ -49,10 +56,20 @@ pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error>
         }
         None => TrustStore::default(),
     };
+    let mut endpoint = s3.endpoint.clone();
     let doing = || format!("set up TLS to `{}`", s3.endpoint);
     let tls =
         TlsContext::builder().with_trust_store(trust).build().map_err(Error::serve(Service::S3, doing()))?;
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls);
+    let (http, named) = match detour {
+        Some(detour) => {
+            let (detoured, host) =
+                detoured(&s3.endpoint, detour).map_err(Error::serve(Service::S3, doing()))?;
+            endpoint = detoured;
+            (http.build_with_resolver(Fixed(detour.address.ip())), Some(SharedInterceptor::new(Named(host))))
+        }
+        None => (http.build_https(), None),
+    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(READ)
@@ -60,10 +77,12 @@ pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error>
         .operation_timeout(OPERATION)
         .build();
     let key = Credentials::new(&s3.access_key_id, s3.secret_access_key.expose(), None, None, "bulkhead");
-    let config = Config::builder()
+    let mut config = Config::builder();
+    config.set_interceptors(named);
+    let config = config
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region(&s3.endpoint).to_owned()))
-        .endpoint_url(&s3.endpoint)
+        .endpoint_url(endpoint)
         .force_path_style(true)
         .credentials_provider(key)
         .retry_config(RetryConfig::disabled())
@@ -72,6 +91,52 @@ pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error>
         .http_client(http)
         .build();
     Ok(Client::from_conf(config))
+}
+
+/// The endpoint with the detour's port, and what the Host header has to say as if there were none.
+///
+/// The client has one host and one port for what it dials, signs, asks for by SNI and verifies. So the host stays, a
+/// resolver of its own leads to the detour, and the header that the port would show in is set before it is signed.
+fn detoured(endpoint: &str, detour: &Detour) -> Result<(String, String), Cause> {
+    let mut url = url::Url::parse(endpoint)?;
+    let host = url.host_str().ok_or("the endpoint names no host")?;
+    // A default port is none to this parser, as it is none in a Host header.
+    let named = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    url.set_port(Some(detour.address.port())).map_err(|()| "the endpoint takes no port")?;
+    Ok((url.into(), named))
+}
+
+/// Resolves every name to one address.
+#[derive(Clone, Debug)]
+struct Fixed(IpAddr);
+
+impl ResolveDns for Fixed {
+    fn resolve_dns<'a>(&'a self, _name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::ready(Ok(vec![self.0]))
+    }
+}
+
+/// Sets the Host header, which is then signed and sent as it is.
+#[derive(Debug)]
+struct Named(String);
+
+impl Intercept for Named {
+    fn name(&self) -> &'static str {
+        "Named"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().try_insert("host", self.0.clone())?;
+        Ok(())
+    }
 }
 
 /// The region in a host such as `s3.us-west-004.backblazeb2.com`.

@@ -3,7 +3,7 @@
 //! It logs in nowhere. Client libraries keep these facts to themselves, so they are taken from a handshake with the
 //! same address, host name and authority.
 
-use std::{path::Path, sync::Arc};
+use std::{future::Future, io, path::Path, sync::Arc};
 
 use bulkhead_model::Service;
 use rustls::{
@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 use super::{bounded, read_ca};
@@ -48,17 +48,20 @@ pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// # Errors
 /// As [`handshake`]; also when the S3 endpoint's URL names no host.
 pub async fn facts(access: &TenantAccess, service: Service) -> Result<TlsFacts, Error> {
-    let connections = &access.connections;
-    let (host, port) = match service {
-        Service::Postgres => (connections.postgres.host.clone(), connections.postgres.port),
-        Service::Redis => (connections.redis.host.clone(), connections.redis.port),
-        Service::Rabbitmq => (connections.rabbitmq.host.clone(), connections.rabbitmq.port),
-        Service::S3 => {
-            endpoint(&connections.s3.endpoint).map_err(Error::serve(service, "read the endpoint"))?
-        }
-    };
+    let (host, port) = access.address(service)?;
+    if service == Service::S3 && !access.connections.s3.tls() {
+        return Err(Error::serve(service, "read the endpoint")("it does not start with https://"));
+    }
     let preamble = if service == Service::Postgres { Preamble::Postgres } else { Preamble::None };
-    handshake(service, &host, port, access.ca.as_deref(), preamble).await
+    let Some(detour) = access.detour(service) else {
+        return handshake(service, &host, port, access.ca.as_deref(), preamble).await;
+    };
+    let config = match &detour.authority {
+        Some(pem) => config_of(service, pem_certificates(service, pem.as_bytes())?)?,
+        None => config(service, access.ca.as_deref())?,
+    };
+    let doing = || format!("shake hands with {host}:{port} through {}", detour.address);
+    bounded(service, doing, shake(config, &host, TcpStream::connect(detour.address), preamble)).await
 }
 
 /// Connects, shakes hands, verifies the certificate against `ca` (none: the system's roots) and `host`, and hangs up.
@@ -75,13 +78,17 @@ pub async fn handshake(
 ) -> Result<TlsFacts, Error> {
     let config = config(service, ca)?;
     let doing = || format!("shake hands with {host}:{port}");
-    bounded(service, doing, shake(config, host, port, preamble)).await
+    let host = host.trim_matches(['[', ']']);
+    bounded(service, doing, shake(config, host, TcpStream::connect((host, port)), preamble)).await
 }
 
-async fn shake(config: ClientConfig, host: &str, port: u16, preamble: Preamble) -> Result<TlsFacts, Cause> {
-    let host = host.trim_matches(['[', ']']);
-    let name = ServerName::try_from(host.to_owned())?;
-    let mut tcp = TcpStream::connect((host, port)).await?;
+async fn shake(
+    config: ClientConfig,
+    host: &str,
+    dial: impl Future<Output = io::Result<TcpStream>>,
+    preamble: Preamble,
+) -> Result<TlsFacts, Cause> {
+    let mut tcp = dial.await?;
     if preamble == Preamble::Postgres {
         tcp.write_all(&SSL_REQUEST).await?;
         let answer = tcp.read_u8().await?;
@@ -89,7 +96,7 @@ async fn shake(config: ClientConfig, host: &str, port: u16, preamble: Preamble) 
             return Err("the server offers no TLS".into());
         }
     }
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+    let mut stream = begin(config, host, tcp).await?;
     let (_, session) = stream.get_ref();
     let facts = TlsFacts {
         version: session
@@ -115,16 +122,31 @@ async fn shake(config: ClientConfig, host: &str, port: u16, preamble: Preamble) 
 }
 
 pub(crate) fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig, Error> {
-    let failed = |why: Cause| Error::serve(service, "set up TLS")(why);
-    let mut roots = RootCertStore::empty();
     let certificates = match ca {
-        Some(ca) => {
-            let pem = read_ca(ca)?;
-            let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-            all.map_err(|error| failed(error.into()))?
-        }
+        Some(ca) => pem_certificates(service, &read_ca(ca)?)?,
         None => rustls_native_certs::load_native_certs().certs,
     };
+    config_of(service, certificates)
+}
+
+/// Begins TLS with the server of that name over a connection that is there.
+pub(crate) async fn begin(
+    config: ClientConfig,
+    host: &str,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, Cause> {
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+    Ok(TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
+}
+
+fn pem_certificates(service: Service, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.map_err(Error::serve(service, "set up TLS"))
+}
+
+fn config_of(service: Service, certificates: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Error> {
+    let failed = |why: Cause| Error::serve(service, "set up TLS")(why);
+    let mut roots = RootCertStore::empty();
     let (added, _ignored) = roots.add_parsable_certificates(certificates);
     if added == 0 {
         return Err(failed("there is no authority to trust".into()));
@@ -151,35 +173,5 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
             four.or_else(|_| <[u8; 16]>::try_from(*bytes).map(|b| std::net::IpAddr::from(b).to_string())).ok()
         }
         _ => None,
-    }
-}
-
-/// Host and port of an `https` URL, 443 unless said.
-fn endpoint(url: &str) -> Result<(String, u16), Cause> {
-    let rest = url.strip_prefix("https://").ok_or("it does not start with https://")?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse()?),
-        _ => (authority, 443),
-    };
-    if host.is_empty() {
-        return Err("it names no host".into());
-    }
-    Ok((host.to_owned(), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::endpoint;
-
-    #[test]
-    fn endpoints_are_read_and_refused() {
-        assert_eq!(endpoint("https://127.0.0.1:9000").unwrap(), ("127.0.0.1".to_owned(), 9000));
-        assert_eq!(endpoint("https://s3.example.com/").unwrap(), ("s3.example.com".to_owned(), 443));
-        assert_eq!(endpoint("https://[::1]").unwrap(), ("[::1]".to_owned(), 443));
-        assert_eq!(endpoint("https://[::1]:9000").unwrap(), ("[::1]".to_owned(), 9000));
-        for bad in ["http://127.0.0.1:9000", "https://", "https://host:port", "127.0.0.1:9000"] {
-            endpoint(bad).unwrap_err();
-        }
     }
 }

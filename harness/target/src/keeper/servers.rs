@@ -14,7 +14,7 @@ use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio::sync::Mutex;
 
 use crate::{
-    Authority, Error, TargetSpec, TenantAccess,
+    Authority, Detours, Error, TargetSpec, TenantAccess,
     deadlines::SERVERS_STOP,
     services::{self, Access, Place, Running},
 };
@@ -281,6 +281,7 @@ fn assemble(
             tenant: tenant.clone(),
             connections: Connections { postgres, redis, rabbitmq, s3 },
             ca: Some(ca.to_owned()),
+            detours: Detours::default(),
         }),
         _ => Err(format!("a stand-in gave no connection for `{}`", tenant.name)),
     });

@@ -13,7 +13,7 @@ use bulkhead_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::{Error, TargetSpec, TenantAccess};
+use crate::{Detours, Error, TargetSpec, TenantAccess};
 
 use super::kind::Kind;
 
@@ -242,6 +242,9 @@ struct TenantAccessDef {
     #[serde(with = "ConnectionsDef")]
     connections: Connections,
     ca: Option<PathBuf>,
+    // Links live in the process that opened them.
+    #[serde(skip)]
+    detours: Detours,
 }
 
 #[derive(Serialize, Deserialize)]
