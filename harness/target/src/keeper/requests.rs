@@ -49,7 +49,7 @@ impl Keeper {
             }
             Request::Status => {
                 let status = self.status();
-                self.answer(asked, Ok(Answer::Status(status)));
+                self.answer(asked, Ok(Answer::Status(Box::new(status))));
             }
             Request::Stop => {
                 self.waiting.push(asked);

@@ -187,7 +187,7 @@ pub(crate) enum Answer {
     /// To `Management`: none when the server has none, or why it does not start.
     Management(Result<Option<String>, String>),
     /// To `Status`.
-    Status(StatusParts),
+    Status(Box<StatusParts>),
 }
 
 /// The answer to `Status`.
