@@ -4,6 +4,8 @@
 //! Each service is started directly here, because over-granting takes an administrator; the scenario files run the same
 //! probes on the shared servers. The over-grants are in `controls/`, a file a service, a line a probe.
 
+use std::collections::BTreeSet;
+
 use bulkhead_checks::judge_probe;
 use bulkhead_engine::{
     probes::{self, About, Finding, Pair, Probe},
@@ -46,6 +48,16 @@ struct Control {
     apply: Grant,
     /// Takes back what does not go with the slices.
     undo: Option<Grant>,
+}
+
+impl Control {
+    /// Whether the probe is made again to see what the grant did to it. In S3, where each takes several requests, only
+    /// those are that should turn red and the others of the same class: what is granted there is confined to a folder
+    /// that no other probe is about, or opens several by its nature.
+    fn is_watched_by(&self, about: &About) -> bool {
+        let class = of(about.service).find(|probe| probe.about().name == self.probe).map(|p| p.about().class);
+        about.service != Service::S3 || class == Some(about.class) || self.also.contains(&about.name)
+    }
 }
 
 /// Two tenants on a server of their own.
@@ -139,6 +151,7 @@ impl Rig {
         self.probe_some(from, to, policy, &|_| true).await
     }
 
+    /// Makes those of them that are chosen.
     async fn probe_some(
         &self,
         from: &TenantAccess,
@@ -184,19 +197,26 @@ async fn each_control_turns_its_probe_red(service: Service, sharing: Sharing) {
     let mut rig = Rig::new(service, sharing).await;
     let sound = rig.slices("sound", Enforcement::Enforced).await;
     let sound = keeps_out(&rig, &sound).await;
-    let mut seen = Vec::new();
+    let (mut seen, mut granted) = (Vec::new(), BTreeSet::new());
     for (index, control) in controls::of(service).iter().filter(|c| c.sharing.contains(&sharing)).enumerate()
     {
+        seen.push(control.probe);
+        // What opens several was granted once already, and each of them watched.
+        if !granted.insert(control.grant) && control.also.contains(&control.probe) {
+            continue;
+        }
         let slices = rig.slices(&format!("n{index}"), Enforcement::Enforced).await;
         let [from, to] = &slices;
-        if service != Service::Rabbitmq {
-            // What is granted may be on what the probes plant. RabbitMQ grants names, whatever bears them.
+        if !matches!(service, Service::Rabbitmq | Service::S3) {
+            // What is granted may be on what the probes plant. RabbitMQ and S3 grant names, whatever bears them.
             rig.probe_all(from, to, Enforcement::Enforced).await;
         }
         (control.apply)(&mut rig, from, to).await;
         let opened = |about: &About| control.probe == about.name || control.also.contains(&about.name);
         // Taking more than a share takes its time, and what others may reach changes nothing about it.
-        let wanted = |about: &About| !(about.alone && about.class == Class::Exhaust) || opened(about);
+        let wanted = |about: &About| {
+            opened(about) || control.is_watched_by(about) && !(about.alone && about.class == Class::Exhaust)
+        };
         let records = rig.probe_some(from, to, Enforcement::Enforced, &wanted).await;
         if let Some(undo) = control.undo {
             undo(&mut rig, from, to).await;

@@ -1,30 +1,13 @@
 //! What both tenants plant in S3, and the one way in which the probing tenant asks there.
 
-use std::future::Future;
-
-use aws_sdk_s3::{
-    Client,
-    error::{ProvideErrorMetadata, SdkError},
-    primitives::ByteStream,
-};
+use aws_sdk_s3::Client;
 use bulkhead_model::{Outcome, S3Slice, Service};
 use bulkhead_target::{Error, TenantAccess, clients};
 
-use crate::probes::{
-    Pair, Side,
-    answer::{Answer, chain},
-};
+use super::{reply::Reply, request::Request};
+use crate::probes::{Pair, Side, answer::Answer};
 
-/// Refusals that are about the caller's own credentials or clock: they say nothing about the neighbour's slice.
-const BROKEN_CLIENT: [&str; 5] = [
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
-    "ExpiredToken",
-    "AuthorizationHeaderMalformed",
-];
-
-/// Both slices hold an object with a token that only the owner knows, and one with such a token in its name.
+/// Both slices hold [`key`] with a token that only the owner knows.
 pub(crate) struct Ground {
     /// The probing tenant's client.
     pub(super) own: Client,
@@ -49,53 +32,67 @@ impl Ground {
     }
 
     /// The client of the side's owner.
-    pub(super) fn owner(&self, side: Side) -> Option<&Client> {
+    fn owner(&self, side: Side) -> Option<&Client> {
         match side {
             Side::Own => Some(&self.own),
             Side::Foreign => self.neighbour.as_ref(),
         }
     }
 
-    /// What an object holds, as the side's owner sees it; `None` when there is no owner to ask.
-    pub(super) async fn held(
+    /// Asks as the probing tenant.
+    pub(super) async fn ask(
         &self,
         pair: &Pair<'_>,
+        request: Request,
+        judge: impl FnOnce(&Reply) -> (Outcome, String),
+    ) -> Answer {
+        let call = format!("{} as `{}`", request.readable(), pair.from.connections.s3.access_key_id);
+        Answer::of(call, async {
+            match request.send(&self.own).await {
+                Ok(reply) => judge(&reply),
+                Err(reason) => (Outcome::Unknown, reason),
+            }
+        })
+        .await
+    }
+
+    /// Has the side's owner make something; an empty answer when there is no owner to do it.
+    ///
+    /// # Errors
+    /// When the owner is refused.
+    pub(super) async fn made(&self, side: Side, request: Request) -> Result<Reply, Error> {
+        match self.owner(side) {
+            None => Ok(Reply::default()),
+            Some(owner) => make(owner, request).await,
+        }
+    }
+
+    /// What the side's owner is answered; `None` when there is no owner to ask.
+    pub(super) async fn reply_to_owner(&self, side: Side, request: Request) -> Option<Result<Reply, String>> {
+        Some(request.send(self.owner(side)?).await)
+    }
+
+    /// What the side's owner sees: status, content and the metadata that is planted. `None` when there is no owner.
+    pub(super) async fn as_owner(
+        &self,
         side: Side,
-        key: &str,
-    ) -> Option<Result<Option<String>, Error>> {
-        Some(held(self.owner(side)?, &pair.tenant(side).slices.s3, key).await)
+        request: Request,
+    ) -> Option<Result<(u16, String, String), Error>> {
+        let failed = Error::serve(Service::S3, format!("look at {} as its owner", request.readable()));
+        Some(match self.reply_to_owner(side, request).await? {
+            Ok(reply) if matches!(reply.outcome(), Outcome::Allowed | Outcome::Invisible) => {
+                let canary = reply.header("x-amz-meta-canary");
+                Ok((reply.status, canary, reply.body))
+            }
+            Ok(reply) => Err(failed(reply.refusal())),
+            Err(reason) => Err(failed(reason)),
+        })
     }
 }
 
 /// The planted object.
 pub(super) fn key(slice: &S3Slice) -> String {
     slice.key("bulkhead/canary")
-}
-
-/// Makes one call as the probing tenant; [`read_error`] turns an error into an answer.
-pub(super) async fn ask(
-    pair: &Pair<'_>,
-    what: String,
-    call: impl Future<Output = Result<(Outcome, String), (Outcome, String)>>,
-) -> Answer {
-    let key = &pair.from.connections.s3.access_key_id;
-    Answer::of(format!("{what} as `{key}`"), async { call.await.unwrap_or_else(|answer| answer) }).await
-}
-
-/// What an object holds, as its owner sees it.
-///
-/// # Errors
-/// When the owner cannot read its own slice.
-async fn held(owner: &Client, slice: &S3Slice, key: &str) -> Result<Option<String>, Error> {
-    let doing = || format!("read `{key}` in {slice} as its owner");
-    match owner.get_object().bucket(&slice.bucket).key(key).send().await {
-        Ok(object) => {
-            let bytes = object.body.collect().await.map_err(Error::serve(Service::S3, doing()))?.into_bytes();
-            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-        }
-        Err(error) if status(&error) == Some(404) => Ok(None),
-        Err(error) => Err(Error::serve(Service::S3, doing())(error)),
-    }
 }
 
 /// How to limit the probing tenant's key to what it owns.
@@ -109,48 +106,25 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     )
 }
 
-/// Writes an object as its owner.
-///
-/// # Errors
-/// When the owner cannot write into its own slice.
-pub(super) async fn put(owner: &Client, slice: &S3Slice, key: &str, body: &str) -> Result<(), Error> {
-    let body = ByteStream::from(body.as_bytes().to_vec());
-    let put = owner.put_object().bucket(&slice.bucket).key(key).body(body).send().await;
-    put.map(drop).map_err(Error::serve(Service::S3, format!("plant `{key}` in {slice}")))
+/// How to take a right from the probing tenant's key that no tenant's should have.
+pub(super) fn without(pair: &Pair<'_>, right: &str) -> String {
+    format!("{}, and without `{right}`", limit(pair))
+}
+
+async fn make(owner: &Client, request: Request) -> Result<Reply, Error> {
+    let failed = Error::serve(Service::S3, format!("plant {}", request.readable()));
+    match request.send(owner).await {
+        Ok(reply) if reply.outcome() == Outcome::Allowed => Ok(reply),
+        Ok(reply) => Err(failed(reply.refusal())),
+        Err(reason) => Err(failed(reason)),
+    }
 }
 
 async fn plant(owner: &TenantAccess, token: String) -> Result<Client, Error> {
     let slice = &owner.tenant.slices.s3;
     let client = clients::s3::client(owner)?;
-    for key in [key(slice), slice.key(&format!("bulkhead/named-{token}"))] {
-        put(&client, slice, &key, &token).await?;
-    }
+    make(&client, Request::object("PUT", slice, &key(slice)).body(token)).await?;
     Ok(client)
-}
-
-/// What an error says about isolation: refused, not there, or nothing at all.
-pub(super) fn read_error<E>(error: SdkError<E>) -> (Outcome, String)
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let Some(status) = status(&error) else { return (Outcome::Unknown, chain(&error)) };
-    let code = error.code().unwrap_or_default();
-    let outcome = match status {
-        403 if !BROKEN_CLIENT.contains(&code) && !capped(error.message()) => Outcome::Denied,
-        404 => Outcome::Invisible,
-        _ => Outcome::Unknown,
-    };
-    (outcome, format!("{status} {code}: {}", error.message().unwrap_or("no message")))
-}
-
-/// The status that the server answered with, if it did.
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-/// A spending cap is answered with 403 as well, and says nothing about whose slice it is.
-fn capped(message: Option<&str>) -> bool {
-    message.is_some_and(|message| message.contains("cap exceeded"))
 }
 
 #[cfg(test)]
@@ -173,12 +147,9 @@ mod tests {
     async fn a_server_that_is_not_there_proves_nothing() {
         let (from, to) = (tenant("engine"), tenant("plane"));
         let pair = Pair::new(&from, &to, &Seed::new(1));
-        let client = clients::s3::client(&from).unwrap();
-        let call = async {
-            client.head_bucket().bucket("tl-plane").send().await.map_err(read_error)?;
-            Ok((Outcome::Allowed, String::new()))
-        };
-        let answer = ask(&pair, String::from("HeadBucket"), call).await;
+        let ground = Ground { own: clients::s3::client(&from).unwrap(), neighbour: None };
+        let head = Request::bucket("HEAD", "tl-plane");
+        let answer = ground.ask(&pair, head, |reply| (reply.outcome(), String::new())).await;
         assert_eq!(answer.outcome, Outcome::Unknown, "{}", answer.text());
     }
 }

@@ -20,6 +20,17 @@ const READ_AND_WRITE: [Capability; 8] = [
     Capability::DeleteFiles,
 ];
 
+/// The same without what reads a bucket's settings, for a prefix in a bucket that others use as well: its rules name
+/// everybody's prefixes.
+const IN_SHARED_BUCKET: [Capability; 6] = [
+    Capability::ListBuckets,
+    Capability::ListFiles,
+    Capability::ReadFiles,
+    Capability::ShareFiles,
+    Capability::WriteFiles,
+    Capability::DeleteFiles,
+];
+
 /// The alphabet of B2's secrets.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -32,8 +43,8 @@ pub(super) fn make(slice: &S3Slice, buckets: &[String], enforcement: Enforcement
     let grant = match enforcement {
         Enforcement::Enforced => KeyGrant {
             buckets: Some(vec![slice.bucket.clone()]),
+            capabilities: if prefix.is_empty() { READ_AND_WRITE.to_vec() } else { IN_SHARED_BUCKET.to_vec() },
             prefix: prefix.clone(),
-            capabilities: READ_AND_WRITE.to_vec(),
         },
         Enforcement::Convention => KeyGrant {
             buckets: Some(buckets.to_vec()),
