@@ -28,7 +28,12 @@ impl Answer {
         Self::within(CALL_DEADLINE, call, answer).await
     }
 
-    async fn within(bound: Duration, call: String, answer: impl Future<Output = (Outcome, String)>) -> Self {
+    /// The same with another bound.
+    pub(crate) async fn within(
+        bound: Duration,
+        call: String,
+        answer: impl Future<Output = (Outcome, String)>,
+    ) -> Self {
         let late = || (Outcome::Unknown, format!("no answer within {bound:?}"));
         let (outcome, received) = tokio::time::timeout(bound, answer).await.unwrap_or_else(|_| late());
         Self { call, outcome, received }

@@ -3,6 +3,7 @@
 
 use bulkhead_model::{Secret, Service, Tenant, url::Connections};
 use bulkhead_target::{Error, TenantAccess};
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::{postgres, rabbitmq, redis, s3};
@@ -105,27 +106,28 @@ impl<'a> Pair<'a> {
         self.seed.child(name).token()
     }
 
-    /// What is planted on PostgreSQL.
+    /// What is planted on PostgreSQL. Boxed, as are the three that follow: two hundred probes wait for one of them, and the
+    /// compiler would prove anew for each that a whole client may be sent between threads.
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice; so for all four.
-    pub(crate) async fn postgres(&self) -> Result<&postgres::Ground, Error> {
-        planted(&self.grounds.postgres, || postgres::Ground::plant(self)).await
+    pub(crate) fn postgres(&self) -> BoxFuture<'_, Result<&postgres::Ground, Error>> {
+        Box::pin(planted(&self.grounds.postgres, || postgres::Ground::plant(self)))
     }
 
     /// What is planted on Redis.
-    pub(crate) async fn redis(&self) -> Result<&redis::Ground, Error> {
-        planted(&self.grounds.redis, || redis::Ground::plant(self)).await
+    pub(crate) fn redis(&self) -> BoxFuture<'_, Result<&redis::Ground, Error>> {
+        Box::pin(planted(&self.grounds.redis, || redis::Ground::plant(self)))
     }
 
     /// What is planted on RabbitMQ.
-    pub(crate) async fn rabbitmq(&self) -> Result<&rabbitmq::Ground, Error> {
-        planted(&self.grounds.rabbitmq, || rabbitmq::Ground::plant(self)).await
+    pub(crate) fn rabbitmq(&self) -> BoxFuture<'_, Result<&rabbitmq::Ground, Error>> {
+        Box::pin(planted(&self.grounds.rabbitmq, || rabbitmq::Ground::plant(self)))
     }
 
     /// What is planted in S3.
-    pub(crate) async fn s3(&self) -> Result<&s3::Ground, Error> {
-        planted(&self.grounds.s3, || s3::Ground::plant(self)).await
+    pub(crate) fn s3(&self) -> BoxFuture<'_, Result<&s3::Ground, Error>> {
+        Box::pin(planted(&self.grounds.s3, || s3::Ground::plant(self)))
     }
 
     /// Why a probe that needs the neighbour's client is left out.

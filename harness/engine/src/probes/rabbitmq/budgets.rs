@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
 use bulkhead_target::Error;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use lapin::{
     BasicProperties, Connection,
     options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions},
@@ -21,6 +21,9 @@ use super::{
     ground::{into_vhost, read_error},
 };
 use crate::probes::{About, Attempt, Pair, Probe, Side, answer::Answer};
+
+/// The longest that taking may take: two dozen TLS handshakes are a lot for a busy machine.
+const TAKING: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at whether the broker has counted anew.
 const RECOUNT: Duration = Duration::from_millis(20);
@@ -116,7 +119,7 @@ impl Probe for Budget {
             Of::Messages => "messages in a queue",
         };
         let call = format!("take {many} {what} in vhost `{vhost}` as `{user}`");
-        let taken = Answer::of(call, async {
+        let taken = Answer::within(TAKING, call, async {
             let taken = match self.of {
                 Of::Connections => connections(pair, many).await,
                 of => match into_vhost(pair.from, vhost).await {
@@ -143,20 +146,13 @@ fn refused(outcome: Outcome, text: String) -> (Outcome, String) {
 
 async fn connections(pair: &Pair<'_>, many: usize) -> Result<bool, (Outcome, String)> {
     let vhost = &pair.from.tenant.slices.rabbitmq.vhost;
-    let mut open = Vec::new();
-    let refused = loop {
-        match into_vhost(pair.from, vhost).await {
-            Ok(connection) => open.push(connection),
-            Err(refusal) => break Some(refusal),
-        }
-        if open.len() == many {
-            break None;
-        }
-    };
-    for connection in open {
-        // One that is gone already is what is wanted.
-        let _closed = connection.close(200, "enough".into()).await;
-    }
+    let asked = join_all((0..many).map(|_| into_vhost(pair.from, vhost))).await;
+    let (open, refusals): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+    // One that is gone already is what is wanted.
+    let _closed = join_all(open.iter().flatten().map(|open| open.close(200, "enough".into()))).await;
+    // Beside a limit's refusal, what else became of those that came at the same time says nothing.
+    let refusals = refusals.into_iter().filter_map(Result::err);
+    let refused = refusals.max_by_key(|(outcome, _)| *outcome == Outcome::Denied);
     let Some(refused) = refused else { return Ok(true) };
     // The broker counts a connection for a moment after it has closed it; whoever comes next is to find room.
     while refused.0 == Outcome::Denied && into_vhost(pair.from, vhost).await.is_err() {
