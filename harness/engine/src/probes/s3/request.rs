@@ -127,6 +127,9 @@ pub(super) async fn send_link(
     deliver(client, Carried { bare, ..Carried::default() }).await
 }
 
+/// Status and headers.
+type Head = (u16, Vec<(String, String)>);
+
 /// What takes the place of one of the SDK's own requests, whose connections and signature it uses.
 #[derive(Debug, Default)]
 struct Carried {
@@ -134,8 +137,8 @@ struct Carried {
     signed: Option<Request>,
     /// Put in after it, without it.
     bare: Option<(&'static str, String, String)>,
-    /// Status and headers of the answer.
-    head: Arc<Mutex<Option<(u16, Vec<(String, String)>)>>>,
+    /// Of the answer.
+    head: Arc<Mutex<Option<Head>>>,
 }
 
 async fn deliver(client: &Client, carried: Carried) -> Result<Reply, String> {
