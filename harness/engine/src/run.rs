@@ -205,7 +205,12 @@ impl Runner<'_> {
     /// nothing.
     async fn probe(&self, probe: &dyn Probe, pair: &Pair<'_>) -> (ProbeRecord, Option<Broken>) {
         let about = probe.about();
-        let (found, broken) = match probes::make(probe, pair).await {
+        let server = self.server(about.service);
+        let made = match probes::untold(probe, &server) {
+            Some(reason) => Ok(Finding::skipped(reason)),
+            None => probes::make(probe, pair).await,
+        };
+        let (found, broken) = match made {
             Ok(found) => (found, None),
             Err(error) => {
                 let detail = pair.scrub(&error.chain());
@@ -215,7 +220,6 @@ impl Runner<'_> {
                 (found, Some(Broken::Target(Error::Reported(detail))))
             }
         };
-        let server = self.server(about.service);
         let mut record = ProbeRecord {
             from: pair.from.tenant.name.clone(),
             to: pair.to.name.clone(),

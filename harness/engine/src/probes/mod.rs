@@ -119,6 +119,14 @@ pub async fn make(probe: &dyn Probe, pair: &Pair<'_>) -> Result<Finding, Error> 
     Ok(Finding::of(pair, &control, &attempt))
 }
 
+/// Why the answers of this server (`minio 2025`) to a probe tell nothing, whatever it may do: the probe is left out.
+pub fn untold(probe: &dyn Probe, server: &str) -> Option<String> {
+    match probe.about().service {
+        Service::S3 => s3::untold(probe.about().name, server),
+        Service::Postgres | Service::Redis | Service::Rabbitmq => None,
+    }
+}
+
 /// Names that are neither a probe's nor `<service>.<class>`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no probe is called `{name}`; there are {}", known.join(", "))]

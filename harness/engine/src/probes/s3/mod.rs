@@ -19,6 +19,26 @@ mod uploads;
 
 pub(crate) use ground::Ground;
 
+/// Probes that MinIO does not answer so that one could tell: it refuses the form of a request before it asks for the right
+/// to it, refuses a spelling outright, shows no unfinished upload by its folder, has no list of rights on objects, and keeps
+/// other delete markers than B2.
+const UNTOLD_BY_MINIO: [&str; 8] = [
+    "s3.change-bucket-lifecycle",
+    "s3.list-foreign-uploads",
+    "s3.make-buckets",
+    "s3.pile-up-foreign-markers",
+    "s3.read-by-other-spelling",
+    "s3.read-foreign-acl",
+    "s3.uncover-foreign-object",
+    "s3.write-by-other-spelling",
+];
+
+/// Why this server's answers to a probe tell nothing.
+pub(super) fn untold(probe: &str, server: &str) -> Option<String> {
+    let minio = server.starts_with("minio") && UNTOLD_BY_MINIO.contains(&probe);
+    minio.then(|| format!("`{probe}` reads Backblaze B2's answers, and MinIO's tell nothing; the embedded S3 answers as B2 does"))
+}
+
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[
     &objects::GET,
@@ -77,3 +97,17 @@ pub const ALL: &[&dyn Probe] = &[
     &buckets::MAKE,
     &oracles::ShareAccount,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, UNTOLD_BY_MINIO, untold};
+
+    #[test]
+    fn only_minio_leaves_probes_out_and_only_those_that_there_are() {
+        for name in UNTOLD_BY_MINIO {
+            assert!(ALL.iter().any(|probe| probe.about().name == name), "{name}");
+            assert!(untold(name, "minio 2025").is_some() && untold(name, "embedded 0.1.0").is_none());
+        }
+        assert_eq!(untold("s3.get-foreign-object", "minio 2025"), None);
+    }
+}
