@@ -84,7 +84,7 @@ async fn works(service: Service, access: &TenantAccess) -> Result<(), String> {
             pool.close().await;
         }
         Service::Redis => {
-            let key = format!("{}links", access.tenant.slices.redis.prefix);
+            let key = access.tenant.slices.redis.key("links");
             let mut subscriber = clients::redis::subscriber(access).await.map_err(said)?;
             subscriber.subscribe(&key).await.unwrap();
             let mut connection = clients::redis::connect(access).await.map_err(said)?;
@@ -99,16 +99,15 @@ async fn works(service: Service, access: &TenantAccess) -> Result<(), String> {
             assert_eq!(clients::rabbitmq::server_facts(access).await.map_err(said)?.product, "RabbitMQ");
             let connection = clients::rabbitmq::connect(access).await.map_err(said)?;
             let channel = connection.create_channel().await.unwrap();
-            let prefix = access.tenant.slices.rabbitmq.queues.clone().unwrap_or_default();
-            let queue = format!("{prefix}links");
+            let queue = access.tenant.slices.rabbitmq.queue("links");
             let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
             channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
             connection.close(200, "done".into()).await.unwrap();
         }
         Service::S3 => {
             let client = clients::s3::client(access).map_err(said)?;
-            let bucket = &access.tenant.slices.s3.bucket;
-            let key = format!("{}links", access.tenant.slices.s3.prefix.clone().unwrap_or_default());
+            let slice = &access.tenant.slices.s3;
+            let (bucket, key) = (&slice.bucket, slice.key("links"));
             let body = ByteStream::from_static(b"kept");
             let put = client.put_object().bucket(bucket).key(&key).body(body).send().await;
             put.map_err(|error| aws_sdk_s3::error::DisplayErrorContext(error).to_string())?;

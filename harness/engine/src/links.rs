@@ -94,7 +94,7 @@ impl Links {
 
     /// How the proxy ends the PostgreSQL client's TLS and begins it anew with the server of that name.
     fn terms(&self, access: &TenantAccess, host: &str) -> Result<Tls, Cause> {
-        let named = access.connections.postgres.parameter("sslrootcert").filter(|path| *path != "system");
+        let named = access.connections.postgres.authority();
         let file = access.ca.clone().or_else(|| named.map(Into::into));
         let read = file.map(|path| {
             std::fs::read_to_string(&path)

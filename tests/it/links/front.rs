@@ -171,7 +171,7 @@ fn certificate(name: &str) -> (Arc<ServerConfig>, String) {
 }
 
 /// Trusts this authority.
-pub(super) fn trusting(ca: &Path) -> Arc<ClientConfig> {
+fn trusting(ca: &Path) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

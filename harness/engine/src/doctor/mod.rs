@@ -210,7 +210,7 @@ impl Patient {
     /// PostgreSQL's URL may name an authority of its own.
     fn authority(&self, service: Service) -> Option<PathBuf> {
         let named = self.given.postgres.as_ref().filter(|_| service == Service::Postgres);
-        let named = named.and_then(|url| url.parameter("sslrootcert")).filter(|path| *path != "system");
+        let named = named.and_then(PostgresUrl::authority);
         self.ca.clone().or_else(|| named.map(PathBuf::from)).or_else(|| self.roots.clone())
     }
 

@@ -53,6 +53,11 @@ impl PostgresUrl {
         self.parameters.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// The file of the authority that it names; `system` names none.
+    pub fn authority(&self) -> Option<&str> {
+        self.parameter("sslrootcert").filter(|path| *path != "system")
+    }
+
     /// Whether `sslmode` demands TLS. The default, `prefer`, does not.
     pub fn tls(&self) -> bool {
         self.parameter("sslmode").is_some_and(|mode| WITH_TLS.contains(&mode))

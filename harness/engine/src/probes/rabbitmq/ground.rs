@@ -226,8 +226,8 @@ pub(super) fn limit(pair: &Pair<'_>) -> String {
     if own.vhost != other.vhost {
         return format!("rabbitmqctl clear_permissions -p '{}' '{user}'", other.vhost);
     }
-    let prefix = own.queues.as_deref().unwrap_or_default();
-    format!("rabbitmqctl set_permissions -p '{}' '{user}' '^{prefix}' '^{prefix}' '^{prefix}'", own.vhost)
+    let pattern = own.pattern();
+    format!("rabbitmqctl set_permissions -p '{}' '{user}' '{pattern}' '{pattern}' '{pattern}'", own.vhost)
 }
 
 /// What an error says about isolation: refused, not there, or nothing at all.

@@ -69,7 +69,7 @@ impl Reply {
     pub(super) fn outcome(&self) -> Outcome {
         let Some(code) = self.code() else { return Outcome::Allowed };
         match self.status {
-            _ if BROKEN_CLIENT.contains(&code) || self.is_capped() => Outcome::Unknown,
+            _ if self.is_about_the_client() => Outcome::Unknown,
             403 | 501 => Outcome::Denied,
             404 => Outcome::Invisible,
             ..300 if code == "AccessDenied" => Outcome::Denied,
