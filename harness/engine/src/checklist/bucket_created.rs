@@ -1,40 +1,40 @@
 //! "S3 bucket created": the tenant's key writes an object into its bucket, reads the same bytes back and lists it.
 
-use async_trait::async_trait;
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bulkhead_model::{Item, S3Slice, Service};
 use bulkhead_target::{Error, clients};
 use tokio::time::Instant;
 
-use super::{ChecklistItem, Examination, NotDone, RoundTrips};
+use super::{ChecklistItem, Examination, Examining, NotDone, RoundTrips};
 
 pub(super) struct BucketCreated;
 
-#[async_trait]
 impl ChecklistItem for BucketCreated {
     fn item(&self) -> Item {
         Item::BucketCreated
     }
 
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
-        let slice = &examination.access.tenant.slices.s3;
-        let s3 = &examination.access.connections.s3;
-        if s3.bucket != slice.bucket {
-            let reason =
-                format!("the environment names bucket `{}`, the topology `{}`", s3.bucket, slice.bucket);
-            return Err(NotDone::new(reason, "change the variable or the topology, whichever is wrong"));
-        }
-        let prefix =
-            slice.prefix.as_deref().map(|prefix| format!(" and prefix `{prefix}`")).unwrap_or_default();
-        let create = format!(
-            "create bucket `{}` and limit key `{}` to it{prefix}, with listFiles, readFiles, writeFiles and deleteFiles",
-            slice.bucket, s3.access_key_id
-        );
-        let not_done = |error: Error| NotDone::of(&error, create.clone());
-        let client = clients::s3::client(examination.access).map_err(not_done)?;
-        let trips = work(&client, slice).await.map_err(not_done)?;
-        let server = examination.server(Service::S3).await?;
-        Ok(format!("{server}, {slice}, object written, read back and listed, {}", trips.text()))
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let slice = &examination.access.tenant.slices.s3;
+            let s3 = &examination.access.connections.s3;
+            if s3.bucket != slice.bucket {
+                let reason =
+                    format!("the environment names bucket `{}`, the topology `{}`", s3.bucket, slice.bucket);
+                return Err(NotDone::new(reason, "change the variable or the topology, whichever is wrong"));
+            }
+            let prefix =
+                slice.prefix.as_deref().map(|prefix| format!(" and prefix `{prefix}`")).unwrap_or_default();
+            let create = format!(
+                "create bucket `{}` and limit key `{}` to it{prefix}, with listFiles, readFiles, writeFiles and deleteFiles",
+                slice.bucket, s3.access_key_id
+            );
+            let not_done = |error: Error| NotDone::of(&error, create.clone());
+            let client = clients::s3::client(examination.access).map_err(not_done)?;
+            let trips = work(&client, slice).await.map_err(not_done)?;
+            let server = examination.server(Service::S3).await?;
+            Ok(format!("{server}, {slice}, object written, read back and listed, {}", trips.text()))
+        })
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bulkhead_model::{Item, Service, Slices};
 use bulkhead_target::{Error, TenantAccess, clients};
@@ -19,7 +18,7 @@ use lapin::{
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{ChecklistItem, Examination, NotDone};
+use super::{ChecklistItem, Examination, Examining, NotDone};
 use crate::probes::postgres::ground::quoted;
 
 /// What both look for.
@@ -45,34 +44,35 @@ struct Open<'a> {
     s3: Client,
 }
 
-#[async_trait]
 impl ChecklistItem for ConnectionsTested {
     fn item(&self) -> Item {
         Item::ConnectionsTested
     }
 
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
-        let access = examination.access;
-        let not_done = |role: Role| {
-            move |error: Error| {
-                let fix = "mend that service's own item first; if it holds, look at connection limits: \
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let access = examination.access;
+            let not_done = |role: Role| {
+                move |error: Error| {
+                    let fix = "mend that service's own item first; if it holds, look at connection limits: \
                            the API and the worker are connected at the same time";
-                NotDone::new(format!("as the {role}: {}", error.chain()), fix)
-            }
-        };
-        let (api, worker) =
-            tokio::try_join!(async { Open::connect(access).await.map_err(not_done(Role::Api)) }, async {
-                Open::connect(access).await.map_err(not_done(Role::Worker))
+                    NotDone::new(format!("as the {role}: {}", error.chain()), fix)
+                }
+            };
+            let (api, worker) = tokio::try_join!(
+                async { Open::connect(access).await.map_err(not_done(Role::Api)) },
+                async { Open::connect(access).await.map_err(not_done(Role::Worker)) },
+            )?;
+            tokio::try_join!(async { hand_over(api).await.map_err(not_done(Role::Api)) }, async {
+                take_over(worker).await.map_err(not_done(Role::Worker))
             },)?;
-        tokio::try_join!(async { hand_over(api).await.map_err(not_done(Role::Api)) }, async {
-            take_over(worker).await.map_err(not_done(Role::Worker))
-        },)?;
-        let names: Vec<_> = Service::ALL.map(Service::name).into();
-        Ok(format!(
-            "the API and the worker connected to {} at the same time (8 connections); the API handed over a task, the \
+            let names: Vec<_> = Service::ALL.map(Service::name).into();
+            Ok(format!(
+                "the API and the worker connected to {} at the same time (8 connections); the API handed over a task, the \
              worker found its row, key and object",
-            names.join(", ")
-        ))
+                names.join(", ")
+            ))
+        })
     }
 }
 

@@ -1,46 +1,47 @@
 //! "PostgreSQL database created": the tenant's role reaches its database, or its schema, and can work there.
 
-use async_trait::async_trait;
 use bulkhead_model::{Item, Service};
 use bulkhead_target::{Error, clients};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
-use super::{ChecklistItem, Examination, NotDone, RoundTrips};
+use super::{ChecklistItem, Examination, Examining, NotDone, RoundTrips};
 use crate::probes::postgres::ground::quoted;
 
 pub(super) struct DatabaseCreated;
 
-#[async_trait]
 impl ChecklistItem for DatabaseCreated {
     fn item(&self) -> Item {
         Item::DatabaseCreated
     }
 
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
-        let slice = &examination.access.tenant.slices.postgres;
-        let url = &examination.access.connections.postgres;
-        let (role, database) = (quoted(&url.user), quoted(&slice.database));
-        let create = match &slice.schema {
-            None => format!(
-                "CREATE DATABASE {database} OWNER {role}; and the password in the URL must be {role}'s"
-            ),
-            Some(schema) => {
-                format!("in database {database}: CREATE SCHEMA {} AUTHORIZATION {role};", quoted(schema))
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let slice = &examination.access.tenant.slices.postgres;
+            let url = &examination.access.connections.postgres;
+            let (role, database) = (quoted(&url.user), quoted(&slice.database));
+            let create = match &slice.schema {
+                None => format!(
+                    "CREATE DATABASE {database} OWNER {role}; and the password in the URL must be {role}'s"
+                ),
+                Some(schema) => {
+                    format!("in database {database}: CREATE SCHEMA {} AUTHORIZATION {role};", quoted(schema))
+                }
+            };
+            if url.database != slice.database {
+                let reason =
+                    format!("the URL names database `{}`, the topology `{}`", url.database, slice.database);
+                return Err(NotDone::new(reason, "change the URL or the topology, whichever is wrong"));
             }
-        };
-        if url.database != slice.database {
-            let reason =
-                format!("the URL names database `{}`, the topology `{}`", url.database, slice.database);
-            return Err(NotDone::new(reason, "change the URL or the topology, whichever is wrong"));
-        }
-        let not_done = |error: Error| NotDone::of(&error, create.clone());
-        let mut connection = clients::postgres::connect(examination.access).await.map_err(not_done)?;
-        let work = work(&mut connection, slice.schema_or_public()).await;
-        let trips =
-            work.map_err(Error::serve(Service::Postgres, format!("work in {slice}"))).map_err(not_done)?;
-        let server = examination.server(Service::Postgres).await?;
-        Ok(format!("{server}, {slice}, row written and read back, {}", trips.text()))
+            let not_done = |error: Error| NotDone::of(&error, create.clone());
+            let mut connection = clients::postgres::connect(examination.access).await.map_err(not_done)?;
+            let work = work(&mut connection, slice.schema_or_public()).await;
+            let trips = work
+                .map_err(Error::serve(Service::Postgres, format!("work in {slice}")))
+                .map_err(not_done)?;
+            let server = examination.server(Service::Postgres).await?;
+            Ok(format!("{server}, {slice}, row written and read back, {}", trips.text()))
+        })
     }
 }
 

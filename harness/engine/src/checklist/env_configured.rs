@@ -1,43 +1,43 @@
 //! "Environment variables configured": all seven are there, demand TLS and name what the topology gives the tenant.
 
-use async_trait::async_trait;
 use bulkhead_model::{Item, url::Connections};
 
-use super::{ChecklistItem, Examination, NotDone};
+use super::{ChecklistItem, Examination, Examining, NotDone};
 
 pub(super) struct EnvConfigured;
 
-#[async_trait]
 impl ChecklistItem for EnvConfigured {
     fn item(&self) -> Item {
         Item::EnvConfigured
     }
 
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
-        let Examination { access, topology, variables, .. } = examination;
-        let lookup = |wanted: &str| {
-            variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.expose().to_owned())
-        };
-        let read = Connections::from_lookup(&access.tenant, topology, &lookup).map_err(|problems| {
-            let texts: Vec<_> =
-                problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what)).collect();
-            let hints: Vec<_> = problems.iter().filter_map(|problem| problem.hint.as_deref()).collect();
-            NotDone::new(texts.join("; "), hints.join("; "))
-        })?;
-        if read != access.connections {
-            let reason = "read back, the variables give other connections than those that exist";
-            return Err(NotDone::new(reason, "print them anew with `bulkhead env` and compare"));
-        }
-        let names: Vec<_> = variables.iter().map(|(name, _)| name.as_str()).collect();
-        let slices = &access.tenant.slices;
-        Ok(format!(
-            "{} variables, all with TLS: {}; they name {}, {} and {}",
-            names.len(),
-            names.join(", "),
-            slices.postgres,
-            slices.rabbitmq,
-            slices.s3
-        ))
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let Examination { access, topology, variables, .. } = examination;
+            let lookup = |wanted: &str| {
+                variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.expose().to_owned())
+            };
+            let read = Connections::from_lookup(&access.tenant, topology, &lookup).map_err(|problems| {
+                let texts: Vec<_> =
+                    problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what)).collect();
+                let hints: Vec<_> = problems.iter().filter_map(|problem| problem.hint.as_deref()).collect();
+                NotDone::new(texts.join("; "), hints.join("; "))
+            })?;
+            if read != access.connections {
+                let reason = "read back, the variables give other connections than those that exist";
+                return Err(NotDone::new(reason, "print them anew with `bulkhead env` and compare"));
+            }
+            let names: Vec<_> = variables.iter().map(|(name, _)| name.as_str()).collect();
+            let slices = &access.tenant.slices;
+            Ok(format!(
+                "{} variables, all with TLS: {}; they name {}, {} and {}",
+                names.len(),
+                names.join(", "),
+                slices.postgres,
+                slices.rabbitmq,
+                slices.s3
+            ))
+        })
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bulkhead_model::{Item, Secret, Service, Topology, report::ServerReport, url::Connections};
 use bulkhead_target::{Error, TenantAccess, clients};
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::CALL_DEADLINE;
@@ -32,14 +32,16 @@ pub const ALL: [&dyn ChecklistItem; 6] = [
 /// How many round trips a median is taken of. Odd, so that it is one of them.
 const ROUND_TRIPS: usize = 9;
 
+/// An examination under way: what shows that the item holds, or why it does not.
+pub type Examining<'a> = BoxFuture<'a, Result<String, NotDone>>;
+
 /// One item of the checklist.
-#[async_trait]
 pub trait ChecklistItem: Sync {
     /// Which.
     fn item(&self) -> Item;
 
     /// Looks whether it holds: what shows it, or why not and what to do.
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone>;
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a>;
 }
 
 /// A tenant under examination.

@@ -1,6 +1,5 @@
 //! "RabbitMQ vhost created": the tenant's user opens its vhost, and a message goes through a queue of its own there.
 
-use async_trait::async_trait;
 use bulkhead_model::{Item, RabbitmqSlice, Service};
 use bulkhead_target::{Error, clients};
 use lapin::{
@@ -13,37 +12,39 @@ use lapin::{
 };
 use tokio::time::Instant;
 
-use super::{ChecklistItem, Examination, NotDone, RoundTrips};
+use super::{ChecklistItem, Examination, Examining, NotDone, RoundTrips};
 
 pub(super) struct VhostCreated;
 
-#[async_trait]
 impl ChecklistItem for VhostCreated {
     fn item(&self) -> Item {
         Item::VhostCreated
     }
 
-    async fn examine(&self, examination: &Examination<'_>) -> Result<String, NotDone> {
-        let slice = &examination.access.tenant.slices.rabbitmq;
-        let url = &examination.access.connections.rabbitmq;
-        if url.vhost != slice.vhost {
-            let reason = format!("the URL means vhost `{}`, the topology `{}`", url.vhost, slice.vhost);
-            let path = slice.vhost.replace('%', "%25").replace('/', "%2F");
-            return Err(NotDone::new(reason, format!("write the path of the AMQP URL as `/{path}`")));
-        }
-        let names = slice.pattern();
-        let create = format!(
-            "rabbitmqctl add_vhost '{0}'; rabbitmqctl set_permissions -p '{0}' '{1}' '{names}' '{names}' '{names}'; \
+    fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
+        Box::pin(async move {
+            let slice = &examination.access.tenant.slices.rabbitmq;
+            let url = &examination.access.connections.rabbitmq;
+            if url.vhost != slice.vhost {
+                let reason = format!("the URL means vhost `{}`, the topology `{}`", url.vhost, slice.vhost);
+                let path = slice.vhost.replace('%', "%25").replace('/', "%2F");
+                return Err(NotDone::new(reason, format!("write the path of the AMQP URL as `/{path}`")));
+            }
+            let names = slice.pattern();
+            let create = format!(
+                "rabbitmqctl add_vhost '{0}'; rabbitmqctl set_permissions -p '{0}' '{1}' '{names}' '{names}' '{names}'; \
              the password in the URL must be that user's",
-            slice.vhost, url.user
-        );
-        let not_done = |error: Error| NotDone::of(&error, create.clone());
-        let connection = clients::rabbitmq::connect(examination.access).await.map_err(not_done)?;
-        let work = work(&connection, slice).await;
-        let trips =
-            work.map_err(Error::serve(Service::Rabbitmq, format!("work in {slice}"))).map_err(not_done)?;
-        let server = examination.server(Service::Rabbitmq).await?;
-        Ok(format!("{server}, {slice}, message confirmed and received, {}", trips.text()))
+                slice.vhost, url.user
+            );
+            let not_done = |error: Error| NotDone::of(&error, create.clone());
+            let connection = clients::rabbitmq::connect(examination.access).await.map_err(not_done)?;
+            let work = work(&connection, slice).await;
+            let trips = work
+                .map_err(Error::serve(Service::Rabbitmq, format!("work in {slice}")))
+                .map_err(not_done)?;
+            let server = examination.server(Service::Rabbitmq).await?;
+            Ok(format!("{server}, {slice}, message confirmed and received, {}", trips.text()))
+        })
     }
 }
 

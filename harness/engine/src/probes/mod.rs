@@ -9,9 +9,9 @@
 //! that the server judges and then does not carry out (a transaction that is rolled back, an argument that is not
 //! valid, an object that belongs to the pair).
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
 use bulkhead_target::Error;
+use futures::future::BoxFuture;
 
 mod answer;
 mod finding;
@@ -27,8 +27,11 @@ pub use pair::{Pair, Side};
 /// Every probe, by service in [`Service::ALL`]'s order.
 pub const ALL: [&[&dyn Probe]; 4] = [postgres::ALL, redis::ALL, rabbitmq::ALL, s3::ALL];
 
+/// An attempt under way. One lifetime for all that it borrows: where `async_trait` names a lifetime for each argument, the
+/// compiler remembers nothing of what it proved about sending futures between threads, and a hundred probes cost minutes.
+pub type Attempting<'a> = BoxFuture<'a, Result<Attempt, Error>>;
+
 /// One attempt by one tenant on another's slice.
-#[async_trait]
 pub trait Probe: Sync {
     /// What it is called and what it tries.
     fn about(&self) -> &About;
@@ -51,7 +54,7 @@ pub trait Probe: Sync {
     ///
     /// # Errors
     /// When there is nothing to attempt: a canary could not be planted.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error>;
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a>;
 }
 
 /// What a probe is called, what it tries, and what it needs.

@@ -1,15 +1,12 @@
 //! `postgres.insert-foreign-row`. Leaves out writes that need no table: temporary tables, large objects, notifications.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::ground::{Statement, revoke, table};
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side};
 
 pub(super) struct InsertForeignRow;
 
-#[async_trait]
 impl Probe for InsertForeignRow {
     fn about(&self) -> &About {
         const {
@@ -26,12 +23,14 @@ impl Probe for InsertForeignRow {
         revoke(pair, "INSERT")
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, marker) = (pair.postgres().await?, pair.token("insert"));
-        let table = table(&pair.tenant(side).slices.postgres);
-        let insert = Statement::Change(format!("INSERT INTO {table} VALUES ($1)"), &marker);
-        let answer = ground.state(pair, side, insert).await;
-        let seen = ground.count(pair, side, &marker).await.map(|rows| rows.map(|rows| rows > 0));
-        Ok(Attempt::Changed(Change { answer, seen }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, marker) = (pair.postgres().await?, pair.token("insert"));
+            let table = table(&pair.tenant(side).slices.postgres);
+            let insert = Statement::Change(format!("INSERT INTO {table} VALUES ($1)"), &marker);
+            let answer = ground.state(pair, side, insert).await;
+            let seen = ground.count(pair, side, &marker).await.map(|rows| rows.map(|rows| rows > 0));
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }

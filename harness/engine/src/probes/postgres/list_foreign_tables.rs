@@ -1,19 +1,16 @@
 //! `postgres.list-foreign-tables`. Asks `information_schema`, which shows what the role has a privilege on; that
 //! `pg_catalog` shows every table of a database to whoever may connect to it is a leak by design, left to the catalogue.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::{
     delete_foreign_rows::DOOMED,
     ground::{Statement, TABLE, revoke},
 };
-use crate::probes::{About, Attempt, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side};
 
 pub(super) struct ListForeignTables;
 
-#[async_trait]
 impl Probe for ListForeignTables {
     fn about(&self) -> &About {
         const {
@@ -32,12 +29,14 @@ impl Probe for ListForeignTables {
 
     /// The planted tables that both tenants know by name are left out: seeing them is no news, and says only that they
     /// may be used.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let sql = format!(
-            "SELECT table_name::text FROM information_schema.tables \
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let sql = format!(
+                "SELECT table_name::text FROM information_schema.tables \
              WHERE table_schema = $1 AND table_name NOT IN ('{TABLE}', '{DOOMED}')"
-        );
-        let list = Statement::Rows(sql, pair.tenant(side).slices.postgres.schema_or_public());
-        Ok(Attempt::Seen(pair.postgres().await?.state(pair, side, list).await))
+            );
+            let list = Statement::Rows(sql, pair.tenant(side).slices.postgres.schema_or_public());
+            Ok(Attempt::Seen(pair.postgres().await?.state(pair, side, list).await))
+        })
     }
 }

@@ -4,14 +4,10 @@
 //!
 //! What would change something is sent with a body that is no JSON, which is looked at only once the user is let through.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
-use bulkhead_target::{
-    Error,
-    clients::management::{self, part},
-};
+use bulkhead_target::clients::management::{self, part};
 
-use crate::probes::{About, Attempt, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 pub(super) struct Request {
     about: About,
@@ -167,7 +163,6 @@ pub(super) static NODES: Request = get(
     "Reads the nodes' memory, disk, sockets and settings through the management API.",
 );
 
-#[async_trait]
 impl Probe for Request {
     fn about(&self) -> &About {
         &self.about
@@ -180,25 +175,27 @@ impl Probe for Request {
 
     /// A user without a tag is refused everything, be it about its own slice, so the control is that the API knows the
     /// login.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.rabbitmq().await?;
-        let (method, path) = match side {
-            Side::Own => ("GET", String::from("/api/whoami")),
-            Side::Foreign => (self.method, filled(self.path, pair)),
-        };
-        let call = format!("{method} {path} as `{}`", pair.from.connections.rabbitmq.user);
-        let body = if method == "PUT" { NO_JSON } else { "" };
-        let answer = Answer::of(call, async {
-            match ground.api() {
-                None => (Outcome::Unknown, String::from("the server has no management API")),
-                Some(api) => match api.ask(method, &path, body).await {
-                    Err(error) => (Outcome::Unknown, error.chain()),
-                    Ok(answer) if side == Side::Own => known(&answer),
-                    Ok(answer) => self.told(pair, &answer),
-                },
-            }
-        });
-        Ok(Attempt::Seen(answer.await))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.rabbitmq().await?;
+            let (method, path) = match side {
+                Side::Own => ("GET", String::from("/api/whoami")),
+                Side::Foreign => (self.method, filled(self.path, pair)),
+            };
+            let call = format!("{method} {path} as `{}`", pair.from.connections.rabbitmq.user);
+            let body = if method == "PUT" { NO_JSON } else { "" };
+            let answer = Answer::of(call, async {
+                match ground.api() {
+                    None => (Outcome::Unknown, String::from("the server has no management API")),
+                    Some(api) => match api.ask(method, &path, body).await {
+                        Err(error) => (Outcome::Unknown, error.chain()),
+                        Ok(answer) if side == Side::Own => known(&answer),
+                        Ok(answer) => self.told(pair, &answer),
+                    },
+                }
+            });
+            Ok(Attempt::Seen(answer.await))
+        })
     }
 }
 

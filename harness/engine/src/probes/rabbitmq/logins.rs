@@ -1,22 +1,19 @@
 //! Probes of the door: into which vhosts a login leads, what its refusals tell, and who one says one is.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Secret, Service};
-use bulkhead_target::Error;
 use lapin::{BasicProperties, ErrorKind};
 
 use super::{
     acts::{Act, Names, publish},
     ground::{Ground, into_vhost, limit, one_vhost},
 };
-use crate::probes::{About, Attempt, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 /// Why nobody is kept out of a vhost here.
 const ONE_VHOST: &str = "both tenants use one vhost";
 
 pub(super) struct EnterVhost;
 
-#[async_trait]
 impl Probe for EnterVhost {
     fn about(&self) -> &About {
         const {
@@ -38,14 +35,13 @@ impl Probe for EnterVhost {
         one_vhost(pair).then(|| String::from(ONE_VHOST))
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        Ok(Attempt::Seen(enter(pair.rabbitmq().await?, pair, side)))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move { Ok(Attempt::Seen(enter(pair.rabbitmq().await?, pair, side))) })
     }
 }
 
 pub(super) struct TellVhosts;
 
-#[async_trait]
 impl Probe for TellVhosts {
     fn about(&self) -> &About {
         const {
@@ -74,22 +70,24 @@ impl Probe for TellVhosts {
         one_vhost(pair).then(|| String::from(ONE_VHOST))
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let answer = enter(pair.rabbitmq().await?, pair, side);
-        if side == Side::Own {
-            return Ok(Attempt::Seen(answer));
-        }
-        let there = &pair.to.slices.rabbitmq.vhost;
-        let missing = format!("{there}-{}", pair.token("no such vhost"));
-        let call = format!("open vhost `{missing}`");
-        let other = Answer::of(call, async { entered(into_vhost(pair.from, &missing).await.map(|_| ())) });
-        Ok(Attempt::Seen(answer.told_apart_from(&other.await, &[&missing, there])))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let answer = enter(pair.rabbitmq().await?, pair, side);
+            if side == Side::Own {
+                return Ok(Attempt::Seen(answer));
+            }
+            let there = &pair.to.slices.rabbitmq.vhost;
+            let missing = format!("{there}-{}", pair.token("no such vhost"));
+            let call = format!("open vhost `{missing}`");
+            let other =
+                Answer::of(call, async { entered(into_vhost(pair.from, &missing).await.map(|_| ())) });
+            Ok(Attempt::Seen(answer.told_apart_from(&other.await, &[&missing, there])))
+        })
     }
 }
 
 pub(super) struct Guest;
 
-#[async_trait]
 impl Probe for Guest {
     fn about(&self) -> &About {
         const {
@@ -108,30 +106,31 @@ impl Probe for Guest {
     }
 
     /// The control is that the same client is let in by its own login.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.rabbitmq().await?;
-        if side == Side::Own {
-            return Ok(Attempt::Seen(enter(ground, pair, side)));
-        }
-        let (mut guest, vhost) = (pair.from.clone(), &pair.to.slices.rabbitmq.vhost);
-        guest.connections.rabbitmq.user = String::from("guest");
-        guest.connections.rabbitmq.password = Secret::new("guest");
-        let answer = Answer::of(format!("open vhost `{vhost}` as `guest`"), async {
-            match entered(into_vhost(&guest, vhost).await.map(|_| ())) {
-                // The vhost is judged once the login is accepted.
-                (Outcome::Denied, text) if text.starts_with("530 ") => {
-                    (Outcome::Allowed, format!("the login holds, but {text}"))
-                }
-                other => other,
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.rabbitmq().await?;
+            if side == Side::Own {
+                return Ok(Attempt::Seen(enter(ground, pair, side)));
             }
-        });
-        Ok(Attempt::Seen(answer.await))
+            let (mut guest, vhost) = (pair.from.clone(), &pair.to.slices.rabbitmq.vhost);
+            guest.connections.rabbitmq.user = String::from("guest");
+            guest.connections.rabbitmq.password = Secret::new("guest");
+            let answer = Answer::of(format!("open vhost `{vhost}` as `guest`"), async {
+                match entered(into_vhost(&guest, vhost).await.map(|_| ())) {
+                    // The vhost is judged once the login is accepted.
+                    (Outcome::Denied, text) if text.starts_with("530 ") => {
+                        (Outcome::Allowed, format!("the login holds, but {text}"))
+                    }
+                    other => other,
+                }
+            });
+            Ok(Attempt::Seen(answer.await))
+        })
     }
 }
 
 pub(super) struct ForgeSender;
 
-#[async_trait]
 impl Probe for ForgeSender {
     fn about(&self) -> &About {
         const {
@@ -152,21 +151,23 @@ impl Probe for ForgeSender {
     }
 
     /// To an exchange of one's own: what is forged is the name.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, names) = (pair.rabbitmq().await?, Names { pair, side: Side::Own });
-        let exchange = Act::Exchange("~signed");
-        ground.as_owner(names, &[exchange], "").await?;
-        let user = pair.owner(side).unwrap_or(pair.from).connections.rabbitmq.user.clone();
-        let to = names.of(exchange.name());
-        let what = format!("basic.publish to `{to}` with user-id `{user}`");
-        let properties = BasicProperties::default().with_user_id(user.as_str().into());
-        let answer = ground.ask_on(names, what, async |channel| {
-            match publish(&channel, &to, "", &pair.token("forged"), properties).await {
-                Err(error) => refused_name(error),
-                published => published,
-            }
-        });
-        Ok(Attempt::Seen(answer.await))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, names) = (pair.rabbitmq().await?, Names { pair, side: Side::Own });
+            let exchange = Act::Exchange("~signed");
+            ground.as_owner(names, &[exchange], "").await?;
+            let user = pair.owner(side).unwrap_or(pair.from).connections.rabbitmq.user.clone();
+            let to = names.of(exchange.name());
+            let what = format!("basic.publish to `{to}` with user-id `{user}`");
+            let properties = BasicProperties::default().with_user_id(user.as_str().into());
+            let answer = ground.ask_on(names, what, async |channel| {
+                match publish(&channel, &to, "", &pair.token("forged"), properties).await {
+                    Err(error) => refused_name(error),
+                    published => published,
+                }
+            });
+            Ok(Attempt::Seen(answer.await))
+        })
     }
 }
 

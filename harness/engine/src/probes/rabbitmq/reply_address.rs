@@ -1,7 +1,6 @@
 //! `rabbitmq.answer-at-foreign-reply-address`. How a tenant would come by the address is not tried: whoever sees a request
 //! sees it, and nobody can guess one.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
 use bulkhead_target::Error;
 use futures::{FutureExt, StreamExt};
@@ -15,7 +14,7 @@ use super::{
     acts::{Act, Names, publish},
     ground::{Ground, PASSED_ON, limit, one_vhost},
 };
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side, answer::Answer};
 
 /// What a consumer of direct replies consumes from, and a request bears until the broker puts the address there.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -25,7 +24,6 @@ const ASKED: Act = Act::Place("~asked");
 
 pub(super) struct ReplyAddress;
 
-#[async_trait]
 impl Probe for ReplyAddress {
     fn about(&self) -> &About {
         const {
@@ -49,30 +47,34 @@ impl Probe for ReplyAddress {
         (!one_vhost(pair)).then(|| String::from(why))
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, names) = (pair.rabbitmq().await?, Names { pair, side });
-        let token = pair.token("reply");
-        let Some(owner) = ground.owner(side) else {
-            return Err(Error::Reported(String::from("there is no owner whose reply address it could be")));
-        };
-        ground.as_owner(names, &[ASKED], "").await?;
-        let asked = names.of(ASKED.name());
-        let requested = request(owner, &asked).await;
-        let failed = Error::serve(Service::Rabbitmq, "plant a request for a direct reply");
-        // The consumer ends with its channel.
-        let (_channel, mut replies, address) = requested.map_err(failed)?;
-        // The address is a secret of the neighbour's and stays out of the evidence.
-        let what = String::from("basic.publish to the default exchange for the address of a reply");
-        let own = Names { pair, side: Side::Own };
-        let answer = ground.ask_on(own, what, async |channel| {
-            publish(&channel, "", &address, &token, BasicProperties::default()).await
-        });
-        let answer = answer.await;
-        if side == Side::Own && answer.outcome == Outcome::Denied {
-            return instead(ground, names, &answer, &token).await;
-        }
-        let seen = Some(Ok(replied(&mut replies, &token, answer.worked()).await));
-        Ok(Attempt::Changed(Change { answer, seen }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, names) = (pair.rabbitmq().await?, Names { pair, side });
+            let token = pair.token("reply");
+            let Some(owner) = ground.owner(side) else {
+                return Err(Error::Reported(String::from(
+                    "there is no owner whose reply address it could be",
+                )));
+            };
+            ground.as_owner(names, &[ASKED], "").await?;
+            let asked = names.of(ASKED.name());
+            let requested = request(owner, &asked).await;
+            let failed = Error::serve(Service::Rabbitmq, "plant a request for a direct reply");
+            // The consumer ends with its channel.
+            let (_channel, mut replies, address) = requested.map_err(failed)?;
+            // The address is a secret of the neighbour's and stays out of the evidence.
+            let what = String::from("basic.publish to the default exchange for the address of a reply");
+            let own = Names { pair, side: Side::Own };
+            let answer = ground.ask_on(own, what, async |channel| {
+                publish(&channel, "", &address, &token, BasicProperties::default()).await
+            });
+            let answer = answer.await;
+            if side == Side::Own && answer.outcome == Outcome::Denied {
+                return instead(ground, names, &answer, &token).await;
+            }
+            let seen = Some(Ok(replied(&mut replies, &token, answer.worked()).await));
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }
 

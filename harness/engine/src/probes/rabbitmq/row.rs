@@ -1,6 +1,5 @@
 //! One probe as a row of a table: what the slice's owner prepares, what the probing tenant does, and where one looks.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
 use bulkhead_target::Error;
 
@@ -8,7 +7,7 @@ use super::{
     acts::{Act, Names},
     ground::{Ground, limit, one_vhost},
 };
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side, answer::Answer};
 
 /// A probe.
 pub(super) struct Row {
@@ -65,7 +64,6 @@ pub(super) const fn row(
     }
 }
 
-#[async_trait]
 impl Probe for Row {
     fn about(&self) -> &About {
         &self.about
@@ -79,32 +77,34 @@ impl Probe for Row {
         (one_vhost(pair) && !self.inherent.is_empty()).then(|| self.inherent.to_owned())
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, names) = (pair.rabbitmq().await?, Names { pair, side });
-        let (canary, token) = (pair.planted(side), pair.token(self.about.name));
-        ground.as_owner(names, self.plant, &canary).await?;
-        if let Some(act) = &self.plant_if_let {
-            ground.as_owner_if_let(names, act, &canary).await?;
-        }
-        let mut answer = ground.ask(names, self.acts, &token).await;
-        if side == Side::Own && answer.outcome == Outcome::Denied && !self.instead.is_empty() {
-            let instead = ground.ask(names, self.instead, &token).await;
-            let call = format!("{}, and instead {}", answer.text(), instead.call);
-            answer = Answer { call, ..instead };
-        }
-        ground.as_owner(names, self.then, &canary).await?;
-        let seen = match &self.look {
-            Look::Told => return Ok(Attempt::Seen(answer)),
-            Look::ToldApart(missing) => {
-                return Ok(Attempt::Seen(apart(ground, names, answer, self.acts, missing).await));
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, names) = (pair.rabbitmq().await?, Names { pair, side });
+            let (canary, token) = (pair.planted(side), pair.token(self.about.name));
+            ground.as_owner(names, self.plant, &canary).await?;
+            if let Some(act) = &self.plant_if_let {
+                ground.as_owner_if_let(names, act, &canary).await?;
             }
-            Look::Taken(queue) => return Ok(Attempt::Seen(taken(ground, names, answer, queue).await)),
-            Look::Held(queue) => ground.held(names, queue, &token, answer.worked()).await,
-            Look::Missed(queue) => not(ground.held(names, queue, &canary, false).await),
-            Look::There(act) => ground.finds(names, act).await,
-            Look::Gone(act) => not(ground.finds(names, act).await),
-        };
-        Ok(Attempt::Changed(Change { answer, seen }))
+            let mut answer = ground.ask(names, self.acts, &token).await;
+            if side == Side::Own && answer.outcome == Outcome::Denied && !self.instead.is_empty() {
+                let instead = ground.ask(names, self.instead, &token).await;
+                let call = format!("{}, and instead {}", answer.text(), instead.call);
+                answer = Answer { call, ..instead };
+            }
+            ground.as_owner(names, self.then, &canary).await?;
+            let seen = match &self.look {
+                Look::Told => return Ok(Attempt::Seen(answer)),
+                Look::ToldApart(missing) => {
+                    return Ok(Attempt::Seen(apart(ground, names, answer, self.acts, missing).await));
+                }
+                Look::Taken(queue) => return Ok(Attempt::Seen(taken(ground, names, answer, queue).await)),
+                Look::Held(queue) => ground.held(names, queue, &token, answer.worked()).await,
+                Look::Missed(queue) => not(ground.held(names, queue, &canary, false).await),
+                Look::There(act) => ground.finds(names, act).await,
+                Look::Gone(act) => not(ground.finds(names, act).await),
+            };
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }
 

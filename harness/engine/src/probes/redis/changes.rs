@@ -1,12 +1,10 @@
 //! Probes that change something of the neighbour's by one command each, a row a command, on a key that the probe's own
 //! row plants. Leaves out commands that take the same permission in the same way as one that is here.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::{ground::limit, words::command};
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side};
 
 pub(super) struct Alteration {
     about: About,
@@ -105,7 +103,6 @@ pub(super) static LPOP: Alteration = Alteration {
     look: &["LLEN", "~popped"],
 };
 
-#[async_trait]
 impl Probe for Alteration {
     fn about(&self) -> &About {
         &self.about
@@ -115,20 +112,22 @@ impl Probe for Alteration {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, name) = (pair.redis().await?, self.about.name);
-        if self.words.contains(&"=moving") {
-            ground.as_owner(Side::Own, command(pair, side, name, &["RPUSH", "=moving", "$"])).await?;
-        }
-        for words in self.plant {
-            ground.as_owner(side, command(pair, side, name, words)).await?;
-        }
-        let before = ground.as_owner(side, command(pair, side, name, self.look)).await?;
-        let answer = ground.ask(pair, command(pair, side, name, self.words)).await;
-        let seen = match ground.as_owner(side, command(pair, side, name, self.look)).await {
-            Ok(after) => before.zip(after).map(|(before, after)| Ok(before != after)),
-            Err(error) => Some(Err(error)),
-        };
-        Ok(Attempt::Changed(Change { answer, seen }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, name) = (pair.redis().await?, self.about.name);
+            if self.words.contains(&"=moving") {
+                ground.as_owner(Side::Own, command(pair, side, name, &["RPUSH", "=moving", "$"])).await?;
+            }
+            for words in self.plant {
+                ground.as_owner(side, command(pair, side, name, words)).await?;
+            }
+            let before = ground.as_owner(side, command(pair, side, name, self.look)).await?;
+            let answer = ground.ask(pair, command(pair, side, name, self.words)).await;
+            let seen = match ground.as_owner(side, command(pair, side, name, self.look)).await {
+                Ok(after) => before.zip(after).map(|(before, after)| Ok(before != after)),
+                Err(error) => Some(Err(error)),
+            };
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }

@@ -1,15 +1,12 @@
 //! `redis.foreign-key-exists`. Leaves out SCAN, RANDOMKEY, DBSIZE and tracking, which no key permission fences.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::ground::{key, limit};
-use crate::probes::{About, Attempt, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side};
 
 pub(super) struct ForeignKeyExists;
 
-#[async_trait]
 impl Probe for ForeignKeyExists {
     fn about(&self) -> &About {
         const {
@@ -27,10 +24,12 @@ impl Probe for ForeignKeyExists {
     }
 
     /// Two refusals that differ tell as much as an answer.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, slice) = (pair.redis().await?, &pair.tenant(side).slices.redis);
-        let there = ground.ask(pair, redis::Cmd::exists(key(slice))).await;
-        let missing = ground.ask(pair, redis::Cmd::exists(slice.key("bulkhead:missing"))).await;
-        Ok(Attempt::Seen(there.told_apart_from(&missing, &[])))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, slice) = (pair.redis().await?, &pair.tenant(side).slices.redis);
+            let there = ground.ask(pair, redis::Cmd::exists(key(slice))).await;
+            let missing = ground.ask(pair, redis::Cmd::exists(slice.key("bulkhead:missing"))).await;
+            Ok(Attempt::Seen(there.told_apart_from(&missing, &[])))
+        })
     }
 }

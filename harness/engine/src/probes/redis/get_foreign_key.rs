@@ -1,15 +1,12 @@
 //! `redis.get-foreign-key`. Leaves out the other forty commands that read a key: one permission covers them.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::ground::{key, limit};
-use crate::probes::{About, Attempt, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side};
 
 pub(super) struct GetForeignKey;
 
-#[async_trait]
 impl Probe for GetForeignKey {
     fn about(&self) -> &About {
         const {
@@ -27,8 +24,10 @@ impl Probe for GetForeignKey {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let get = redis::Cmd::get(key(&pair.tenant(side).slices.redis));
-        Ok(Attempt::Seen(pair.redis().await?.ask(pair, get).await))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let get = redis::Cmd::get(key(&pair.tenant(side).slices.redis));
+            Ok(Attempt::Seen(pair.redis().await?.ask(pair, get).await))
+        })
     }
 }

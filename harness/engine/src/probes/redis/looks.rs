@@ -1,12 +1,10 @@
 //! Probes that look at a key of the neighbour's by one command each, a row a command. Leaves out commands that take the
 //! same permission in the same way as one that is here.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::{ground::limit, words::command};
-use crate::probes::{About, Attempt, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side};
 
 pub(super) struct Look {
     about: About,
@@ -116,7 +114,6 @@ pub(super) static MEMORY: Look = look(
     "Asks how much memory a key of the neighbour's takes.",
 );
 
-#[async_trait]
 impl Probe for Look {
     fn about(&self) -> &About {
         &self.about
@@ -126,13 +123,15 @@ impl Probe for Look {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.redis().await?;
-        let command = command(pair, side, self.about.name, self.words);
-        Ok(Attempt::Seen(if self.in_transaction {
-            ground.ask_in_transaction(pair, command).await
-        } else {
-            ground.ask_or_show_client(pair, side, command).await
-        }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.redis().await?;
+            let command = command(pair, side, self.about.name, self.words);
+            Ok(Attempt::Seen(if self.in_transaction {
+                ground.ask_in_transaction(pair, command).await
+            } else {
+                ground.ask_or_show_client(pair, side, command).await
+            }))
+        })
     }
 }

@@ -4,13 +4,11 @@
 //! Leaves out what no transaction may hold (`SHUTDOWN`, `SAVE`), what Redis refuses to everybody unless its configuration
 //! says otherwise (`DEBUG`, `MODULE LOAD`), and `SELECT`: a login's key patterns hold in each logical database.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
-use bulkhead_target::Error;
 use redis::cmd;
 
 use super::words::{command, rule};
-use crate::probes::{About, Attempt, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 pub(super) struct ServerWide {
     about: About,
@@ -288,7 +286,6 @@ pub(super) static REWRITE: ServerWide = whole(
     "Makes the server rewrite its journal, as often as it likes.",
 );
 
-#[async_trait]
 impl Probe for ServerWide {
     fn about(&self) -> &About {
         &self.about
@@ -304,20 +301,22 @@ impl Probe for ServerWide {
     }
 
     /// There is no slice of one's own, so the control is a call that every login may make, in the same form.
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.redis().await?;
-        let command = match side {
-            Side::Own => cmd("PING"),
-            Side::Foreign => command(pair, side, self.about.name, self.words),
-        };
-        let answer = match self.ask {
-            Asked => ground.ask(pair, command).await,
-            Queued => ground.ask_queued(pair, command).await,
-        };
-        Ok(Attempt::Seen(match side {
-            Side::Own => answer,
-            Side::Foreign => only_ours(pair, answer),
-        }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.redis().await?;
+            let command = match side {
+                Side::Own => cmd("PING"),
+                Side::Foreign => command(pair, side, self.about.name, self.words),
+            };
+            let answer = match self.ask {
+                Asked => ground.ask(pair, command).await,
+                Queued => ground.ask_queued(pair, command).await,
+            };
+            Ok(Attempt::Seen(match side {
+                Side::Own => answer,
+                Side::Foreign => only_ours(pair, answer),
+            }))
+        })
     }
 }
 

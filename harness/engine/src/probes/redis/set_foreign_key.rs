@@ -1,15 +1,12 @@
 //! `redis.set-foreign-key`. Leaves out publishing to the neighbour's channels and writing other logical databases.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Service};
-use bulkhead_target::Error;
 
 use super::ground::limit;
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side};
 
 pub(super) struct SetForeignKey;
 
-#[async_trait]
 impl Probe for SetForeignKey {
     fn about(&self) -> &About {
         const {
@@ -26,12 +23,14 @@ impl Probe for SetForeignKey {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let (ground, marker) = (pair.redis().await?, pair.token("set"));
-        let key = pair.tenant(side).slices.redis.key("bulkhead:written");
-        let answer = ground.ask(pair, redis::Cmd::set(&key, &marker)).await;
-        let held = ground.held(side, &key).await;
-        let seen = held.map(|held| held.map(|value| value.as_deref() == Some(marker.as_str())));
-        Ok(Attempt::Changed(Change { answer, seen }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let (ground, marker) = (pair.redis().await?, pair.token("set"));
+            let key = pair.tenant(side).slices.redis.key("bulkhead:written");
+            let answer = ground.ask(pair, redis::Cmd::set(&key, &marker)).await;
+            let held = ground.held(side, &key).await;
+            let seen = held.map(|held| held.map(|value| value.as_deref() == Some(marker.as_str())));
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }

@@ -1,8 +1,6 @@
 //! Probes that are one request each: rows of the tables in the files beside this one.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
-use bulkhead_target::Error;
 
 use super::{
     at::{At, Plant},
@@ -10,7 +8,7 @@ use super::{
     reply::{Reply, UNSERVED},
     request::Request,
 };
-use crate::probes::{About, Attempt, Change, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side, answer::Answer};
 
 /// A probe of one request.
 pub(super) struct Call {
@@ -115,7 +113,6 @@ impl Call {
     }
 }
 
-#[async_trait]
 impl Probe for Call {
     fn about(&self) -> &About {
         &self.about
@@ -125,27 +122,29 @@ impl Probe for Call {
         self.right.map_or_else(|| limit(pair), |right| without(pair, right))
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.s3().await?;
-        let at = At::plant(ground, pair, side, self.about.name, self.plant).await?;
-        let look = match self.leak {
-            Leak::Change(look) => Some(look),
-            Leak::Success | Leak::Told | Leak::Names(_) => None,
-        };
-        let before = match look {
-            Some(look) => ground.as_owner(side, look(&at)).await,
-            None => None,
-        };
-        let (answer, begun) = self.ask(ground, &at).await;
-        let attempt = match look {
-            Some(look) => {
-                let after = ground.as_owner(side, look(&at)).await;
-                let seen = before.zip(after).map(|(before, after)| Ok(before? != after?));
-                Attempt::Changed(Change { answer, seen })
-            }
-            None => Attempt::Seen(answer),
-        };
-        at.clear(ground, &begun).await;
-        Ok(attempt)
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.s3().await?;
+            let at = At::plant(ground, pair, side, self.about.name, self.plant).await?;
+            let look = match self.leak {
+                Leak::Change(look) => Some(look),
+                Leak::Success | Leak::Told | Leak::Names(_) => None,
+            };
+            let before = match look {
+                Some(look) => ground.as_owner(side, look(&at)).await,
+                None => None,
+            };
+            let (answer, begun) = self.ask(ground, &at).await;
+            let attempt = match look {
+                Some(look) => {
+                    let after = ground.as_owner(side, look(&at)).await;
+                    let seen = before.zip(after).map(|(before, after)| Ok(before? != after?));
+                    Attempt::Changed(Change { answer, seen })
+                }
+                None => Attempt::Seen(answer),
+            };
+            at.clear(ground, &begun).await;
+            Ok(attempt)
+        })
     }
 }

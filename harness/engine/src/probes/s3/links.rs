@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use aws_sdk_s3::{Client, presigning::PresigningConfig};
 use bulkhead_model::{Class, Outcome, S3Slice, Service};
-use bulkhead_target::Error;
 
 use super::{
     at::{At, Plant},
@@ -14,7 +12,7 @@ use super::{
     request::{Request, send_link},
 };
 use crate::probes::{
-    About, Attempt, Change, Pair, Probe, Side,
+    About, Attempt, Attempting, Change, Pair, Probe, Side,
     answer::{Answer, chain},
 };
 
@@ -171,7 +169,6 @@ async fn sign(client: &Client, method: &str, link: &Link) -> Result<String, Stri
     signed.map(|signed| signed.uri().to_owned())
 }
 
-#[async_trait]
 impl Probe for Links {
     fn about(&self) -> &About {
         &self.about
@@ -181,17 +178,19 @@ impl Probe for Links {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.s3().await?;
-        let at = At::plant(ground, pair, side, self.about.name, &[Plant::Object, Plant::Mine]).await?;
-        let held = || Request::object("GET", at.slice(), &at.key());
-        if self.method == "GET" {
-            return Ok(Attempt::Seen(self.ask(ground, &at).await));
-        }
-        let before = ground.as_owner(side, held()).await;
-        let answer = self.ask(ground, &at).await;
-        let after = ground.as_owner(side, held()).await;
-        let seen = before.zip(after).map(|(before, after)| Ok(before? != after?));
-        Ok(Attempt::Changed(Change { answer, seen }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.s3().await?;
+            let at = At::plant(ground, pair, side, self.about.name, &[Plant::Object, Plant::Mine]).await?;
+            let held = || Request::object("GET", at.slice(), &at.key());
+            if self.method == "GET" {
+                return Ok(Attempt::Seen(self.ask(ground, &at).await));
+            }
+            let before = ground.as_owner(side, held()).await;
+            let answer = self.ask(ground, &at).await;
+            let after = ground.as_owner(side, held()).await;
+            let seen = before.zip(after).map(|(before, after)| Ok(before? != after?));
+            Ok(Attempt::Changed(Change { answer, seen }))
+        })
     }
 }

@@ -1,9 +1,7 @@
 //! Probes that compare what is answered about something that is there with what is answered about something that is not,
 //! or about a name that is only nearly one's own.
 
-use async_trait::async_trait;
 use bulkhead_model::{Class, Outcome, Service};
-use bulkhead_target::Error;
 
 use super::{
     at::{At, Plant},
@@ -11,7 +9,7 @@ use super::{
     reply::Reply,
     request::Request,
 };
-use crate::probes::{About, Attempt, Pair, Probe, Side, answer::Answer};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 /// `s3.foreign-object-exists`: 404 for a missing object tells what exists where 403 is the answer for one that is there.
 pub(super) struct ForeignObjectExists;
@@ -24,7 +22,6 @@ fn plainly(at: &At<'_>) -> impl Fn(&Reply) -> (Outcome, String) {
     move |reply| (reply.outcome(), reply.received(&canary))
 }
 
-#[async_trait]
 impl Probe for ForeignObjectExists {
     fn about(&self) -> &About {
         const {
@@ -42,17 +39,18 @@ impl Probe for ForeignObjectExists {
         limit(pair)
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.s3().await?;
-        let at = At::plant(ground, pair, side, self.about().name, &[Plant::Object]).await?;
-        let (there, missing) = (at.key(), format!("{}missing", at.folder()));
-        let ask = |key: &str| ground.ask(pair, Request::object("GET", at.slice(), key), plainly(&at));
-        let (found, not_found) = (ask(&there).await, ask(&missing).await);
-        Ok(Attempt::Seen(found.told_apart_from(&not_found, &[&there, &missing])))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.s3().await?;
+            let at = At::plant(ground, pair, side, self.about().name, &[Plant::Object]).await?;
+            let (there, missing) = (at.key(), format!("{}missing", at.folder()));
+            let ask = |key: &str| ground.ask(pair, Request::object("GET", at.slice(), key), plainly(&at));
+            let (found, not_found) = (ask(&there).await, ask(&missing).await);
+            Ok(Attempt::Seen(found.told_apart_from(&not_found, &[&there, &missing])))
+        })
     }
 }
 
-#[async_trait]
 impl Probe for ShareAccount {
     fn about(&self) -> &About {
         const {
@@ -79,22 +77,24 @@ impl Probe for ShareAccount {
         Some(reason.to_owned())
     }
 
-    async fn attempt(&self, pair: &Pair<'_>, side: Side) -> Result<Attempt, Error> {
-        let ground = pair.s3().await?;
-        let at = At::plant(ground, pair, side, self.about().name, &[Plant::Object]).await?;
-        let theirs = account(ground, &at, side).await;
-        if side == Side::Own || !theirs.worked() {
-            return Ok(Attempt::Seen(theirs));
-        }
-        let at = At::plant(ground, pair, Side::Own, self.about().name, &[Plant::Object]).await?;
-        let own = account(ground, &at, Side::Own).await;
-        let outcome = match own.outcome {
-            Outcome::Allowed if own.received == theirs.received => Outcome::Allowed,
-            Outcome::Allowed => Outcome::Denied,
-            _ => Outcome::Unknown,
-        };
-        let received = format!("{}; its own: {}", theirs.received, own.received);
-        Ok(Attempt::Seen(Answer { outcome, received, ..theirs }))
+    fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
+        Box::pin(async move {
+            let ground = pair.s3().await?;
+            let at = At::plant(ground, pair, side, self.about().name, &[Plant::Object]).await?;
+            let theirs = account(ground, &at, side).await;
+            if side == Side::Own || !theirs.worked() {
+                return Ok(Attempt::Seen(theirs));
+            }
+            let at = At::plant(ground, pair, Side::Own, self.about().name, &[Plant::Object]).await?;
+            let own = account(ground, &at, Side::Own).await;
+            let outcome = match own.outcome {
+                Outcome::Allowed if own.received == theirs.received => Outcome::Allowed,
+                Outcome::Allowed => Outcome::Denied,
+                _ => Outcome::Unknown,
+            };
+            let received = format!("{}; its own: {}", theirs.received, own.received);
+            Ok(Attempt::Seen(Answer { outcome, received, ..theirs }))
+        })
     }
 }
 
