@@ -19,7 +19,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{ChecklistItem, Examination, Examining, NotDone};
-use crate::probes::postgres::ground::quoted;
+use crate::probes::postgres::words::quoted;
 
 /// What both look for.
 const WRITTEN: &str = "handed over";

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
 use super::{ChecklistItem, Examination, Examining, NotDone, RoundTrips};
-use crate::probes::postgres::ground::quoted;
+use crate::probes::postgres::words::quoted;
 
 pub(super) struct DatabaseCreated;
 
