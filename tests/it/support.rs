@@ -123,6 +123,29 @@ pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
     Direct { running, place, _folder: folder }
 }
 
+/// Starts a Redis or Valkey directly, with these arguments after those that the stand-in gives it.
+pub(crate) async fn direct_with(service: Service, arguments: &[&str]) -> Direct {
+    assert_eq!(service, Service::Redis, "no other server takes settings this way");
+    let mut spec = spec();
+    let named = spec.places.redis_bin.iter().cloned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = named.chain(std::env::split_paths(&path)).collect();
+    let mut programs = folders
+        .iter()
+        .flat_map(|folder| ["redis-server", "valkey-server"].map(|program| folder.join(program)));
+    let Some(program) = programs.find(|program| program.is_file()) else {
+        ensure(&spec).await;
+        panic!("no server in {folders:?}");
+    };
+    let bin = tempfile::Builder::new().prefix("bulkhead-it-").tempdir().unwrap();
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\" {}\n", program.display(), arguments.join(" "));
+    let path = bin.path().join("redis-server");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    spec.places.redis_bin = Some(bin.path().to_path_buf());
+    direct_as(service, &spec).await
+}
+
 /// The stand-in that plays this service.
 pub(crate) fn stand_in(service: Service) -> &'static dyn StandIn {
     services::ALL.into_iter().find(|s| s.service() == service).unwrap()

@@ -56,7 +56,7 @@ fn noise() -> Vec<Event> {
         evidence: String::from("rabbitmq 3.10.8"),
         fix: String::new(),
     };
-    let audit = AuditRecord { service: Service::Redis, names: 3, outside: Vec::new() };
+    let audit = AuditRecord { service: Service::Redis, by: Vec::new(), names: 3, outside: Vec::new() };
     let kinds = [EventKind::Probe(probe("noise", "hum")), EventKind::Item(item), EventKind::Audit(audit)];
     kinds.into_iter().map(|kind| Event { at: 1, kind }).collect()
 }
@@ -180,7 +180,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     });
     let audit = prop::collection::vec(".{0,9}", 0..3);
     let audit = audit
-        .prop_map(|outside| EventKind::Audit(AuditRecord { service: Service::Redis, names: 3, outside }));
+        .prop_map(|outside| AuditRecord { service: Service::Redis, by: Vec::new(), names: 3, outside })
+        .prop_map(EventKind::Audit);
     let kind = prop_oneof![
         4 => any_probe(),
         2 => item,

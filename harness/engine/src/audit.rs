@@ -1,8 +1,11 @@
 //! A look at every name that a case's tenants left on a service which is kept apart by convention only.
 //!
-//! The servers are common to many cases; what makes the claim sound is the scope that each case's key prefixes begin
-//! with. Where slices have no scope of their own nothing is claimed. A shared login does not tell who wrote a key, so one
-//! in the neighbour's prefix counts as inside.
+//! The servers are common to many cases; what makes the claim sound is the scope that each case's slices bear. Where they
+//! bear none nothing is claimed. A shared login does not tell who wrote a name: of several tenants that worked in a case,
+//! one in the neighbour's slice counts as inside; where one worked alone it counts as outside.
+//!
+//! Redis and S3 list names to whoever holds the shared login. PostgreSQL has no convention, since each tenant has a role
+//! of its own there, and AMQP lists no names to anybody.
 
 use bulkhead_model::{AuditRecord, Service, Topology};
 use bulkhead_target::{Error, TenantAccess, clients};
@@ -11,12 +14,35 @@ use redis::aio::MultiplexedConnection;
 /// How many keys one step of the scan looks at.
 const STEP: usize = 1000;
 
-/// Looks at the keys of this case on Redis; none when the slices bear no scope. `layout` holds the tenants' prefixes as
-/// they were before they were scoped.
+/// Looks at the names of this case on the service; none where the slices bear no scope or names are not listed. `layout`
+/// holds the tenants' slices as they were before they were scoped, and `tenants` all that worked in the case.
 ///
 /// # Errors
 /// When the server does not let a tenant look.
-pub async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<AuditRecord>, Error> {
+pub async fn look(
+    service: Service,
+    tenants: &[TenantAccess],
+    layout: &Topology,
+) -> Result<Option<AuditRecord>, Error> {
+    let found = match service {
+        Service::Redis => redis(tenants, layout).await?,
+        Service::S3 => s3(tenants, layout).await?,
+        Service::Postgres | Service::Rabbitmq => None,
+    };
+    Ok(found.map(|Found { names, mut outside }| {
+        outside.truncate(AuditRecord::SHOWN);
+        let by = tenants.iter().map(|access| access.tenant.name.clone()).collect();
+        AuditRecord { service, by, names, outside }
+    }))
+}
+
+/// What there is, and what of it lies in nobody's slice.
+struct Found {
+    names: usize,
+    outside: Vec<String>,
+}
+
+async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>, Error> {
     let Some(viewer) = tenants.first() else { return Ok(None) };
     let Some(scope) = scope(viewer, layout) else { return Ok(None) };
     let mut connection = clients::redis::connect(viewer).await?;
@@ -25,8 +51,8 @@ pub async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option
         keys.map_err(Error::serve(Service::Redis, format!("look at every key that begins with `{scope}`")))?;
     let inside =
         |key: &String| tenants.iter().any(|access| key.starts_with(&access.tenant.slices.redis.prefix));
-    let outside = keys.iter().filter(|key| !inside(key)).take(AuditRecord::SHOWN).cloned().collect();
-    Ok(Some(AuditRecord { service: Service::Redis, names: keys.len(), outside }))
+    let names = keys.len();
+    Ok(Some(Found { names, outside: keys.into_iter().filter(|key| !inside(key)).collect() }))
 }
 
 /// What the case's prefixes begin with and the layout's do not.
@@ -52,6 +78,40 @@ async fn scan(connection: &mut MultiplexedConnection, scope: &str) -> redis::Red
         }
         cursor = next;
     }
+}
+
+/// Every object in the buckets of the case. A bucket that is one tenant's alone holds nothing that is outside.
+async fn s3(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>, Error> {
+    let Some(viewer) = tenants.first() else { return Ok(None) };
+    let exact = |access: &TenantAccess| {
+        let before = layout.tenant(access.tenant.name.as_str());
+        before.is_none_or(|before| before.slices.s3.bucket == access.tenant.slices.s3.bucket)
+    };
+    if tenants.iter().any(exact) {
+        return Ok(None);
+    }
+    let client = clients::s3::client(viewer)?;
+    let mut buckets: Vec<_> = tenants.iter().map(|access| &access.tenant.slices.s3.bucket).collect();
+    buckets.sort();
+    buckets.dedup();
+    let mut found = Found { names: 0, outside: Vec::new() };
+    for bucket in buckets {
+        let mut pages = client.list_objects_v2().bucket(bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(Error::serve(Service::S3, format!("look at every object in `{bucket}`")))?;
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                found.names += 1;
+                let inside = tenants.iter().map(|access| &access.tenant.slices.s3).any(|slice| {
+                    slice.bucket == *bucket && key.starts_with(slice.prefix.as_deref().unwrap_or_default())
+                });
+                if !inside {
+                    found.outside.push(format!("{bucket}/{key}"));
+                }
+            }
+        }
+    }
+    Ok(Some(found))
 }
 
 #[cfg(test)]

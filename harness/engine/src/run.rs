@@ -157,14 +157,27 @@ impl Runner<'_> {
                 };
                 let pair = Pair::new(from, to, &seed).with_management(management);
                 self.probes(&probes, &pair, recorder).await?;
-                let by_convention = self.topology.enforcement(Service::Redis) == Enforcement::Convention;
-                if by_convention && probes.iter().any(|probe| probe.about().service == Service::Redis) {
-                    let audited = audit::redis(slices, layout).await?;
-                    audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
-                }
-                Ok(())
+                let probed = |service| probes.iter().any(|probe| probe.about().service == service);
+                self.audit(probed, slices, layout, recorder).await
             }
         }
+    }
+
+    /// Looks at what the case's tenants left on the services that are kept apart by convention.
+    async fn audit(
+        &self,
+        concerned: impl Fn(Service) -> bool,
+        slices: &[TenantAccess],
+        layout: &Topology,
+        recorder: &mut Recorder,
+    ) -> Result<(), Broken> {
+        for service in Service::ALL {
+            if concerned(service) && self.topology.enforcement(service) == Enforcement::Convention {
+                let audited = audit::look(service, slices, layout).await?;
+                audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
+            }
+        }
+        Ok(())
     }
 
     /// Makes all probes of a pair and records them in their order. Those of one service run side by side on the same

@@ -1,15 +1,19 @@
 //! What a look at the names that a case left found. Where a service is kept apart by convention only, the server refuses
-//! nothing, so this is what there is to judge: no name lies outside every tenant's slice. Who wrote a name is not known.
+//! nothing, so this is what there is to judge: no name lies outside every tenant's slice. A name does not say who wrote it:
+//! what is known is who worked in the case, and where that was one tenant alone, every name is that tenant's doing.
 
 use serde::{Deserialize, Serialize};
 
-use crate::Service;
+use crate::{Service, TenantName};
 
 /// One look at one service after the tenants of a case had worked there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// Where.
     pub service: Service,
+    /// Who worked there in this case.
+    #[serde(default)]
+    pub by: Vec<TenantName>,
     /// How many names (keys, say) of this case there were.
     pub names: usize,
     /// Those that lie in no tenant's slice, at most [`AuditRecord::SHOWN`] of them.

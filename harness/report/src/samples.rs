@@ -81,7 +81,8 @@ pub(crate) fn good() -> RunReport {
         }
         let mut read = row(from, to, Service::Redis, Class::Read);
         (read.outcome, read.policy) = (Outcome::Allowed, Enforcement::Convention);
-        read.audit = Some(AuditRecord { service: Service::Redis, names: 12, outside: Vec::new() });
+        read.audit =
+            Some(AuditRecord { service: Service::Redis, by: Vec::new(), names: 12, outside: Vec::new() });
         let mut list = row(from, to, Service::Redis, Class::Enumerate);
         (list.policy, list.audit) = (Enforcement::Convention, read.audit.clone());
         isolation.extend([read, list]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_engine::{audit, probes, run::CaseRun};
 use bulkhead_model::{
-    Enforcement, Outcome, Scope, Service, TenantName, Topology, Verdict,
+    AuditRecord, Enforcement, Outcome, Scope, Service, TenantName, Topology, Verdict,
     history::EventKind,
     scenario::{Case, Scenario, Subject},
 };
@@ -73,6 +73,13 @@ async fn every_pair_passes(topology: &Topology) -> Vec<CaseRun> {
     runs
 }
 
+fn audits(run: &CaseRun) -> impl Iterator<Item = &AuditRecord> {
+    run.history.iter().filter_map(|event| match &event.kind {
+        EventKind::Audit(audit) => Some(audit),
+        _ => None,
+    })
+}
+
 fn enforced(layout: &str) -> Topology {
     let topology = Topology::parse(layout, "layout").unwrap();
     for service in Service::ALL {
@@ -85,14 +92,7 @@ fn enforced(layout: &str) -> Topology {
 async fn the_documents_own() {
     let runs = every_pair_passes(&Topology::builtin()).await;
     for run in runs {
-        let audits: Vec<_> = run
-            .history
-            .iter()
-            .filter_map(|event| match &event.kind {
-                EventKind::Audit(audit) => Some(audit),
-                _ => None,
-            })
-            .collect();
+        let audits: Vec<_> = audits(&run).collect();
         assert_eq!(audits.len(), 1, "Redis is kept apart by convention, so what was written is looked at");
         assert!(audits[0].names >= 2 && audits[0].outside.is_empty(), "{audits:?}");
     }
@@ -118,11 +118,41 @@ async fn an_audit_finds_what_lies_outside_every_slice() {
     let scope = own.strip_suffix("engine:inside").unwrap().to_owned();
     let stray = format!("{scope}engin:outside");
     let _: () = connection.mset(&[(&own, "1"), (&stray, "1")]).await.unwrap();
-    let audit = audit::redis(&slices, &topology).await.unwrap().unwrap();
+    let audit = audit::look(Service::Redis, &slices, &topology).await.unwrap().unwrap();
     assert_eq!((audit.names, &audit.outside), (2, &vec![stray.clone()]));
     let _: () = connection.del(&stray).await.unwrap();
+
+    // In the neighbour's slice is inside where both worked, and outside where one worked alone.
+    let foreign = slices[1].tenant.slices.redis.key("outside");
+    let _: () = connection.set(&foreign, "1").await.unwrap();
+    let of_both = audit::look(Service::Redis, &slices, &topology).await.unwrap().unwrap();
+    assert_eq!((of_both.names, of_both.outside.len(), of_both.by.len()), (2, 0, 2));
+    let of_one = audit::look(Service::Redis, &slices[..1], &topology).await.unwrap().unwrap();
+    assert_eq!((of_one.names, &of_one.outside), (2, &vec![foreign]));
+    assert_eq!(of_one.by, [slices[0].tenant.name.clone()]);
+
     let scoped = topology.scoped(&Scope::new(scope.trim_end_matches(':')).unwrap());
-    assert_eq!(audit::redis(&slices, &scoped).await.unwrap(), None, "exact names make no claim");
+    let exact = audit::look(Service::Redis, &slices, &scoped).await.unwrap();
+    assert_eq!(exact, None, "exact names make no claim");
+    session.release(slices).await.unwrap();
+}
+
+/// The same in buckets: one key opens all of a shared bucket, so nothing but a look shows who keeps to its prefix.
+#[tokio::test]
+async fn an_audit_finds_objects_outside_every_prefix() {
+    let layout = format!("{}\n[services.s3]\nenforcement = \"convention\"\n", support::ALL_SHARED);
+    let (session, topology) = (support::session().await, Topology::parse(&layout, "layout").unwrap());
+    let slices = session.slices(&topology).await.unwrap();
+    let (client, slice) = (clients::s3::client(&slices[0]).unwrap(), &slices[0].tenant.slices.s3);
+    let foreign = slices[1].tenant.slices.s3.key("outside");
+    for key in [slice.key("inside"), foreign.clone(), String::from("engine-outside")] {
+        client.put_object().bucket(&slice.bucket).key(key).send().await.unwrap();
+    }
+    let stray = format!("{}/engine-outside", slice.bucket);
+    let of_both = audit::look(Service::S3, &slices, &topology).await.unwrap().unwrap();
+    assert_eq!((of_both.names, &of_both.outside), (3, &vec![stray.clone()]));
+    let of_one = audit::look(Service::S3, &slices[..1], &topology).await.unwrap().unwrap();
+    assert_eq!(of_one.outside, [stray, format!("{}/{foreign}", slice.bucket)]);
     session.release(slices).await.unwrap();
 }
 

@@ -26,13 +26,8 @@ impl Check for Isolated {
 
     fn judge(&self, history: &[Event]) -> Judgement {
         let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
-        let strays: Vec<_> = audits(history).flat_map(|audit| &audit.outside).collect();
-        if let Some(stray) = strays.first() {
-            let count = strays.len();
-            return Judgement::new(
-                Verdict::Fail,
-                format!("{count} names lie in no tenant's slice, `{stray}` first"),
-            );
+        if let Some(strays) = strays(history) {
+            return Judgement::new(Verdict::Fail, strays);
         }
         let verdict = Verdict::worst(probes.iter().map(|probe| judge_probe(probe)));
         let total = probes.len();
@@ -116,10 +111,28 @@ fn kept_out(probes: &[&ProbeRecord]) -> String {
 /// What the audits add to the sentence; nothing where there was none.
 pub(crate) fn audited(history: &[Event]) -> String {
     let texts = audits(history).map(|audit| {
-        let AuditRecord { service, names, outside } = audit;
-        format!("; audit of {service}: {} of {names} names outside every tenant's slice", outside.len())
+        let AuditRecord { service, names, outside, .. } = audit;
+        let (count, workers) = (outside.len(), workers(audit));
+        format!(
+            "; audit of {service} after the work of {workers}: {count} of {names} names outside every slice"
+        )
     });
     texts.collect()
+}
+
+/// What lies in nobody's slice and who may have left it there; `None` where nothing does.
+pub(crate) fn strays(history: &[Event]) -> Option<String> {
+    let mut audits = audits(history).filter(|audit| !audit.outside.is_empty());
+    let first = audits.next()?;
+    let count = first.outside.len() + audits.map(|audit| audit.outside.len()).sum::<usize>();
+    let (stray, workers) = (first.outside.first()?, workers(first));
+    Some(format!("{count} names lie in no tenant's slice after the work of {workers}, `{stray}` first"))
+}
+
+/// Whose doing the names are.
+fn workers(audit: &AuditRecord) -> String {
+    let names: Vec<_> = audit.by.iter().map(ToString::to_string).collect();
+    if names.is_empty() { String::from("somebody") } else { names.join(" and ") }
 }
 
 #[cfg(test)]

@@ -57,8 +57,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn audit()(service in service(), names: usize, outside in prop::collection::vec(nasty(), 0..3)) -> AuditRecord {
-        AuditRecord { service, names, outside }
+    fn audit()(
+        service in service(),
+        by in prop::collection::vec(tenant(), 0..3),
+        names: usize,
+        outside in prop::collection::vec(nasty(), 0..3),
+    ) -> AuditRecord {
+        AuditRecord { service, by, names, outside }
     }
 }
 

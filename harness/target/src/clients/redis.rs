@@ -4,12 +4,15 @@ use std::{net::SocketAddr, path::Path};
 
 use bulkhead_model::{Service, url::RedisUrl};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    RedisFuture, TlsCertificates,
-    aio::{MultiplexedConnection, PubSub},
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, RedisError, RedisFuture, TlsCertificates,
+    aio::{Monitor, MultiplexedConnection, PubSub},
     io::AsyncDNSResolver,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+};
 
 use super::{COMMAND_DEADLINE, CONNECT_DEADLINE, bounded, read_ca};
 use crate::{Error, TenantAccess, error::Cause};
@@ -20,10 +23,7 @@ use crate::{Error, TenantAccess, error::Cause};
 /// [`Error::Serve`] when the address, the certificate or the login does not hold, or after [`CONNECT_DEADLINE`].
 pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Error> {
     let client = client(&access.connections.redis, access.ca.as_deref())?;
-    let config = match access.detour(Service::Redis) {
-        Some(detour) => config().set_dns_resolver(Fixed(detour.address)),
-        None => config(),
-    };
+    let config = on_the_way_of(access);
     let connection = client.get_multiplexed_async_connection_with_config(&config);
     bounded(Service::Redis, || connecting(access), connection).await
 }
@@ -54,6 +54,37 @@ pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
     .await
 }
 
+/// Opens a connection that takes commands and is told things besides, as the tenant: messages of channels, names of keys
+/// that change. It speaks RESP3, in which a subscription bars no command.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn listener(
+    access: &TenantAccess,
+) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>), Error> {
+    let client = client_that_speaks(ProtocolVersion::RESP3, &access.connections.redis, access.ca.as_deref())?;
+    let (sender, pushes) = unbounded_channel();
+    let config = on_the_way_of(access).set_push_sender(sender);
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    let connection = bounded(Service::Redis, || connecting(access), connection).await?;
+    Ok((connection, pushes))
+}
+
+/// Opens a connection that is shown every command that the server runs, as the tenant. A refusal to show them does not
+/// appear: whoever calls this knows that there is none.
+///
+/// # Errors
+/// As [`connect`]; and where a detour leads to the server, which the crate knows no way to take for this.
+pub async fn monitor(access: &TenantAccess) -> Result<Monitor, Error> {
+    if access.detour(Service::Redis).is_some() {
+        return Err(Error::serve(Service::Redis, connecting(access))(
+            "commands are not shown through a link",
+        ));
+    }
+    let client = client(&access.connections.redis, access.ca.as_deref())?;
+    bounded(Service::Redis, || connecting(access), client.get_async_monitor()).await
+}
+
 /// What the server says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -82,8 +113,12 @@ pub async fn server_facts(connection: &mut MultiplexedConnection) -> Result<Serv
 
 /// A client for these parts; it does not connect yet.
 pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
+    client_that_speaks(ProtocolVersion::RESP2, url, ca)
+}
+
+fn client_that_speaks(protocol: ProtocolVersion, url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
     let failed = |source: RedisError| Error::serve(Service::Redis, "set up the client")(source);
-    let settings = settings(url);
+    let settings = settings(url).set_protocol(protocol);
     let (host, port) = (url.host.clone(), url.port);
     let addr = if url.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -116,6 +151,14 @@ fn settings(url: &RedisUrl) -> RedisConnectionInfo {
         .set_username(&url.user)
         .set_password(url.password.expose())
         .set_db(i64::from(url.database))
+}
+
+/// The deadlines, and the detour where there is one.
+fn on_the_way_of(access: &TenantAccess) -> AsyncConnectionConfig {
+    match access.detour(Service::Redis) {
+        Some(detour) => config().set_dns_resolver(Fixed(detour.address)),
+        None => config(),
+    }
 }
 
 /// Resolves every name to one address; the client goes on to verify the name.

@@ -18,3 +18,8 @@ pub(super) fn of(service: Service) -> &'static [Control] {
         Service::S3 => s3::CONTROLS,
     }
 }
+
+/// What the server of a probe's control is started with besides; nothing where the common one will do.
+pub(super) fn settings(probe: &str) -> &'static [&'static str] {
+    redis::SETTINGS.iter().find(|(of, _)| *of == probe).map_or(&[], |(_, settings)| settings)
+}

@@ -3,11 +3,13 @@
 use bulkhead_model::{Outcome, RedisSlice, Service};
 use bulkhead_target::{Error, TenantAccess, clients};
 use redis::{AsyncCommands, Cmd, Value, aio::MultiplexedConnection};
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::probes::{
-    Pair, Side,
-    answer::{Answer, chain},
+use super::{
+    ear::Ear,
+    reading::{UNSERVED, read_error, read_value, readable},
 };
+use crate::probes::{Attempt, Pair, Side, answer::Answer};
 
 /// Both slices hold [`key`] with a token that only the owner knows.
 pub(crate) struct Ground {
@@ -15,6 +17,10 @@ pub(crate) struct Ground {
     own: MultiplexedConnection,
     /// The neighbour's own connection.
     neighbour: Option<MultiplexedConnection>,
+    /// How the probing tenant and the neighbour hear what the server tells them; opened when a probe listens.
+    ears: [OnceCell<Mutex<Ear>>; 2],
+    /// The probing tenant's connection that is barred from everything but listening, or why there is none.
+    barred: OnceCell<Result<MultiplexedConnection, String>>,
 }
 
 impl Ground {
@@ -30,7 +36,8 @@ impl Ground {
             }
         };
         let (own, neighbour) = tokio::join!(plant(pair.from, pair.planted(Side::Own)), neighbour);
-        Ok(Self { own: own?, neighbour: neighbour? })
+        let (ears, barred) = (Default::default(), OnceCell::new());
+        Ok(Self { own: own?, neighbour: neighbour?, ears, barred })
     }
 
     /// The owner's own connection to the side's slice.
@@ -41,28 +48,52 @@ impl Ground {
         }
     }
 
+    /// How the side's owner hears what the server tells it; `None` when there is no owner.
+    ///
+    /// # Errors
+    /// When the owner cannot connect.
+    pub(super) async fn ear(&self, pair: &Pair<'_>, side: Side) -> Result<Option<&Mutex<Ear>>, Error> {
+        let (Some(access), Some(speaker)) = (pair.owner(side), self.owner(side)) else { return Ok(None) };
+        let opened = self.ears[side as usize].get_or_try_init(|| async {
+            let ear = Ear::open(access, speaker).await?;
+            Ok::<_, Error>(Mutex::new(ear))
+        });
+        opened.await.map(Some)
+    }
+
     /// Sends one command as the probing tenant.
     pub(super) async fn ask(&self, pair: &Pair<'_>, command: Cmd) -> Answer {
-        let call = format!("{} as `{}`", readable(&command), pair.from.connections.redis.user);
-        let mut connection = self.own.clone();
-        Answer::of(call, async {
-            match command.query_async::<Value>(&mut connection).await {
-                Ok(value) => read_value(&value),
-                Err(error) => read_error(&error),
+        ask_on(self.own.clone(), pair, command).await
+    }
+
+    /// Sends one command on a connection that listens in RESP2, which may run nothing else. Whether it might is looked at
+    /// first, so that the server says so and does not carry it out.
+    pub(super) async fn ask_barred(&self, pair: &Pair<'_>, command: Cmd) -> Answer {
+        let barred = self.barred.get_or_init(|| async { bar(pair).await.map_err(|error| error.chain()) });
+        match barred.await {
+            Ok(connection) => ask_on(connection.clone(), pair, command).await,
+            Err(reason) => {
+                let received = format!("no connection that could ask without harm: {reason}");
+                Answer { call: readable(&command), outcome: Outcome::Unknown, received }
             }
-        })
-        .await
+        }
+    }
+
+    /// What a call on the own slice comes to where the command is kept from tenants altogether: that the same client is
+    /// answered otherwise.
+    pub(super) async fn shown_otherwise(&self, pair: &Pair<'_>, refused: &Answer) -> Attempt {
+        let ping = self.ask(pair, redis::cmd("PING")).await;
+        Attempt::Seen(Answer { received: format!("{}; {}", ping.received, refused.text()), ..ping })
     }
 
     /// Sends one command that could only be kept from the probing tenant's own keys by not being served at all, in which
     /// case the control is that the same client is answered otherwise.
-    pub(super) async fn ask_or_show_client(&self, pair: &Pair<'_>, side: Side, command: Cmd) -> Answer {
+    pub(super) async fn ask_or_show_client(&self, pair: &Pair<'_>, side: Side, command: Cmd) -> Attempt {
         let answer = self.ask(pair, command).await;
         if side == Side::Own && answer.received.starts_with(UNSERVED) {
-            let ping = self.ask(pair, redis::cmd("PING")).await;
-            return Answer { received: format!("{}; {}", ping.received, answer.text()), ..ping };
+            return self.shown_otherwise(pair, &answer).await;
         }
-        answer
+        Attempt::Seen(answer)
     }
 
     /// Queues one command in a transaction and discards it. Whether it may be run is judged when it is queued.
@@ -115,6 +146,35 @@ impl Ground {
     }
 }
 
+/// Sends one command on a connection of the probing tenant's.
+pub(super) async fn ask_on(mut connection: MultiplexedConnection, pair: &Pair<'_>, command: Cmd) -> Answer {
+    let call = format!("{} as `{}`", readable(&command), pair.from.connections.redis.user);
+    Answer::of(call, async {
+        match command.query_async::<Value>(&mut connection).await {
+            Ok(value) => read_value(&value),
+            Err(error) => read_error(&error),
+        }
+    })
+    .await
+}
+
+/// A connection of the probing tenant's that listens to a channel of its own, after a look at whether that bars it from
+/// running commands.
+async fn bar(pair: &Pair<'_>) -> Result<MultiplexedConnection, Error> {
+    let connection = clients::redis::connect(pair.from).await?;
+    let mut subscribe = redis::cmd("SUBSCRIBE");
+    subscribe.arg(pair.from.tenant.slices.redis.key("bulkhead:barred"));
+    let mut echo = redis::cmd("ECHO");
+    echo.arg("heard");
+    for (command, begins) in [(subscribe, "[subscribe"), (echo, "permitted: ")] {
+        let answer = ask_on(connection.clone(), pair, command).await;
+        if !answer.received.starts_with(begins) {
+            return Err(Error::Reported(answer.text()));
+        }
+    }
+    Ok(connection)
+}
+
 /// The planted key.
 pub(super) fn key(slice: &RedisSlice) -> String {
     slice.key("bulkhead:canary")
@@ -148,86 +208,10 @@ async fn plant(owner: &TenantAccess, token: String) -> Result<MultiplexedConnect
     Ok(connection)
 }
 
-/// The command as one would type it.
-pub(super) fn readable(command: &Cmd) -> String {
-    let words = command.args_iter().map(|argument| match argument {
-        redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => String::from("0"),
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// Nil and 0 mean that nothing is there, as do `TTL`'s -2, `TYPE`'s `none`, and a list of nothing else.
-fn read_value(value: &Value) -> (Outcome, String) {
-    match value {
-        Value::Nil => (Outcome::Invisible, String::from("nil")),
-        Value::Int(number @ (0 | -2)) => (Outcome::Invisible, number.to_string()),
-        Value::SimpleString(text) if text == "none" => (Outcome::Invisible, text.clone()),
-        Value::Array(values) => {
-            let (outcomes, texts): (Vec<_>, Vec<_>) = values.iter().map(read_value).unzip();
-            let nothing = outcomes.iter().all(|outcome| *outcome == Outcome::Invisible);
-            let outcome = if nothing { Outcome::Invisible } else { Outcome::Allowed };
-            (outcome, format!("[{}]", texts.join(", ")))
-        }
-        Value::SimpleString(text) => (Outcome::Allowed, text.clone()),
-        Value::Int(number) => (Outcome::Allowed, number.to_string()),
-        Value::BulkString(bytes) => {
-            let text = String::from_utf8_lossy(bytes);
-            (Outcome::Allowed, text.replace(|c: char| c.is_control() && !c.is_whitespace(), "·"))
-        }
-        Value::Okay => (Outcome::Allowed, String::from("OK")),
-        other => (Outcome::Allowed, format!("{other:?}")),
-    }
-}
-
-/// How the answer begins where the server has no such command.
-const UNSERVED: &str = "not served: ";
-
-/// How a refusal without `NOPERM` is worded: of a pattern by `SORT`, of a call inside a script by Redis 7.0 and by
-/// later ones.
-const REFUSED: [&str; 3] =
-    ["insufficient ACL permissions", "The user executing the script can't", "ACL failure in script"];
-
-/// What an error says about isolation: `NOPERM` is a refusal, and so is that there is no such command; anything else says
-/// nothing.
-fn read_error(error: &redis::RedisError) -> (Outcome, String) {
-    let unserved = |detail: &&str| {
-        let begins =
-            ["unknown command", "unknown subcommand", "Unknown subcommand", "Command is not available"];
-        begins.iter().any(|begin| detail.starts_with(begin))
-    };
-    match (error.code(), error.detail()) {
-        (Some("NOPERM"), detail) => (Outcome::Denied, format!("NOPERM {}", detail.unwrap_or_default())),
-        (Some("ERR"), Some(detail)) if REFUSED.iter().any(|words| detail.contains(words)) => {
-            (Outcome::Denied, format!("ERR {detail}"))
-        }
-        (Some("ERR"), Some(detail)) if unserved(&detail) => (Outcome::Denied, format!("{UNSERVED}{detail}")),
-        _ => (Outcome::Unknown, chain(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{seed::Seed, testing::tenant};
-
-    #[test]
-    fn an_answer_of_nothing_is_not_an_answer_of_something() {
-        assert_eq!(read_value(&Value::Nil).0, Outcome::Invisible);
-        assert_eq!(read_value(&Value::Int(0)).0, Outcome::Invisible);
-        assert_eq!(read_value(&Value::Int(1)).0, Outcome::Allowed);
-        assert_eq!(read_value(&Value::Okay).0, Outcome::Allowed);
-        assert_eq!(read_value(&Value::Array(vec![Value::Nil, Value::Int(0)])).0, Outcome::Invisible);
-        assert_eq!(read_value(&Value::Array(vec![Value::Nil, Value::Int(1)])).0, Outcome::Allowed);
-        let of_type = |name: &str| read_value(&Value::SimpleString(name.to_owned())).0;
-        assert_eq!((of_type("none"), of_type("hash")), (Outcome::Invisible, Outcome::Allowed));
-    }
-
-    #[test]
-    fn a_broken_connection_is_not_a_refusal() {
-        let broken = redis::RedisError::from(std::io::Error::other("reset"));
-        assert_eq!(read_error(&broken).0, Outcome::Unknown);
-    }
 
     #[test]
     fn the_fix_is_for_the_login_that_there_is() {

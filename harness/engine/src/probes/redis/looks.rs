@@ -127,11 +127,10 @@ impl Probe for Look {
         Box::pin(async move {
             let ground = pair.redis().await?;
             let command = command(pair, side, self.about.name, self.words);
-            Ok(Attempt::Seen(if self.in_transaction {
-                ground.ask_in_transaction(pair, command).await
-            } else {
-                ground.ask_or_show_client(pair, side, command).await
-            }))
+            if self.in_transaction {
+                return Ok(Attempt::Seen(ground.ask_in_transaction(pair, command).await));
+            }
+            Ok(ground.ask_or_show_client(pair, side, command).await)
         })
     }
 }

@@ -5,7 +5,8 @@ use redis::Cmd;
 use crate::probes::{Pair, Side};
 
 /// The command that the words mean on the side. `~name` is a key or channel of the side's, `=name` one of the probing
-/// tenant's own, `^` everything that starts with the side's prefix, and `$` a token that only this probe writes.
+/// tenant's own, `^` everything that starts with the side's prefix, `#` what only the side's owner knows, and `$` a token
+/// that only this probe writes.
 pub(super) fn command(pair: &Pair<'_>, side: Side, probe: &str, words: &[&str]) -> Cmd {
     let slice = &pair.tenant(side).slices.redis;
     let mut command = Cmd::new();
@@ -13,10 +14,10 @@ pub(super) fn command(pair: &Pair<'_>, side: Side, probe: &str, words: &[&str]) 
         let own = &pair.tenant(Side::Own).slices.redis;
         command.arg(match (*word, word.split_at_checked(1)) {
             ("$", _) => pair.token(probe),
-            ("^", _) => format!("{}*", slice.prefix),
+            ("#", _) => pair.planted(side),
             (_, Some(("~", name))) => slice.key(&format!("bulkhead:{name}")),
             (_, Some(("=", name))) => own.key(&format!("bulkhead:{name}")),
-            (plain, _) => plain.to_owned(),
+            (plain, _) => plain.replace('^', &format!("{}*", slice.prefix)),
         });
     }
     command
@@ -24,9 +25,9 @@ pub(super) fn command(pair: &Pair<'_>, side: Side, probe: &str, words: &[&str]) 
 
 /// The command's own name, subcommand included, as access rules write it: `client|list`.
 pub(super) fn rule(words: &[&str]) -> String {
-    const CONTAINERS: [&str; 12] = [
-        "ACL", "CLIENT", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG",
-        "XINFO", "XGROUP",
+    const CONTAINERS: [&str; 14] = [
+        "ACL", "CLIENT", "CLUSTER", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT", "PUBSUB",
+        "SCRIPT", "SLOWLOG", "XINFO", "XGROUP",
     ];
     let named = if words.first().is_some_and(|first| CONTAINERS.contains(first)) { 2 } else { 1 };
     words.iter().take(named).copied().collect::<Vec<_>>().join("|").to_lowercase()
@@ -35,7 +36,7 @@ pub(super) fn rule(words: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{probes::redis::ground::readable, seed::Seed, testing::tenant};
+    use crate::{probes::redis::reading::readable, seed::Seed, testing::tenant};
 
     #[test]
     fn words_stand_for_what_is_the_sides() {
