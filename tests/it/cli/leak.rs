@@ -15,7 +15,7 @@ use crate::support;
 /// statement.
 const LEAK: &str = "\
     CREATE FUNCTION public.open_up() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made record; BEGIN \
-      FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'plane' LOOP \
+      FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'plane' AND object_type = 'table' LOOP \
         EXECUTE 'GRANT USAGE ON SCHEMA plane TO PUBLIC'; \
         EXECUTE 'GRANT SELECT ON ' || made.object_identity || ' TO PUBLIC'; \
       END LOOP; END $$; \

@@ -2,58 +2,98 @@
 
 use std::path::Path;
 
+use bulkhead_engine::probes::Probe;
 use bulkhead_model::{Outcome, ProbeRecord, Service};
 
 use super::{Control, Sharing, controls, of};
 
 const FILE: &str = "harness/engine/PROBES.md";
 
-/// Which version of a server the table's last column is about, where several are tested.
-const VERSIONS: [(Service, &str); 4] = [
-    (Service::Postgres, "postgres 15."),
-    (Service::Redis, "redis 7."),
-    (Service::Rabbitmq, "rabbitmq 3.10."),
-    (Service::S3, "embedded "),
+/// The server that the table's last column is about.
+const TABLED: [(Service, &str); 4] = [
+    (Service::Postgres, "postgres 15"),
+    (Service::Redis, "redis 7"),
+    (Service::Rabbitmq, "rabbitmq 3"),
+    (Service::S3, "embedded"),
 ];
 
-/// Compares the part of the table that a test has just shown to be true. Another version than the table's may differ,
-/// and has rows of its own in it where it does.
+/// Others that are tested; below the table stands where they answer differently.
+const OTHERS: [&str; 2] = ["postgres 18", "valkey 8"];
+
+/// Compares the part of the page that a test has just shown to be true: the table, or where another server differs from
+/// it.
 pub(super) fn compare(service: Service, sharing: Sharing, version: &str, sound: &[ProbeRecord]) {
-    let (_, tabled) = VERSIONS.into_iter().find(|(of, _)| *of == service).unwrap();
-    if !version.starts_with(tabled) {
-        return;
-    }
+    let is = |server: &str| {
+        version.starts_with(&format!("{server}.")) || version.starts_with(&format!("{server} "))
+    };
+    let (_, tabled) = TABLED.into_iter().find(|(of, _)| *of == service).unwrap();
     let part = format!("{service} {}", format!("{sharing:?}").to_lowercase());
-    let mut lines = vec![
-        String::from("| probe | class | what it does | turned red by | on a sound server |"),
-        String::from("| --- | --- | --- | --- | --- |"),
-    ];
-    for probe in of(service) {
-        let about = probe.about();
-        let record = sound.iter().find(|record| record.probe == about.name).unwrap();
-        let grants = grants(service, sharing, record);
-        let found = match record.outcome {
-            Outcome::Skipped => format!("not tried: {}", record.evidence),
-            Outcome::Allowed => format!("**leaks**: {}", record.inherent),
-            _ if record.canary_seen => format!("**leaks**: {}", record.inherent),
-            outcome => outcome.to_string(),
-        };
-        let name = about.name.split_once('.').unwrap().1;
-        let row =
-            [name, about.class.name(), about.sentence, &grants, &found].map(|cell| cell.replace('|', "\\|"));
-        lines.push(format!("| {} |", row.join(" | ")));
+    let rows: Vec<_> = of(service).map(|probe| row(probe, sharing, sound)).collect();
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)).unwrap();
+    if is(tabled) {
+        let head = [
+            "| probe | class | what it does | turned red by | on a sound server |",
+            "| --- | --- | --- | --- | --- |",
+        ];
+        let rows = rows.iter().map(|cells| line(cells));
+        is_there(
+            &page,
+            &part,
+            &head.into_iter().map(String::from).chain(rows).collect::<Vec<_>>().join("\n"),
+        );
+    } else if let Some(other) = OTHERS.into_iter().find(|other| is(other)) {
+        let table = section(&page, &part).unwrap_or_else(|| panic!("{FILE}: there is no part `{part}`"));
+        is_there(&page, &format!("{part} on {other}"), &differences(table, tabled, other, &rows));
     }
-    let generated = lines.join("\n");
-    let (begin, end) = (format!("<!-- {part} -->\n"), "\n<!-- end -->");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-    let page = std::fs::read_to_string(path).unwrap();
-    let there = page.split_once(&begin).and_then(|(_, rest)| rest.split_once(end)).map(|(there, _)| there);
-    if there == Some(generated.as_str()) {
+}
+
+/// A probe's cells: its name, class and sentence, what turns it red, and what came of it on a sound server.
+fn row(probe: &dyn Probe, sharing: Sharing, sound: &[ProbeRecord]) -> [String; 5] {
+    let about = probe.about();
+    let record = sound.iter().find(|record| record.probe == about.name).unwrap();
+    let grants = grants(about.service, sharing, record);
+    let found = match record.outcome {
+        Outcome::Skipped => format!("not tried: {}", record.evidence),
+        Outcome::Allowed => format!("**leaks**: {}", record.inherent),
+        _ if record.canary_seen => format!("**leaks**: {}", record.inherent),
+        outcome => outcome.to_string(),
+    };
+    let name = about.name.split_once('.').unwrap().1;
+    [name, about.class.name(), about.sentence, &grants, &found].map(|cell| cell.replace('|', "\\|"))
+}
+
+fn line(cells: &[String]) -> String {
+    format!("| {} |", cells.join(" | "))
+}
+
+/// Where these rows' last cells are not those of the table.
+fn differences(table: &str, tabled: &str, other: &str, rows: &[[String; 5]]) -> String {
+    let last = |row: &str| row.rsplit_once(" | ").map(|(_, cell)| cell.trim_end_matches(" |").to_owned());
+    let differ = rows.iter().filter_map(|[name, .., found]| {
+        let there = table.lines().find(|line| line.starts_with(&format!("| {name} |"))).and_then(last);
+        let there = there.unwrap_or_default();
+        (there != *found).then(|| line(&[name.clone(), there, found.clone()]))
+    });
+    let differ: Vec<_> = differ.collect();
+    if differ.is_empty() {
+        return format!("All answers of {other} are those of {tabled}.");
+    }
+    let head = [line(&["probe", tabled, other].map(String::from)), String::from("| --- | --- | --- |")];
+    head.into_iter().chain(differ).collect::<Vec<_>>().join("\n")
+}
+
+fn section<'a>(page: &'a str, part: &str) -> Option<&'a str> {
+    let (_, rest) = page.split_once(&format!("<!-- {part} -->\n"))?;
+    rest.split_once("\n<!-- end -->").map(|(there, _)| there)
+}
+
+fn is_there(page: &str, part: &str, generated: &str) {
+    if section(page, part) == Some(generated) {
         return;
     }
     // Beside what the build makes, so that it can be copied over; a test writes nothing into the sources.
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.md", part.replace(' ', "-")));
-    std::fs::write(&out, &generated).unwrap();
+    std::fs::write(&out, generated).unwrap();
     panic!("{FILE}: the part `{part}` is stale; what it should be is in {}", out.display());
 }
 
@@ -73,4 +113,13 @@ fn grants(service: Service, sharing: Sharing, record: &ProbeRecord) -> String {
         false if !record.leaked() => others.join(", "),
         _ => String::from("nothing: it is by itself"),
     }
+}
+
+#[test]
+fn what_another_server_answers_differently_is_told() {
+    let cells = |found: &str| ["p", "read", "Reads.", "`x`", found].map(String::from);
+    let table = format!("| probe | … |\n{}", line(&cells("denied")));
+    let told = |found: &str| differences(&table, "postgres 15", "postgres 18", &[cells(found)]);
+    assert_eq!(told("denied"), "All answers of postgres 18 are those of postgres 15.");
+    assert_eq!(told("invisible").lines().last(), Some("| p | denied | invisible |"));
 }

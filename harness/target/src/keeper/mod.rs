@@ -41,7 +41,7 @@ pub(crate) mod join;
 mod kind;
 mod leases;
 pub(crate) mod link;
-mod name;
+pub(crate) mod name;
 mod requests;
 mod serve;
 mod servers;

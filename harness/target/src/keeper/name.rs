@@ -51,8 +51,8 @@ fn identity(spec: &TargetSpec) -> String {
     }
 }
 
-/// Takes the name; none when another keeper has it.
-pub(super) fn listen(name: &str) -> io::Result<Option<UnixListener>> {
+/// Takes the name; none when another process has it.
+pub(crate) fn listen(name: &str) -> io::Result<Option<UnixListener>> {
     let listener = match StdListener::bind_addr(&SocketAddr::from_abstract_name(name)?) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
         other => other?,
@@ -61,8 +61,8 @@ pub(super) fn listen(name: &str) -> io::Result<Option<UnixListener>> {
     UnixListener::from_std(listener).map(Some)
 }
 
-/// Connects to the keeper that has the name; none when nobody has it.
-pub(super) fn connect(name: &str) -> io::Result<Option<UnixStream>> {
+/// Connects to the process that has the name; none when nobody has it.
+pub(crate) fn connect(name: &str) -> io::Result<Option<UnixStream>> {
     let stream = match StdStream::connect_addr(&SocketAddr::from_abstract_name(name)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
         other => other?,
@@ -72,7 +72,7 @@ pub(super) fn connect(name: &str) -> io::Result<Option<UnixStream>> {
     if is_ours(&stream)? {
         return Ok(Some(stream));
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "another user's process holds the keeper's name"))
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "another user's process holds the name"))
 }
 
 /// Whether the other end runs as the same user.

@@ -3,18 +3,12 @@
 //! The script is shown before it runs. Processes that want to install at the same time take turns, and each looks
 //! again when its turn has come.
 
-use std::{
-    fs::File,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
 use bulkhead_model::RunEvent;
-use nix::fcntl::{Flock, FlockArg};
+use tokio::{io::AsyncReadExt, net::UnixListener};
 
-use crate::{Error, TargetSpec};
+use crate::{Error, TargetSpec, keeper::name};
 
 use super::{
     find::{check, missing},
@@ -33,7 +27,7 @@ pub(super) async fn install(
     spec: &TargetSpec,
     progress: &(dyn Fn(RunEvent) + Send + Sync),
 ) -> Result<(), Error> {
-    let _turn = take_turn(&spec.temp).await?;
+    let _turn = take_turn(&format!("bulkhead-install-{}", nix::unistd::getuid())).await?;
     let wanted = missing(spec);
     if wanted.is_empty() {
         return Ok(());
@@ -82,25 +76,45 @@ async fn run(command: &[String]) -> Result<(), Error> {
     Err(failed(output.status.to_string(), lines[lines.len().saturating_sub(20)..].to_vec()))
 }
 
-/// Waits until no other process of this user installs; the turn ends when the value is dropped.
-async fn take_turn(temp: &Path) -> Result<Flock<File>, Error> {
-    let path = temp.join(format!("bulkhead-install-{}.lock", nix::unistd::getuid()));
-    let open = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&path);
-    let file = open.map_err(Error::disk("open", &path))?;
-    let waiting = tokio::task::spawn_blocking(move || Flock::lock(file, FlockArg::LockExclusive));
-    let failed = |why: String| Error::Install { why, log: Vec::new() };
-    let lock = waiting.await.map_err(|error| failed(error.to_string()))?;
-    lock.map_err(|(_, error)| failed(format!("could not lock `{}`: {error}", path.display())))
+/// Waits until no other process of this user installs. The turn ends with the value, and with its process whatever ends
+/// that: it is an abstract socket, which leaves nothing in a folder.
+async fn take_turn(name: &str) -> Result<UnixListener, Error> {
+    let failed =
+        |error: io::Error| Error::Install { why: format!("could not take a turn: {error}"), log: Vec::new() };
+    loop {
+        if let Some(turn) = name::listen(name).map_err(failed)? {
+            return Ok(turn);
+        }
+        if let Some(mut other) = name::connect(name).map_err(failed)? {
+            // It answers nobody; that it breaks off is the answer.
+            let _broken_off = other.read(&mut [0]).await;
+        }
+    }
 }
 
 /// Where a program is on PATH.
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_install_take_turns() {
+        let name = format!("bulkhead-install-test-{}", std::process::id());
+        let first = take_turn(&name).await.unwrap();
+        let mut second = Box::pin(take_turn(&name));
+        let mut third = Box::pin(take_turn(&name));
+        assert!(poll!(&mut second).is_pending() && poll!(&mut third).is_pending());
+        drop(first);
+        let second = second.await.unwrap();
+        assert!(poll!(&mut third).is_pending());
+        drop(second);
+        third.await.unwrap();
+    }
 }
