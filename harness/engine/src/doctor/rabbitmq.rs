@@ -22,10 +22,11 @@ pub(super) async fn enter(access: &TenantAccess) -> Result<Seeing, Complaint> {
 
 async fn login(access: &TenantAccess) -> Result<(), Error> {
     let connection = clients::rabbitmq::connect(access).await?;
-    let opened = connection.create_channel().await.map(drop);
-    // How the broker takes the farewell changes nothing.
+    let opened = connection.create_channel().await;
+    // How the broker takes the farewell changes nothing. A channel that is dropped before is closed in the background, and
+    // its end and the connection's get in each other's way.
     let _farewell = connection.close(200, "looked".into()).await;
-    opened.map_err(Error::serve(Service::Rabbitmq, "open a channel"))
+    opened.map(drop).map_err(Error::serve(Service::Rabbitmq, "open a channel"))
 }
 
 /// A vhost that is refused may be there with one slash more or less: then that is said.
