@@ -1,7 +1,7 @@
 //! Two tenants, one of whom tries the other's slice: who they are, what both have planted, and the tokens that tell their
 //! content apart.
 
-use bulkhead_model::{Secret, Service, Tenant, url::Connections};
+use bulkhead_model::{Secret, Service, Slices, Tenant, url::Connections};
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -26,6 +26,8 @@ pub struct Pair<'a> {
     pub to: &'a Tenant,
     /// How the neighbour itself gets at its slice; `None` where only its names are known.
     neighbour: Option<&'a TenantAccess>,
+    /// The slices that the probing tenant's grants are about, where the case has but a part of them.
+    granted: Option<&'a Slices>,
     /// The address of RabbitMQ's management API, where there is one.
     management: Option<String>,
     seed: Seed,
@@ -53,13 +55,24 @@ impl<'a> Pair<'a> {
     /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
     pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
         let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
-        Self { from, to, neighbour: None, management: None, seed, grounds: Grounds::default() }
+        Self { from, to, neighbour: None, granted: None, management: None, seed, grounds: Grounds::default() }
     }
 
     /// The same pair on a RabbitMQ whose management API is here.
     #[must_use]
     pub fn with_management(self, management: Option<String>) -> Self {
         Self { management, ..self }
+    }
+
+    /// The same pair within a part of what the probing tenant may use.
+    #[must_use]
+    pub fn within(self, granted: &'a Slices) -> Self {
+        Self { granted: Some(granted), ..self }
+    }
+
+    /// The slices that end where the probing tenant's rights do.
+    pub(crate) fn granted(&self) -> &'a Slices {
+        self.granted.unwrap_or(&self.from.tenant.slices)
     }
 
     /// The address of RabbitMQ's management API, where there is one.

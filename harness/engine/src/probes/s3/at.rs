@@ -123,6 +123,11 @@ impl<'p> At<'p> {
         &self.pair.from.tenant.slices.s3
     }
 
+    /// The slice that ends where the probing tenant's rights do.
+    pub(super) fn granted(&self) -> &'p S3Slice {
+        &self.pair.granted().s3
+    }
+
     /// The prefix of everything that this probe plants in the side's slice.
     pub(super) fn folder(&self) -> String {
         self.slice().key(&format!("bulkhead/{}/", self.probe))

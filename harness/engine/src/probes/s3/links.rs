@@ -104,18 +104,18 @@ fn spelled(at: &At<'_>) -> Vec<Link> {
         url.replacen(&at.key(), &at.key().replace('/', "%2F"), 1)
     })];
     if at.side == Side::Foreign {
-        let climbing = match at.my_slice().bucket == at.slice().bucket {
-            true => at.my_slice().key(&format!("../{}", at.key())),
-            false => at.my_slice().key(&format!("../{}/{}", at.slice().bucket, at.key())),
+        let (own, to) = (at.my_slice(), at.slice());
+        // A case may work deep within its tenant's slice, and climbs all the way out.
+        let up = "../".repeat(own.prefix.as_deref().map_or(0, |prefix| prefix.matches('/').count()));
+        let climbing = match own.bucket == to.bucket {
+            true => own.key(&format!("{up}{}", at.key())),
+            false => own.key(&format!("{up}../{}/{}", to.bucket, at.key())),
         };
-        let own = at.my_slice();
         links.push(link("climbing out of its own", own, climbing.clone(), |_, url| url.to_owned()));
         links.push(link("climbing in encoded dots", own, climbing.clone(), |_, url| {
-            url.replacen("/../", "/%2e%2e/", 1)
+            url.replace("../", "%2e%2e/")
         }));
-        links.push(link("climbing in encoded slashes", own, climbing, |_, url| {
-            url.replacen("/../", "/..%2F", 1)
-        }));
+        links.push(link("climbing in encoded slashes", own, climbing, |_, url| url.replace("../", "..%2F")));
     }
     links
 }

@@ -52,7 +52,7 @@ fn copy(at: &At<'_>) -> Request {
 
 /// A name beside the probing tenant's own slice, which one fence string too short lets in; for the control one inside.
 fn beside(at: &At<'_>) -> Request {
-    let own = at.my_slice();
+    let own = at.granted();
     match (at.side, own.prefix.as_deref()) {
         (Side::Own, _) => object(at, "GET"),
         (Side::Foreign, Some(prefix)) => {
