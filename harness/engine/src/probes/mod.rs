@@ -117,6 +117,8 @@ pub async fn make(probe: &dyn Probe, pair: &Pair<'_>) -> Result<Finding, Error> 
     if let Some(reason) = probe.not_here(pair) {
         return Ok(Finding::skipped(reason));
     }
+    // Whoever cannot work at all proves nothing, with whatever probe.
+    pair.ready(service).await?;
     let control = probe.attempt(pair, Side::Own).await?;
     let attempt = probe.attempt(pair, Side::Foreign).await?;
     Ok(Finding::of(pair, &control, &attempt))

@@ -119,6 +119,19 @@ impl<'a> Pair<'a> {
         self.seed.child(name).token()
     }
 
+    /// Plants what probes of the service look for, if that was not done yet.
+    ///
+    /// # Errors
+    /// When a tenant cannot work in its own slice.
+    pub(crate) async fn ready(&self, service: Service) -> Result<(), Error> {
+        match service {
+            Service::Postgres => self.postgres().await.map(drop),
+            Service::Redis => self.redis().await.map(drop),
+            Service::Rabbitmq => self.rabbitmq().await.map(drop),
+            Service::S3 => self.s3().await.map(drop),
+        }
+    }
+
     /// What is planted on PostgreSQL. Boxed, as are the three that follow: two hundred probes wait for one of them, and the
     /// compiler would prove anew for each that a whole client may be sent between threads.
     ///
