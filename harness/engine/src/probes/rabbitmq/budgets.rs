@@ -143,12 +143,16 @@ fn refused(outcome: Outcome, text: String) -> (Outcome, String) {
     if text.starts_with("406 ") && text.contains("limit") { (Outcome::Denied, text) } else { (outcome, text) }
 }
 
+/// How many come one by one after as many at once. The broker counts a connection or a channel some time after it let it in,
+/// so that those who come at once may all slip past a limit. Whoever comes after them does not, or there is none.
+fn stragglers(many: usize) -> usize {
+    if many > 1 { many } else { 0 }
+}
+
 async fn connections(pair: &Pair<'_>, many: usize) -> Result<bool, (Outcome, String)> {
     let vhost = &pair.from.tenant.slices.rabbitmq.vhost;
     let mut asked = join_all((0..many).map(|_| into_vhost(pair.from, vhost))).await;
-    // The broker counts a connection some time after it let it in, so that many who come at once may all slip past a
-    // limit. Whoever comes after them does not, or there is none.
-    for _ in 0..if many > 1 { many } else { 0 } {
+    for _ in 0..stragglers(many) {
         if asked.iter().any(Result::is_err) {
             break;
         }
@@ -185,9 +189,7 @@ async fn on(connection: &Connection, of: Of, pair: &Pair<'_>, many: usize) -> la
 
 async fn channels(connection: &Connection, many: usize, held: &mut Vec<Channel>) -> lapin::Result<()> {
     held.extend(try_join_all((0..many).map(|_| connection.create_channel())).await?);
-    // The broker counts a channel some time after it opened it, so that many who come at once may all slip past a limit.
-    // Whoever comes after them does not, or there is none.
-    for _ in 0..if many > 1 { many } else { 0 } {
+    for _ in 0..stragglers(many) {
         held.push(connection.create_channel().await?);
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Probes that change something of the neighbour's by one command each, a row a command, on a key that the probe's own
-//! row plants. Some commands are kept from every tenant on a sound server, even on its own keys. Leaves out commands that take the same permission in the same way as one that is here.
+//! row plants. Some commands are kept from every tenant on a sound server, even on its own keys. Leaves out commands that
+//! take the same permission in the same way as one that is here.
 
 use bulkhead_model::{Class, Service};
 use redis::{Cmd, Value};
