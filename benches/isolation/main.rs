@@ -96,7 +96,7 @@ async fn matrix(session: &Session, topology: &Topology) -> Result<Duration> {
     let out = tempfile::tempdir()?;
     let scenarios = Service::ALL.map(whole);
     let cases = scenario::expand(&scenarios, topology)?;
-    let runner = Runner { session, topology, seed: 1, jobs: JOBS, out: out.path().into() };
+    let runner = Runner { target: session, topology, seed: 1, jobs: JOBS, out: out.path().into() };
     let begun = Instant::now();
     let mut runs = std::pin::pin!(runner.run(cases, &|_| ()));
     while let Some(run) = runs.next().await {

@@ -2,6 +2,7 @@
 
 mod command;
 mod doctor;
+mod env;
 mod input;
 mod interrupted;
 mod isolation;

@@ -43,7 +43,7 @@ pub(crate) async fn all_pass(topology: &Topology, scenarios: &[Scenario]) -> Vec
 pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
     let (session, out) = (support::session().await, tempfile::tempdir().unwrap());
     // One thread serves a test: whole catalogues of several pairs at once would keep one another's handshakes waiting.
-    let runner = Runner { session: &session, topology, seed: 1, jobs: 1, out: out.path().into() };
+    let runner = Runner { target: &session, topology, seed: 1, jobs: 1, out: out.path().into() };
     let runs: Vec<_> = runner.run(cases, &|_| {}).collect().await;
     for run in &runs {
         let text = std::fs::read_to_string(&run.journal).unwrap();

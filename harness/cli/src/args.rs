@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use bulkhead_engine::cost::Budget;
 use bulkhead_target::S3Kind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Env(commands::env::Env),
     /// Say what is wrong with the services that the environment variables name, why, and how to mend it.
     Doctor(commands::doctor::Doctor),
+    /// Remove what a killed run left on real services.
+    Clean(commands::clean::Clean),
     /// List, check or describe scenario files.
     Scenario(commands::scenario::Scenario),
     /// Judge a saved history again. Needs no services.
@@ -73,7 +76,8 @@ pub(crate) struct Volume {
 /// Where the services are and who shares them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    /// Where the services are: `native` starts real servers as child processes
+    /// Where the services are: `native` starts real servers as child processes, `env` works on those that the environment
+    /// variables name
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub(crate) target: TargetArg,
     /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
@@ -85,6 +89,21 @@ pub(crate) struct Place {
     /// Install missing servers with the system's package manager, after printing the command
     #[arg(long)]
     pub(crate) install: bool,
+}
+
+/// How services are reached that were not started here.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Real {
+    /// With real services: trust these authorities (PEM) and no others [default: the system's, or SSL_CERT_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// With real services: let the run work on some that are not on this machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// With real services: what the run may spend at most, such as `redis=5000,messages=500,s3-b=200,s3-c=200,bytes=9000000`
+    /// [default: well below a free plan's allowance; the run says at its start what it spends]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) budget: Option<Budget>,
 }
 
 /// Where results go.
@@ -110,12 +129,15 @@ pub(crate) struct Output {
 pub(crate) enum TargetArg {
     /// Real servers, started here as child processes
     Native,
+    /// The services that the environment variables name, within names of the run's own
+    Env,
 }
 
 impl TargetArg {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Env => "env",
         }
     }
 }

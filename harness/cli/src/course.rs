@@ -5,10 +5,9 @@ use std::io;
 use anyhow::{Context, Result};
 use bulkhead_model::Verdict;
 use bulkhead_report::Terminal;
-use bulkhead_target::TargetSpec;
 
 use crate::{
-    args::{Output, Place},
+    args::{Output, Place, Volume},
     drive::{Drive, Driven},
     exit, failure,
     interrupt::Interrupt,
@@ -16,6 +15,7 @@ use crate::{
     output::Folder,
     plan::Plan,
     project::Project,
+    real::Opening,
 };
 
 /// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
@@ -26,7 +26,8 @@ pub(crate) struct Course<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) place: &'a Place,
     pub(crate) project: &'a Project,
-    pub(crate) spec: &'a TargetSpec,
+    pub(crate) opening: &'a Opening,
+    pub(crate) volume: Volume,
     pub(crate) jobs: usize,
     pub(crate) output: &'a Output,
     pub(crate) terminal: &'a Terminal,
@@ -44,7 +45,9 @@ impl Course<'_> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, project, spec, jobs, output, terminal } = *self;
+        let Self { plan, place, project, opening, volume, jobs, output, terminal } = *self;
+        let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
+        let cost = opening.afford(able.map(|planned| &planned.case))?;
         let folder = match &output.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,
@@ -52,7 +55,7 @@ impl Course<'_> {
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let target = place.target.name();
         let topology = &project.topology(place.topology.as_deref());
-        let drive = Drive { plan, spec, target, topology, jobs, folder: &folder, terminal };
+        let drive = Drive { plan, opening, volume, target, topology, jobs, cost, folder: &folder, terminal };
         match drive.run(interrupt).await {
             Ok(driven) => Ok(Finished { driven, folder }),
             Err(error) => {

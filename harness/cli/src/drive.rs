@@ -10,17 +10,16 @@ use bulkhead_model::{
     report::{ChecklistRow, IsolationRow, ServerReport},
 };
 use bulkhead_report::Terminal;
-use bulkhead_target::{
-    Session, TargetSpec,
-    deadlines::{INTERRUPTED, UNHURRIED},
-};
+use bulkhead_target::{Target, deadlines::INTERRUPTED};
 use futures::StreamExt;
 
 use crate::{
+    args::Volume,
     interrupt::Interrupt,
     judged::{self, Judged},
     output::Folder,
     plan::Plan,
+    real::Opening,
 };
 
 /// Lines of a server's log that go with a failure.
@@ -32,11 +31,14 @@ const CUT_SHORT: &str = "interrupted";
 /// What a run needs.
 pub(crate) struct Drive<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) spec: &'a TargetSpec,
+    pub(crate) opening: &'a Opening,
+    pub(crate) volume: Volume,
     pub(crate) target: &'static str,
     /// Where the topology comes from, in words.
     pub(crate) topology: &'a str,
     pub(crate) jobs: usize,
+    /// What the run costs at most, in words, where something is billed.
+    pub(crate) cost: Option<String>,
     pub(crate) folder: &'a Folder,
     pub(crate) terminal: &'a Terminal,
 }
@@ -72,35 +74,44 @@ impl Drive<'_> {
             cases: self.plan.cases.len(),
         });
         let progress = |event| self.terminal.event(&event);
-        let session = tokio::select! {
-            opened = Session::open(self.spec, &progress) => opened?,
+        self.cost.iter().for_each(|cost| progress(RunEvent::Note(cost.clone())));
+        let target = tokio::select! {
+            opened = self.opening.open(self.volume, &progress) => opened?,
             () = interrupt.asked() => {
                 let found = Found { interrupted: true, ..Found::default() };
                 return Ok(Driven { report: self.report(found, Vec::new(), begun), left: None });
             }
         };
-        let found = self.cases(&session, &mut interrupt).await;
-        let servers = session.servers().to_vec();
-        let patience = if found.interrupted { INTERRUPTED } else { UNHURRIED };
-        let left = match tokio::time::timeout(patience, session.close()).await {
-            Ok(closed) => closed.err().map(anyhow::Error::from),
-            Err(_) => Some(anyhow::anyhow!("the servers were still stopping after {} s", patience.as_secs())),
-        };
+        let found = self.cases(&*target, &mut interrupt).await;
+        let servers = target.servers().to_vec();
+        let patience = self.opening.patience(found.interrupted);
+        let closed = tokio::time::timeout(patience, target.close()).await;
+        let left =
+            closed.map_or_else(|_| Some(self.opening.late(patience)), |closed| self.opening.left(closed));
         Ok(Driven { report: self.report(found, servers, begun), left })
     }
 
-    async fn cases(&self, session: &Session, interrupt: &mut Interrupt) -> Found {
+    async fn cases(&self, target: &dyn Target, interrupt: &mut Interrupt) -> Found {
         let runner = Runner {
-            session,
+            target,
             topology: &self.plan.topology,
             seed: self.plan.seed,
             jobs: self.jobs,
             out: self.folder.path.clone(),
         };
         let progress = |event| self.terminal.event(&event);
-        let cases = self.plan.cases.iter().map(|planned| planned.case.clone()).collect();
+        let (mut found, mut cases) = (Found::default(), Vec::new());
+        for planned in &self.plan.cases {
+            match self.opening.unable(&planned.case) {
+                None => cases.push(planned.case.clone()),
+                Some(reason) => {
+                    let report = judged::skipped(planned, &reason);
+                    progress(RunEvent::CaseEnded(report.clone()));
+                    found.cases.push(report);
+                }
+            }
+        }
         let mut runs = pin!(runner.run(cases, &progress));
-        let mut found = Found::default();
         loop {
             let run = tokio::select! {
                 run = runs.next() => run,
@@ -110,7 +121,7 @@ impl Drive<'_> {
                 }
             };
             let Some(run) = run else { return found };
-            if let Some(judged) = self.judge(session, run).await {
+            if let Some(judged) = self.judge(target, run).await {
                 self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
                 found.cases.push(judged.report);
                 found.isolation.extend(judged.isolation);
@@ -119,7 +130,7 @@ impl Drive<'_> {
         }
     }
 
-    async fn judge(&self, session: &Session, run: CaseRun) -> Option<Judged> {
+    async fn judge(&self, target: &dyn Target, run: CaseRun) -> Option<Judged> {
         let planned = self.plan.cases.iter().find(|planned| planned.case.id == run.case.id)?;
         let duration = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
         let mut judged = judged::judge(planned, &run.history, duration);
@@ -127,7 +138,7 @@ impl Drive<'_> {
             judged.report.logs = run.logs;
             // A verdict may be worse than anything that the engine saw happen.
             if judged.report.logs.is_empty()
-                && let Ok(Ok(logs)) = tokio::time::timeout(INTERRUPTED, session.logs(LOG_LINES)).await
+                && let Ok(Ok(logs)) = tokio::time::timeout(INTERRUPTED, target.logs(LOG_LINES)).await
             {
                 judged.report.logs = judged::concerned(&run.case.scenario, logs);
             }
@@ -137,7 +148,8 @@ impl Drive<'_> {
 
     fn report(&self, found: Found, servers: Vec<ServerReport>, begun: Instant) -> RunReport {
         let Found { mut cases, isolation, checklist, interrupted } = found;
-        let mut verdict = Verdict::worst(cases.iter().map(|case| case.verdict));
+        let judged = cases.iter().filter(|case| case.skipped.is_none());
+        let mut verdict = Verdict::worst(judged.map(|case| case.verdict));
         if interrupted {
             verdict = verdict.max(Verdict::Unknown);
         }

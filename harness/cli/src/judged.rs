@@ -1,7 +1,7 @@
 //! A case and its history into what reports show. The checks judge; this puts the pieces together.
 
 use bulkhead_model::{
-    Item, Service, Verdict,
+    Item, Outcome, Service, Verdict,
     doctor::{self, Diagnosis},
     history::{Event, EventKind},
     report::{CaseReport, ChecklistRow, IsolationRow, LogTail},
@@ -25,6 +25,13 @@ pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> J
     let isolation = bulkhead_checks::isolation_rows(history);
     let checklist = bulkhead_checks::checklist_rows(history);
     let verdict = Verdict::worst(invariants.iter().map(|invariant| invariant.verdict));
+    if let Some(reason) = not_made(history) {
+        return Judged {
+            report: CaseReport { duration_ms, ..skipped(planned, reason) },
+            isolation,
+            checklist,
+        };
+    }
     let likely = if verdict == Verdict::Pass { None } else { likely(&isolation, &checklist) };
     let report = CaseReport {
         id: planned.case.id.clone(),
@@ -41,6 +48,21 @@ pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> J
         logs: Vec::new(),
     };
     Judged { report, isolation, checklist }
+}
+
+/// Why none of the case's probes could be made; nothing where one was, or where something else happened.
+fn not_made(history: &[Event]) -> Option<&str> {
+    let mut reason = None;
+    for event in history {
+        match &event.kind {
+            EventKind::CaseStarted { .. } | EventKind::CaseEnded => {}
+            EventKind::Probe(probe) if probe.outcome == Outcome::Skipped => {
+                reason = reason.or(Some(probe.evidence.as_str()));
+            }
+            _ => return None,
+        }
+    }
+    reason
 }
 
 /// A case that was planned and not run, with the reason.
@@ -172,6 +194,20 @@ mod tests {
         assert_eq!(bad.isolation.len(), 1);
         let empty = judge(&planned, &[], 3);
         assert_eq!(empty.report.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_case_none_of_whose_probes_could_be_made_is_skipped_and_says_why() {
+        let planned = planned("postgres.read");
+        let judged = judge(&planned, &history(Outcome::Skipped), 3);
+        assert_eq!((judged.report.skipped.as_deref(), judged.isolation.len()), (Some("42501"), 1));
+        let mut some = history(Outcome::Skipped);
+        some.extend(history(Outcome::Denied));
+        assert_eq!(judge(&planned, &some, 3).report.skipped, None);
+        let broken = Event { at: 0, kind: EventKind::Broken { error: String::from("it broke") } };
+        some = history(Outcome::Skipped);
+        some.push(broken);
+        assert_eq!(judge(&planned, &some, 3).report.skipped, None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod output;
 mod places;
 mod plan;
 mod project;
+mod real;
 mod scenarios;
 mod stand_ins;
 mod standing;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Status(command) => command.run().await,
             Command::Env(command) => command.run().await,
             Command::Doctor(command) => command.run(cli.volume).await,
+            Command::Clean(command) => command.run(cli.volume).await,
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
             Command::Proxy(command) => command.run().await,

@@ -9,7 +9,7 @@ use bulkhead_model::{
 };
 
 use crate::{
-    args::{Place, S3Arg},
+    args::{Place, Real, S3Arg, TargetArg},
     project::Project,
     scenarios::{self, Source},
 };
@@ -37,6 +37,7 @@ pub(crate) struct Planned {
 pub(crate) struct Choice<'a> {
     pub(crate) project: &'a Project,
     pub(crate) place: &'a Place,
+    pub(crate) real: &'a Real,
     pub(crate) paths: &'a [PathBuf],
     pub(crate) keys: &'a [String],
     pub(crate) seed: Option<u64>,
@@ -60,7 +61,7 @@ impl Plan {
         choice: &Choice<'_>,
         seed: u64,
     ) -> Result<Self, Problems> {
-        let options = options(choice.place);
+        let options = options(choice.place, choice.real);
         let mut problems = Vec::new();
         let mut cases = Vec::new();
         for Source { scenario, path } in sources {
@@ -112,8 +113,17 @@ fn nothing(keys: &[String], mut all: Vec<String>) -> Problem {
 }
 
 /// What of the command line changes what a case does.
-pub(crate) fn options(place: &Place) -> String {
+pub(crate) fn options(place: &Place, real: &Real) -> String {
     let mut options = String::new();
+    if place.target != TargetArg::Native {
+        options.push_str(&format!(" --target {}", place.target.name()));
+    }
+    if let Some(ca) = &real.ca {
+        options.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
+    }
+    if real.allow_remote {
+        options.push_str(" --allow-remote");
+    }
     if let Some(topology) = &place.topology {
         options.push_str(&format!(" --topology {}", quoted(&topology.display().to_string())));
     }
@@ -149,7 +159,14 @@ mod tests {
     fn plan(keys: &[&str]) -> Result<Plan, Problems> {
         let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
         let project = &Project::default();
-        let choice = Choice { project, place: &place(), paths: &[], keys: &keys, seed: Some(7) };
+        let choice = Choice {
+            project,
+            place: &place(),
+            real: &Real::default(),
+            paths: &[],
+            keys: &keys,
+            seed: Some(7),
+        };
         let sources = scenarios::load(&[], project).unwrap();
         Plan::of(Topology::builtin(), sources, &choice, 7)
     }
@@ -177,7 +194,8 @@ mod tests {
         let planned = &plan.cases[0];
         assert!(planned.repro.starts_with("bulkhead verify scenarios/"), "{}", planned.repro);
         assert!(planned.repro.contains(".yaml --seed 7 --case engine"), "{}", planned.repro);
-        let odd = options(&Place { topology: Some("my file.toml".into()), s3: S3Arg::Minio, ..place() });
+        let place = Place { topology: Some("my file.toml".into()), s3: S3Arg::Minio, ..place() };
+        let odd = options(&place, &Real::default());
         assert_eq!(odd, " --topology 'my file.toml' --s3 minio");
     }
 }

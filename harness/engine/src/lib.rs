@@ -9,7 +9,9 @@
 
 pub mod audit;
 pub mod checklist;
+pub mod cost;
 pub mod doctor;
+pub mod leavings;
 pub mod links;
 pub mod probes;
 pub mod recorder;

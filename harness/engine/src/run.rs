@@ -6,12 +6,12 @@
 use std::{panic::AssertUnwindSafe, path::PathBuf, time::Duration};
 
 use bulkhead_model::{
-    Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
+    Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
     history::{Event, EventKind},
     report::LogTail,
     scenario::{Case, Subject},
 };
-use bulkhead_target::{Error, Session, TenantAccess};
+use bulkhead_target::{Error, Lot, Target, TenantAccess};
 use futures::{FutureExt, Stream, StreamExt};
 
 use crate::{
@@ -31,15 +31,18 @@ const SLICES_DEADLINE: Duration = Duration::from_secs(60);
 /// How many probes of one pair and service run side by side.
 const BESIDE: usize = 8;
 
+/// Why a probe is not made on servers that others use.
+const WEARING: &str = "uses up what others need, so it is made on stand-ins only";
+
 /// How much of a server's log goes with a case that did not go well.
 const LOG_LINES: usize = 30;
 
-/// Runs cases on one session.
+/// Runs cases on one target.
 ///
-/// Dropping the stream ends everything at once; slices that were not given back go with the session.
+/// Dropping the stream ends everything at once; slices that were not given back go with the target.
 pub struct Runner<'a> {
     /// Where the services are.
-    pub session: &'a Session,
+    pub target: &'a dyn Target,
     /// Who shares what.
     pub topology: &'a Topology,
     /// The seed of everything that is made up.
@@ -70,6 +73,8 @@ pub struct CaseRun {
 enum Broken {
     #[error("the topology has no tenant `{0}`")]
     Tenant(TenantName),
+    #[error("the variables of tenant `{0}` are not set")]
+    NoAccess(TenantName),
     #[error(transparent)]
     Probe(#[from] probes::UnknownProbe),
     #[error("{}", .0.chain())]
@@ -109,16 +114,17 @@ impl Runner<'_> {
     /// Makes the slices, works in them, and removes them whatever happened.
     async fn in_slices(&self, case: &Case, recorder: &mut Recorder) -> Result<(), Broken> {
         let layout = self.layout(&case.subject)?;
-        let making = tokio::time::timeout(SLICES_DEADLINE, self.session.slices(&layout));
-        let slices = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
+        let services = services(case)?;
+        let making = tokio::time::timeout(SLICES_DEADLINE, self.target.lots(&layout, &services));
+        let lots = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
         // A crash in one case is a fault of ours; it must not take the other cases with it.
-        let work = AssertUnwindSafe(self.work(case, &layout, &slices, recorder)).catch_unwind();
+        let work = AssertUnwindSafe(self.work(case, &layout, &lots, recorder)).catch_unwind();
         let done = match tokio::time::timeout(CASE_DEADLINE, work).await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => Err(Broken::Crashed(panic_text(&*panic))),
             Err(_) => Err(Broken::Late("finish the case", CASE_DEADLINE)),
         };
-        let removing = tokio::time::timeout(SLICES_DEADLINE, self.session.release(slices));
+        let removing = tokio::time::timeout(SLICES_DEADLINE, self.target.release(lots));
         let removed = removing.await.map_err(|_| Broken::Late("remove slices", SLICES_DEADLINE));
         done.and(removed?.map_err(Broken::from))
     }
@@ -141,24 +147,20 @@ impl Runner<'_> {
         &self,
         case: &Case,
         layout: &Topology,
-        slices: &[TenantAccess],
+        lots: &[Lot],
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
-        let seed = Seed::new(self.seed).child(&case.id);
         match &case.subject {
-            Subject::Tenant(name) => self.checklist(case, layout, of(slices, name)?, recorder).await,
+            Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
             Subject::Pair { from, to } => {
-                let (from, to) = (of(slices, from)?, of(slices, to)?);
-                let probes = probes::select(&case.scenario.probes)?;
-                // It starts when somebody needs it, which takes the broker a while.
-                let management = match probes.iter().any(|probe| probe.about().management) {
-                    true => self.session.management(Service::Rabbitmq).await?,
-                    false => None,
-                };
-                let pair = Pair::new(from, to, &seed).with_management(management);
-                self.probes(&probes, &pair, recorder).await?;
-                let probed = |service| probes.iter().any(|probe| probe.about().service == service);
-                self.audit(probed, slices, layout, recorder).await
+                let (from, to) = (of(lots, from)?, of(lots, to)?);
+                self.isolation(case, from, to, recorder).await?;
+                let everybody: Vec<_> = lots.iter().filter_map(|lot| lot.access.clone()).collect();
+                // Who cannot look into every slice cannot say that a name lies outside of all.
+                match everybody.len() == lots.len() {
+                    true => self.audit(&services(case)?, &everybody, layout, recorder).await,
+                    false => Ok(()),
+                }
             }
         }
     }
@@ -166,13 +168,13 @@ impl Runner<'_> {
     /// Looks at what the case's tenants left on the services that are kept apart by convention.
     async fn audit(
         &self,
-        concerned: impl Fn(Service) -> bool,
+        concerned: &[Service],
         slices: &[TenantAccess],
         layout: &Topology,
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
         for service in Service::ALL {
-            if concerned(service) && self.topology.enforcement(service) == Enforcement::Convention {
+            if concerned.contains(&service) && self.topology.enforcement(service) == Enforcement::Convention {
                 let audited = audit::look(service, slices, layout).await?;
                 audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
             }
@@ -180,12 +182,46 @@ impl Runner<'_> {
         Ok(())
     }
 
+    async fn isolation(
+        &self,
+        case: &Case,
+        from: &Lot,
+        to: &Lot,
+        recorder: &mut Recorder,
+    ) -> Result<(), Broken> {
+        let seed = Seed::new(self.seed).child(&case.id);
+        let access = access(from)?;
+        let probes = probes::select(&case.scenario.probes)?;
+        // It starts when somebody needs it, which takes the broker a while.
+        let management = match probes.iter().any(|probe| probe.about().management) {
+            true => self.target.management(Service::Rabbitmq).await?,
+            false => None,
+        };
+        let pair = |from, to, neighbour| {
+            let pair = match neighbour {
+                Some(neighbour) => Pair::new(from, neighbour, &seed),
+                None => Pair::by_name(from, to, &seed),
+            };
+            pair.with_management(management.clone())
+        };
+        // What is granted, and has to be taken back, is about the whole slices, of which a case may have but a part.
+        let whole = |lot: &Lot| {
+            let access = lot.access.clone();
+            access.map(|access| TenantAccess { tenant: lot.grantee(), ..access })
+        };
+        let (granted, grantee) = (TenantAccess { tenant: from.grantee(), ..access.clone() }, to.grantee());
+        let neighbour = whole(to);
+        let attempted = pair(access, &to.tenant, to.access.as_ref()).within(&from.granted);
+        let fixed = pair(&granted, &grantee, neighbour.as_ref());
+        self.probes(&probes, &Pairs { attempted, fixed }, recorder).await
+    }
+
     /// Makes all probes of a pair and records them in their order. Those of one service run side by side on the same
     /// connections, but for those that must be alone, which follow.
     async fn probes(
         &self,
         probes: &[&'static dyn Probe],
-        pair: &Pair<'_>,
+        pairs: &Pairs<'_>,
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
         let of = |service, alone| {
@@ -193,7 +229,7 @@ impl Runner<'_> {
                 let about = probe.about();
                 about.service == service && about.alone == alone
             });
-            chosen.map(move |probe| async move { (probe.about().name, self.probe(*probe, pair).await) })
+            chosen.map(move |probe| async move { (probe.about().name, self.probe(*probe, pairs).await) })
         };
         let services = Service::ALL.map(|service| async move {
             let beside = futures::stream::iter(of(service, false)).buffered(BESIDE);
@@ -216,10 +252,12 @@ impl Runner<'_> {
 
     /// One probe's record, and why it could not be attempted, if so: the row stays in the matrix, as one that says
     /// nothing.
-    async fn probe(&self, probe: &dyn Probe, pair: &Pair<'_>) -> (ProbeRecord, Option<Broken>) {
-        let about = probe.about();
+    async fn probe(&self, probe: &dyn Probe, pairs: &Pairs<'_>) -> (ProbeRecord, Option<Broken>) {
+        let (about, pair) = (probe.about(), &pairs.attempted);
         let server = self.server(about.service);
-        let made = match probes::untold(probe, &server) {
+        let wearing = !self.target.is_ours() && about.class == Class::Exhaust;
+        let left_out = probes::untold(probe, &server).or_else(|| wearing.then(|| String::from(WEARING)));
+        let made = match left_out {
             Some(reason) => Ok(Finding::skipped(reason)),
             None => probes::make(probe, pair).await,
         };
@@ -249,8 +287,8 @@ impl Runner<'_> {
             server,
         };
         if record.leaked() {
-            record.inherent = probe.inherent(pair, &record.server).unwrap_or_default();
-            record.fix = probe.fix(pair);
+            record.inherent = probe.inherent(&pairs.fixed, &record.server).unwrap_or_default();
+            record.fix = probe.fix(&pairs.fixed);
         }
         (record, broken)
     }
@@ -264,7 +302,7 @@ impl Runner<'_> {
     ) -> Result<(), Broken> {
         let mut real = layout.clone();
         real.tenants = vec![access.tenant.clone()];
-        let examination = Examination::new(access, &real, self.session.servers());
+        let examination = Examination::new(access, &real, self.target.servers());
         for item in &case.scenario.checklist {
             let found = checklist::examine(*item, &examination).await;
             recorder.record(EventKind::Item(ItemRecord {
@@ -280,25 +318,45 @@ impl Runner<'_> {
 
     /// The server and its version, as it reports it itself.
     fn server(&self, service: Service) -> String {
-        let report = self.session.servers().iter().find(|report| report.service == service);
+        let report = self.target.servers().iter().find(|report| report.service == service);
         report.map_or_else(|| service.to_string(), |report| format!("{} {}", report.product, report.version))
     }
 
     /// The ends of the logs of the servers that the case is about; nothing when they cannot be had.
     async fn logs(&self, case: &Case) -> Vec<LogTail> {
-        let probed = probes::select(&case.scenario.probes).unwrap_or_default();
-        let mut services: Vec<_> = probed.iter().map(|probe| probe.about().service).collect();
-        for item in &case.scenario.checklist {
-            services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
-        }
-        let asked = tokio::time::timeout(SLICES_DEADLINE, self.session.logs(LOG_LINES)).await;
+        let services = services(case).unwrap_or_default();
+        let asked = tokio::time::timeout(SLICES_DEADLINE, self.target.logs(LOG_LINES)).await;
         let logs = asked.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
         logs.into_iter().filter(|log| services.contains(&log.service)).collect()
     }
 }
 
-fn of<'a>(slices: &'a [TenantAccess], name: &TenantName) -> Result<&'a TenantAccess, Broken> {
-    slices.iter().find(|access| access.tenant.name == *name).ok_or_else(|| Broken::Tenant(name.clone()))
+/// The same two tenants twice.
+struct Pairs<'a> {
+    /// On the slices within which the case works.
+    attempted: Pair<'a>,
+    /// On those that their grants are about.
+    fixed: Pair<'a>,
+}
+
+fn of<'a>(lots: &'a [Lot], name: &TenantName) -> Result<&'a Lot, Broken> {
+    lots.iter().find(|lot| lot.tenant.name == *name).ok_or_else(|| Broken::Tenant(name.clone()))
+}
+
+fn access(lot: &Lot) -> Result<&TenantAccess, Broken> {
+    lot.access.as_ref().ok_or_else(|| Broken::NoAccess(lot.tenant.name.clone()))
+}
+
+/// The services that a case works on, in their order. An item about no one service is about all.
+pub(crate) fn services(case: &Case) -> Result<Vec<Service>, probes::UnknownProbe> {
+    let probed = probes::select(&case.scenario.probes)?;
+    let mut services: Vec<_> = probed.iter().map(|probe| probe.about().service).collect();
+    for item in &case.scenario.checklist {
+        services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
+    }
+    services.sort_unstable();
+    services.dedup();
+    Ok(services)
 }
 
 /// Whether everything was refused, or done, as one hopes: then nobody will ask for a log.

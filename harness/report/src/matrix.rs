@@ -115,11 +115,17 @@ impl Matrix {
         let audit = audit(rows);
         let mut sentence =
             format!("convention: the server refuses nothing, the apps keep to it; audit: {audit}");
-        let tried = |row: &IsolationRow| row.outcome != Outcome::Skipped;
-        let any = rows.iter().any(|row| tried(row));
-        for row in rows.iter().filter(|row| row.verdict != Verdict::Pass && (!any || tried(row))) {
+        let skipped = |row: &&&IsolationRow| row.outcome == Outcome::Skipped;
+        for row in rows.iter().filter(|row| row.verdict != Verdict::Pass && !skipped(row)) {
             let number = self.note(row);
             sentence.push_str(&format!(" · {} {}", row.verdict, mark(number)));
+        }
+        // What was left out says nothing beside what was tried, and dozens may be left out for one reason.
+        let tried = rows.iter().any(|row| row.outcome != Outcome::Skipped);
+        if let Some(first) = rows.iter().find(skipped).filter(|_| !tried) {
+            let number = self.note(first);
+            let count = rows.iter().filter(skipped).count();
+            sentence.push_str(&format!(" · {count} skipped {}", mark(number)));
         }
         sentence
     }
@@ -271,5 +277,12 @@ mod tests {
         let matrix = Matrix::of(&report);
         let Found::Convention(sentence) = &matrix.rows[1].found else { panic!("redis is a convention") };
         assert!(sentence.ends_with("audit: not made"), "{sentence}");
+
+        for row in report.isolation.iter_mut().filter(|row| row.service == Service::Redis) {
+            (row.outcome, row.verdict) = (Outcome::Skipped, Verdict::Unknown);
+        }
+        let matrix = Matrix::of(&report);
+        let Found::Convention(sentence) = &matrix.rows[1].found else { panic!("redis is a convention") };
+        assert!(sentence.contains(" skipped ▲1") && !sentence.contains("unknown"), "{sentence}");
     }
 }

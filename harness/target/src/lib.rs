@@ -1,10 +1,10 @@
-//! Where the services are: stand-ins that are started here (`native`), containers (`docker`, later) or the real ones
-//! (`env`, later), all behind one [`Session`] that hands out slices and the connections to them.
+//! Where the services are: stand-ins that are started here (`native`), the real ones that variables name (`env`) or
+//! containers (`docker`, later), all behind one [`Target`] that hands out lots and the connections to them.
 //!
 //! Only this room starts or signals a process, and only processes that it started itself. It never knows which
 //! scenario runs, what is checked or how results are shown.
 //!
-//! Start reading at [`Session::open`]; then `keeper` for who owns the servers and how they end, `services` for how
+//! Start reading at [`Session::open`] and [`backends::env::Env::open`]; then `keeper` for who owns the servers and how they end, `services` for how
 //! each one is started and carved into slices, `clients` for how a tenant connects.
 
 pub mod access;
@@ -18,6 +18,7 @@ mod ready;
 pub mod services;
 mod session;
 pub mod spec;
+mod target;
 mod tls;
 
 pub use access::{Detour, Detours, TenantAccess};
@@ -25,4 +26,5 @@ pub use error::{Cause, Error, Missing};
 pub use process::{Child, ChildSpec, RUN_VARIABLE};
 pub use session::Session;
 pub use spec::{S3Kind, TargetSpec};
+pub use target::{Lot, Target};
 pub use tls::{Authority, Identity};

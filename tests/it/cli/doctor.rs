@@ -16,25 +16,31 @@ use super::command::{Desk, Ran};
 use crate::support;
 
 /// Slices of this test's own, a desk whose topology is theirs, and their variables.
-struct Ward {
-    desk: Desk,
-    variables: BTreeMap<String, String>,
+pub(super) struct Ward {
+    pub(super) desk: Desk,
+    pub(super) variables: BTreeMap<String, String>,
+    pub(super) tenants: Vec<TenantAccess>,
     // Held for the slices, which end with it.
     _session: Session,
 }
 
 impl Ward {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let session = support::session().await;
         let tenants = session.slices(&Topology::builtin()).await.unwrap();
         let desk = Desk::new();
         desk.write("bulkhead.toml", &topology(&tenants));
         let variables = tenants.iter().flat_map(|access| bulkhead::variables(access, false)).collect();
-        Self { desk, variables, _session: session }
+        Self { desk, variables, tenants, _session: session }
     }
 
     fn run(&self, args: &[&str]) -> Ran {
-        let mut command = self.desk.command(&[&["doctor"], args].concat());
+        self.run_as(&[&["doctor"], args].concat())
+    }
+
+    /// Runs any command with the variables.
+    pub(super) fn run_as(&self, args: &[&str]) -> Ran {
+        let mut command = self.desk.command(args);
         let ran = Ran::from(command.envs(&self.variables).output().unwrap());
         for secret in super::secrets::in_variables(self.variables.iter()) {
             assert!(!ran.all().contains(&secret), "a password was printed:\n{}", ran.all());
@@ -53,7 +59,7 @@ impl Ward {
         (found, document)
     }
 
-    fn change(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
+    pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
         let value = change(&self.variables[name]);
         self.variables.insert(name.to_owned(), value);
     }
@@ -82,14 +88,14 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// The URL with another password.
-fn locked_out(url: &str) -> String {
+pub(super) fn locked_out(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     let (login, host) = rest.split_once('@').unwrap();
     format!("{scheme}://{}:an-old-password@{host}", login.split_once(':').unwrap().0)
 }
 
 /// The URL with another port on this machine.
-fn moved(url: &str, port: u16) -> String {
+pub(super) fn moved(url: &str, port: u16) -> String {
     let (before, after) = url.split_once("127.0.0.1:").unwrap();
     format!("{before}127.0.0.1:{port}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
@@ -97,7 +103,7 @@ fn moved(url: &str, port: u16) -> String {
 const URLS: [&str; 4] = ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"];
 
 /// A port of this test's own. Each connection is handed to `serve`; those that it gives back are held open.
-fn port(serve: impl Fn(TcpStream) -> Option<TcpStream> + Send + Sync + 'static) -> u16 {
+pub(super) fn port(serve: impl Fn(TcpStream) -> Option<TcpStream> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let serve = Arc::new(serve);
@@ -112,7 +118,7 @@ fn port(serve: impl Fn(TcpStream) -> Option<TcpStream> + Send + Sync + 'static) 
 }
 
 /// A port where every service's protocol is spoken, in plain text alone, and all that was said to it.
-fn plain() -> (u16, Arc<Mutex<Vec<u8>>>) {
+pub(super) fn plain() -> (u16, Arc<Mutex<Vec<u8>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&heard);
     let port = port(move |mut stream| {

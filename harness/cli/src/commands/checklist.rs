@@ -11,12 +11,12 @@ use bulkhead_report::{checklist, json};
 use clap::Args;
 
 use crate::{
-    args::{Format, Output, Place, Volume},
+    args::{Format, Output, Place, Real, Volume},
     course::{Course, JOBS},
     look,
     plan::{self, Plan, Planned},
     project::Project,
-    stand_ins,
+    real::Opening,
 };
 
 const EXAMPLES: &str = "\
@@ -32,6 +32,8 @@ pub(crate) struct Checklist {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
+    real: Real,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -40,16 +42,17 @@ impl Checklist {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let project = &Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
-        let (topology, spec) = Problems::both(topology, stand_ins::common(&self.place))?;
+        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
         let cases = scenario::expand(&[whole()], &topology)?;
-        let repro = format!("bulkhead checklist{}", plan::options(&self.place));
+        let repro = format!("bulkhead checklist{}", plan::options(&self.place, &self.real));
         let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() });
         let plan = Plan { cases: planned.collect(), topology, seed: 0 };
         let output = &self.output;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
         let place = &self.place;
-        let course = Course { plan: &plan, place, project, spec: &spec, jobs: JOBS, output, terminal };
+        let course =
+            Course { plan: &plan, place, project, opening: &opening, volume, jobs: JOBS, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |_| {
             terminal.settle();

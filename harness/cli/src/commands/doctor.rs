@@ -137,7 +137,7 @@ impl Doctor {
 }
 
 /// Looks at every service of every patient at the same time. Who keeps it waiting is said on stderr.
-async fn examine(patients: &[Patient], volume: Volume) -> (Vec<Looked>, Vec<Finding>) {
+pub(crate) async fn examine(patients: &[Patient], volume: Volume) -> (Vec<Looked>, Vec<Finding>) {
     let pairs = patients.iter().flat_map(|patient| Service::ALL.map(|service| (patient, service)));
     let mut open: BTreeMap<usize, String> = BTreeMap::new();
     let mut looking = FuturesUnordered::new();

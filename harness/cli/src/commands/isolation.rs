@@ -11,12 +11,12 @@ use bulkhead_report::json;
 use clap::Args;
 
 use crate::{
-    args::{Format, Output, Place, Volume},
+    args::{Format, Output, Place, Real, Volume},
     course::{Course, JOBS},
     look,
     plan::{self, Plan, Planned},
     project::Project,
-    stand_ins,
+    real::Opening,
 };
 
 const EXAMPLES: &str = "\
@@ -35,6 +35,8 @@ pub(crate) struct Isolation {
     services: Vec<Service>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    real: Real,
     /// The number that every made-up value derives from
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -47,17 +49,19 @@ impl Isolation {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let project = &Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
-        let (topology, spec) = Problems::both(topology, stand_ins::common(&self.place))?;
+        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
         let chosen = |service: &Service| self.services.is_empty() || self.services.contains(service);
         let scenarios: Vec<_> = Service::ALL.into_iter().filter(chosen).map(whole).collect();
-        let repro = format!("{}{} --seed {}", self.typed(), plan::options(&self.place), self.seed);
+        let repro =
+            format!("{}{} --seed {}", self.typed(), plan::options(&self.place, &self.real), self.seed);
         let cases = scenario::expand(&scenarios, &topology)?.into_iter();
         let planned = cases.map(|case| Planned { case, repro: repro.clone() });
         let plan = Plan { cases: planned.collect(), topology, seed: self.seed };
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
         let place = &self.place;
-        let course = Course { plan: &plan, place, project, spec: &spec, jobs: JOBS, output, terminal };
+        let course =
+            Course { plan: &plan, place, project, opening: &opening, volume, jobs: JOBS, output, terminal };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {
             let report = &finished.driven.report;

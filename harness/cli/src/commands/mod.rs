@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod checklist;
+pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env;

@@ -8,8 +8,9 @@ use bulkhead_target::{Error, Session, TargetSpec, TenantAccess, keeper};
 use clap::Args;
 
 use crate::{
-    args::{Format, Place, Volume},
+    args::{Format, Place, TargetArg, Volume},
     exit,
+    failure::Hinted,
     interrupt::Interrupt,
     look, places, stand_ins, standing,
 };
@@ -40,6 +41,10 @@ enum Opened {
 impl Up {
     /// Starts the servers, makes the topology's slices under its own names, says where they are.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
+        if self.place.target != TargetArg::Native {
+            let hint = "real services are up already; `bulkhead verify --target env` works on them";
+            return Err(Hinted::error("`up` starts stand-ins only", hint));
+        }
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, mut spec) = Problems::both(topology, stand_ins::of_this_project())?;
         spec.s3 = self.place.s3.into();

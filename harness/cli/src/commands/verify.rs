@@ -11,12 +11,12 @@ use bulkhead_report::json;
 use clap::Args;
 
 use crate::{
-    args::{Format, Output, Place, Volume},
+    args::{Format, Output, Place, Real, Volume},
     course::{Course, JOBS},
     look,
     plan::{Choice, Plan},
     project::Project,
-    stand_ins,
+    real::Opening,
 };
 
 const EXAMPLES: &str = "\
@@ -37,6 +37,8 @@ pub(crate) struct Verify {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    real: Real,
     /// The number that every made-up value derives from [default: a fresh one, which the report names]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -61,13 +63,28 @@ impl Verify {
     /// Plans, runs, reports.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let project = &Project::here()?;
-        let choice =
-            Choice { project, place: &self.place, paths: &self.paths, keys: &self.case, seed: self.seed };
-        let (plan, spec) = Problems::both(Plan::make(&choice), stand_ins::common(&self.place))?;
+        let choice = Choice {
+            project,
+            place: &self.place,
+            real: &self.real,
+            paths: &self.paths,
+            keys: &self.case,
+            seed: self.seed,
+        };
+        let (plan, opening) = Problems::both(Plan::make(&choice), Opening::of(&self.place, &self.real))?;
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
         let place = &self.place;
-        let course = Course { plan: &plan, place, project, spec: &spec, jobs: self.jobs, output, terminal };
+        let course = Course {
+            plan: &plan,
+            place,
+            project,
+            opening: &opening,
+            volume,
+            jobs: self.jobs,
+            output,
+            terminal,
+        };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {
             let report = &finished.driven.report;

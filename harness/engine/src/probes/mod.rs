@@ -9,7 +9,7 @@
 //! that the server judges and then does not carry out (a transaction that is rolled back, an argument that is not
 //! valid, an object that belongs to the pair).
 
-use bulkhead_model::{Class, Service};
+use bulkhead_model::{Class, Service, Tenant};
 use bulkhead_target::Error;
 use futures::future::BoxFuture;
 
@@ -48,6 +48,12 @@ pub trait Probe: Sync {
     /// Why there is nothing to try between these two, where their ways of sharing leave nothing: the probe is left out.
     fn not_here(&self, _pair: &Pair<'_>) -> Option<String> {
         None
+    }
+
+    /// Names on a broker under which it may leave something in the vhost of `on` that is `by`'s to remove, when it is made
+    /// between any two of `all`, for whoever cannot ask which there are.
+    fn leaves(&self, _by: &Tenant, _on: &Tenant, _all: &[Tenant]) -> Vec<String> {
+        Vec::new()
     }
 
     /// Makes the call as the probing tenant: on its own slice for the control, on the neighbour's for the attempt.

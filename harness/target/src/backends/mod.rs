@@ -1,3 +1,5 @@
-//! Kinds of target. So far there is one, [`native`]: servers that run on this machine as our own processes.
+//! Kinds of target: [`native`], servers that run on this machine as our own processes, and [`env`], the real ones to
+//! which the environment's variables lead.
 
+pub mod env;
 pub mod native;

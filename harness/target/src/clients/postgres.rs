@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bulkhead_model::{Service, url::PostgresUrl};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool,
@@ -88,6 +89,32 @@ pub(crate) async fn open(options: &PgConnectOptions) -> Result<PgConnection, Err
     bounded(Service::Postgres, connecting, PgConnection::connect_with(options)).await
 }
 
+/// Makes a login by this URL verify the server's certificate and name, however little the URL demands: against `ca`,
+/// else against what the URL names, else against the system's roots.
+pub fn verified(url: &mut PostgresUrl, ca: Option<&Path>) {
+    let mut set = |name: &str, value: String| {
+        url.parameters.retain(|(known, _)| known != name);
+        url.parameters.push((name.to_owned(), value));
+    };
+    set("sslmode", String::from("verify-full"));
+    if let Some(ca) = ca {
+        set("sslrootcert", ca.display().to_string());
+    }
+}
+
+/// The system's roots as PEM: the client library's own are a list of its build's day.
+fn system_roots() -> Result<Vec<u8>, Error> {
+    let roots = rustls_native_certs::load_native_certs().certs;
+    if roots.is_empty() {
+        return Err(Error::serve(Service::Postgres, "set up TLS")("there is no authority to trust"));
+    }
+    let pem = roots.iter().map(|root| {
+        let body = BASE64_STANDARD.encode(root);
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+    });
+    Ok(pem.collect::<String>().into_bytes())
+}
+
 fn options(access: &TenantAccess) -> Result<PgConnectOptions, Error> {
     let PostgresUrl { host, port, user, password, database, parameters } = &access.connections.postgres;
     let mut options = PgConnectOptions::new_without_pgpass()
@@ -104,16 +131,23 @@ fn options(access: &TenantAccess) -> Result<PgConnectOptions, Error> {
                     mode.map_err(Error::serve(Service::Postgres, "understand the URL's `sslmode`"))?,
                 )
             }
-            "sslrootcert" => options.ssl_root_cert(value),
+            "sslrootcert" if value != "system" => options.ssl_root_cert(value),
             "application_name" => options.application_name(value),
             // What only libpq knows, such as `channel_binding`, changes nothing here.
             _ => options,
         };
     }
-    Ok(match access.detour(Service::Postgres) {
-        Some(detour) => detoured(options, detour),
-        None => options,
-    })
+    if let Some(detour) = access.detour(Service::Postgres) {
+        return Ok(detoured(options, detour));
+    }
+    let url = &access.connections.postgres;
+    let verifies = url.parameter("sslmode").is_some_and(|mode| mode.starts_with("verify-"));
+    let named = url.parameter("sslrootcert").is_some_and(|root| root != "system");
+    match &access.ca {
+        _ if named || !verifies => Ok(options),
+        Some(ca) => Ok(options.ssl_root_cert(ca)),
+        None => Ok(options.ssl_root_cert_from_pem(system_roots()?)),
+    }
 }
 
 /// The crate verifies the certificate against what it dials, so that the name would be lost: a detour ends TLS, and

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_model::Outcome;
+use bulkhead_model::{Outcome, Tenant};
 use futures::StreamExt;
 use lapin::{
     BasicProperties, Channel, Confirmation, ExchangeKind,
@@ -73,6 +73,14 @@ use Act::{
 };
 
 impl Act {
+    /// The words of what it may make.
+    pub(super) fn words(&self) -> [&'static str; 2] {
+        match self {
+            Dying { name, into, .. } | Spilling { name, into } => [name, into],
+            other => [other.name(), ""],
+        }
+    }
+
     /// The word of what it is mainly about.
     pub(super) const fn name(&self) -> &'static str {
         match self {
@@ -82,6 +90,26 @@ impl Act {
             Publish { exchange: name, .. } | DeleteExchange(name) | FindExchange(name) => name,
             Get(name) | Consume(name) | Leave(name) | Purge(name) | Delete(name) | Find(name) => name,
         }
+    }
+}
+
+/// The names that a word stands for in the vhost of `on` and that are `by`'s to remove there, whichever two of all tenants
+/// make the probe: those of its own slice, and what it makes in another's vhost under its own name.
+pub(super) fn names(word: &str, by: &Tenant, on: &Tenant, all: &[Tenant]) -> Vec<String> {
+    let own = by.name == on.name;
+    let (slice, name) = (&by.slices.rabbitmq, &by.name);
+    match word.split_at_checked(1) {
+        Some(("~", rest)) if own && rest.contains('%') => {
+            let begins =
+                all.iter().map(|from| from.slices.rabbitmq.queues.as_deref().unwrap_or(from.name.as_str()));
+            begins.map(|begin| slice.queue(&format!("bulkhead-{}", rest.replace('%', begin)))).collect()
+        }
+        Some(("~", rest)) if own => vec![slice.queue(&format!("bulkhead-{rest}"))],
+        Some(("=", rest)) => {
+            let sides = all.iter().filter(|side| own || side.name == on.name);
+            sides.map(|side| slice.queue(&format!("bulkhead-{rest}-for-{}-of-{name}", side.name))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -342,5 +370,29 @@ mod tests {
             shared[..3],
             ["plane:bulkhead-inbox", "engine:bulkhead-tap-for-plane-of-engine", "plane:bulkhead-to-engine:"]
         );
+    }
+
+    #[test]
+    fn whatever_a_word_makes_is_somebodys_to_remove() {
+        for queues in [None, Some("bulkhead.0."), Some("NAME:")] {
+            let all = ["engine", "plane", "tug"].map(|name| {
+                let mut access = tenant(name);
+                access.tenant.slices.rabbitmq.queues = queues.map(|queues| queues.replace("NAME", name));
+                access
+            });
+            let tenants = all.clone().map(|access| access.tenant);
+            for (from, to) in all.iter().flat_map(|from| all.iter().map(move |to| (from, to))) {
+                let seed = Seed::new(1);
+                let pair = Pair::new(from, to, &seed);
+                for (side, word) in [Side::Own, Side::Foreign]
+                    .map(|side| ["~inbox", "=tap", "~to-%"].map(|w| (side, w)))
+                    .concat()
+                {
+                    let (made, on) = (Names { pair: &pair, side }.of(word), pair.tenant(side));
+                    let removed = |by: &Tenant| names(word, by, on, &tenants).contains(&made);
+                    assert!(removed(&from.tenant) || removed(on), "{made} in the vhost of {}", on.name);
+                }
+            }
+        }
     }
 }

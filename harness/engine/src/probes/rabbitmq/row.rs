@@ -1,10 +1,10 @@
 //! One probe as a row of a table: what the slice's owner prepares, what the probing tenant does, and where one looks.
 
-use bulkhead_model::{Class, Outcome, Service};
+use bulkhead_model::{Class, Outcome, Service, Tenant};
 use bulkhead_target::Error;
 
 use super::{
-    acts::{Act, Names},
+    acts::{Act, Names, names},
     ground::{Ground, limit, one_vhost},
 };
 use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side, answer::Answer};
@@ -71,6 +71,12 @@ impl Probe for Row {
 
     fn fix(&self, pair: &Pair<'_>) -> String {
         limit(pair)
+    }
+
+    fn leaves(&self, by: &Tenant, on: &Tenant, all: &[Tenant]) -> Vec<String> {
+        let Self { plant, plant_if_let, acts, instead, then, .. } = self;
+        let made = [*plant, acts, instead, then].into_iter().flatten().chain(plant_if_let);
+        made.flat_map(Act::words).flat_map(|word| names(word, by, on, all)).collect()
     }
 
     fn inherent(&self, pair: &Pair<'_>, _server: &str) -> Option<String> {

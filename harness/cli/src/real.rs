@@ -1,0 +1,371 @@
+//! What a command that runs cases opens: stand-ins, or the real services that the environment's variables name. Variables
+//! are judged whole before anything is contacted, and every service is looked at before anything is made there.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use bulkhead_engine::{
+    cost::{Budget, Cost},
+    doctor::Patient,
+    leavings::LEAVINGS,
+};
+use bulkhead_model::{
+    Problem, Problems, RunEvent, Tenant, TenantName, Topology,
+    doctor::{Finding, Given, Weight, look_at_variables},
+    scenario::{Case, Subject},
+    url::{Connections, S3Access},
+};
+use bulkhead_target::{
+    Detours, Session, Target, TargetSpec, TenantAccess,
+    backends::env::{Env, Seat},
+    clients,
+    deadlines::{INTERRUPTED, UNHURRIED},
+};
+
+use crate::{
+    args::{Place, Real, TargetArg, Volume},
+    commands::doctor,
+    failure::Hinted,
+    stand_ins,
+};
+
+/// What is to be opened.
+pub(crate) enum Opening {
+    /// Stand-ins, started here.
+    Native(Box<TargetSpec>),
+    /// Real services.
+    Env(Variables),
+}
+
+/// What the variables of all tenants say; they can be read and nothing in them is wrong.
+pub(crate) struct Variables {
+    pub(crate) seats: Vec<Seat>,
+    patients: Vec<Patient>,
+    budget: Budget,
+    beware: Vec<String>,
+}
+
+impl Opening {
+    /// What the command line asks for.
+    ///
+    /// # Errors
+    /// Every variable that is wrong.
+    pub(crate) fn of(place: &Place, real: &Real) -> Result<Self, Problems> {
+        match place.target {
+            TargetArg::Native => Ok(Self::Native(Box::new(stand_ins::common(place)?))),
+            TargetArg::Env => {
+                // What is wrong with the topology is said by whoever needs it for more than this.
+                let topology = Topology::load(place.topology.as_deref());
+                let topology = topology.map_err(|_| Problems::from(Vec::new()))?;
+                Ok(Self::Env(Variables::read(&topology, real)?))
+            }
+        }
+    }
+
+    /// Brings it up, or reaches it.
+    ///
+    /// # Errors
+    /// Why it cannot be worked with; then nothing was made.
+    pub(crate) async fn open(
+        &self,
+        volume: Volume,
+        progress: &(dyn Fn(RunEvent) + Send + Sync),
+    ) -> Result<Box<dyn Target>> {
+        match self {
+            Self::Native(spec) => Ok(Box::new(Session::open(spec, progress).await?)),
+            Self::Env(variables) => Ok(Box::new(variables.open(volume, progress).await?)),
+        }
+    }
+
+    /// What the cases cost at most, in words; none where nothing is billed.
+    ///
+    /// # Errors
+    /// That it is more than may be spent.
+    pub(crate) fn afford<'c>(
+        &self,
+        cases: impl IntoIterator<Item = &'c Case>,
+    ) -> Result<Option<String>, Problems> {
+        let Self::Env(variables) = self else { return Ok(None) };
+        let tenants = variables.seats.iter().filter(|seat| seat.access.is_some()).count();
+        let cost = Cost::of(cases, tenants);
+        let problems = variables.budget.exceeded(&cost).into_iter().map(|(unit, cost, limit)| {
+            let what = format!("the run may take {cost} of `{}`, and its budget is {limit}", unit.name());
+            let hint = format!(
+                "choose fewer scenarios or cases, or allow it with `--budget {}={cost}`",
+                unit.name()
+            );
+            Problem::new("--budget", what).hint(hint)
+        });
+        Problems::unless(problems.collect(), Some(format!("at most {cost}")))
+    }
+
+    /// How long a run waits for its target to let go. Stand-ins also go without anybody; names on real services do not.
+    pub(crate) fn patience(&self, interrupted: bool) -> Duration {
+        match self {
+            Self::Native(_) if interrupted => INTERRUPTED,
+            Self::Native(_) | Self::Env(_) => UNHURRIED,
+        }
+    }
+
+    /// Why something may be left when the target did not let go in time.
+    pub(crate) fn late(&self, patience: Duration) -> anyhow::Error {
+        let seconds = patience.as_secs();
+        match self {
+            Self::Native(_) => anyhow::anyhow!("the servers were still stopping after {seconds} s"),
+            Self::Env(_) => {
+                let what = format!("the run's names were still being removed after {seconds} s");
+                Hinted::error(what, "`bulkhead clean` removes what is left of them")
+            }
+        }
+    }
+
+    /// What may be left of a target that was closed.
+    pub(crate) fn left(&self, closed: Result<(), bulkhead_target::Error>) -> Option<anyhow::Error> {
+        let error = closed.err()?;
+        Some(match self {
+            Self::Native(_) => error.into(),
+            Self::Env(_) => Hinted::error(
+                format!("names of the run may be left: {}", error.chain()),
+                "`bulkhead clean` removes what is left of them",
+            ),
+        })
+    }
+
+    /// Why nobody can act in the case; none when somebody can.
+    pub(crate) fn unable(&self, case: &Case) -> Option<String> {
+        let (Subject::Tenant(acting) | Subject::Pair { from: acting, .. }) = &case.subject;
+        self.absent(acting)
+    }
+
+    fn absent(&self, name: &TenantName) -> Option<String> {
+        let Self::Env(variables) = self else { return None };
+        let seat = variables.seats.iter().find(|seat| seat.tenant.name == *name)?;
+        let env = &seat.tenant.env;
+        let which = if env.is_empty() { String::new() } else { format!(" that begin with `{env}`") };
+        seat.access.is_none().then(|| format!("the variables{which} of `{name}` are not set"))
+    }
+}
+
+impl Variables {
+    /// Reads the variables of every tenant that has one set.
+    ///
+    /// # Errors
+    /// Everything that is missing, malformed or wrong in any of them, and what leads off this machine unasked.
+    pub(crate) fn read(topology: &Topology, real: &Real) -> Result<Self, Problems> {
+        let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::of(topology, real, &lookup)
+    }
+
+    fn of(
+        topology: &Topology,
+        real: &Real,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        if let Some(ca) = &real.ca
+            && let Err(error) = std::fs::metadata(ca)
+        {
+            let hint = "`--ca` names a PEM file with the authorities to trust";
+            problems
+                .push(Problem::new(ca.display().to_string(), format!("cannot be read: {error}")).hint(hint));
+        }
+        let set = |tenant: &&Tenant| Given::is_any_set(tenant, lookup);
+        let given: Vec<_> =
+            topology.tenants.iter().filter(set).map(|tenant| (tenant, Given::read(tenant, lookup))).collect();
+        if given.is_empty() {
+            problems.push(nothing_set(topology));
+        }
+        let (mut seats, mut beware) = (Vec::new(), Vec::new());
+        for tenant in &topology.tenants {
+            if !given.iter().any(|(set, _)| set.name == tenant.name) {
+                seats.push(Seat { tenant: tenant.clone(), access: None });
+                continue;
+            }
+            let others = given.iter().filter(|(set, _)| set.name != tenant.name).map(|(_, given)| given);
+            let findings = look_at_variables(tenant, topology, &others.collect::<Vec<_>>(), lookup);
+            let (wrong, hints): (Vec<_>, Vec<_>) =
+                findings.into_iter().partition(|finding| finding.weight == Weight::Wrong);
+            problems.extend(wrong.iter().map(problem));
+            beware.extend(hints.iter().map(|finding| format!("beware of {}", problem(finding))));
+            if let Ok(connections) = Connections::from_lookup(tenant, topology, lookup) {
+                if !real.allow_remote {
+                    problems.extend(elsewhere(tenant, &connections));
+                }
+                seats.push(Seat {
+                    tenant: tenant.clone(),
+                    access: Some(access(tenant, connections, real.ca.clone())),
+                });
+            }
+        }
+        let roots = lookup("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let patients = given.into_iter().map(|(tenant, given)| Patient {
+            tenant: tenant.clone(),
+            given,
+            ca: real.ca.clone(),
+            roots: roots.clone(),
+        });
+        let patients = patients.collect();
+        let budget = real.budget.unwrap_or_default();
+        Problems::unless(problems, Self { seats, patients, budget, beware })
+    }
+
+    /// Looks at every service, and opens them when nothing is wrong with any.
+    async fn open(&self, volume: Volume, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> Result<Env> {
+        self.beware.iter().for_each(|beware| progress(RunEvent::Note(beware.clone())));
+        self.look(volume).await?;
+        let env = Env::open(self.seats.clone(), LEAVINGS).await?;
+        for server in Target::servers(&env) {
+            progress(RunEvent::Note(format!(
+                "{} answers: {} {}",
+                server.service, server.product, server.version
+            )));
+        }
+        progress(RunEvent::Note(format!(
+            "run {} works within names of its own, removes them at its end and touches nothing else; should it be \
+             killed, `bulkhead clean` removes them",
+            env.run()
+        )));
+        Ok(env)
+    }
+
+    /// Shakes hands, logs in and reads, at every service.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub(crate) async fn look(&self, volume: Volume) -> Result<(), Problems> {
+        let (looked, findings) = doctor::examine(&self.patients, volume).await;
+        let wrong = findings.iter().filter(|finding| finding.weight == Weight::Wrong);
+        let mut problems: Vec<_> = wrong.map(problem).collect();
+        for one in looked.iter().filter(|one| !one.healthy) {
+            let known = |f: &&Finding| f.tenant == one.tenant && f.service == one.service;
+            if !findings.iter().any(|finding| known(&finding)) {
+                problems.push(Problem::new(format!("{} {}", one.tenant, one.service), one.seen.clone()));
+            }
+        }
+        Problems::unless(problems, ())
+    }
+}
+
+fn nothing_set(topology: &Topology) -> Problem {
+    let names = topology.tenants.iter().map(|tenant| format!("{}{}", tenant.env, Connections::VARIABLES[0]));
+    let names = names.collect::<Vec<_>>().join(" or ");
+    Problem::new("", "no tenant has a variable set").hint(format!("set {names} and the other six"))
+}
+
+/// A finding as a problem: where, what, and what to do.
+fn problem(finding: &Finding) -> Problem {
+    let place = format!("{} {} {}", finding.tenant, finding.service, finding.place);
+    let known = finding.diagnosis.as_ref().map(|known| format!("{}: {}", known.cause, known.fix));
+    let problem = Problem::new(place, finding.what.clone());
+    match known.or_else(|| finding.hint.clone()) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// How the tenant connects: with verified certificates, however little the URL demands.
+fn access(tenant: &Tenant, mut connections: Connections, ca: Option<PathBuf>) -> TenantAccess {
+    clients::postgres::verified(&mut connections.postgres, ca.as_deref());
+    TenantAccess { tenant: tenant.clone(), connections, ca, detours: Detours::default() }
+}
+
+/// The variables that lead off this machine.
+fn elsewhere(tenant: &Tenant, connections: &Connections) -> Vec<Problem> {
+    let Connections { postgres, redis, rabbitmq, s3 } = connections;
+    let hosts = [
+        ("DATABASE_URL", postgres.host.as_str()),
+        ("REDIS_URL", redis.host.as_str()),
+        ("AMQP_URL", rabbitmq.host.as_str()),
+        ("AWS_S3_ENDPOINT_URL", host(s3)),
+    ];
+    let away = hosts.into_iter().filter(|(_, host)| !is_here(host));
+    let problems = away.map(|(variable, host)| {
+        let what = format!("leads to `{host}`, which is not this machine");
+        let hint =
+            "add `--allow-remote` when the run may work there: within names of its own, which it removes";
+        Problem::new(format!("{}{variable}", tenant.env), what).hint(hint)
+    });
+    problems.collect()
+}
+
+fn is_here(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The endpoint's host, brackets included.
+fn host(s3: &S3Access) -> &str {
+    let address = s3.endpoint.split_once("://").map_or(s3.endpoint.as_str(), |(_, address)| address);
+    match address.split_once(']') {
+        Some((host, _)) => host,
+        None => address.split(':').next().unwrap_or(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn variables(host: &str) -> BTreeMap<String, String> {
+        let values = [
+            format!("postgresql://engine:pw@{host}/enginedb?sslmode=require"),
+            format!("rediss://default:pw@{host}:6379"),
+            format!("amqps://engine:pw@{host}/%2Fengine"),
+            format!("https://{host}:9000"),
+            String::from("key"),
+            String::from("secret"),
+            String::from("tl-engine"),
+        ];
+        Connections::VARIABLES.iter().map(|name| (*name).to_owned()).zip(values).collect()
+    }
+
+    fn read(variables: &BTreeMap<String, String>, allow_remote: bool) -> Result<Variables, Problems> {
+        let real = Real { ca: None, allow_remote, budget: None };
+        Variables::of(&Topology::builtin(), &real, &|name| variables.get(name).cloned())
+    }
+
+    fn places(problems: &Problems) -> Vec<String> {
+        problems.iter().map(|problem| problem.place.clone()).collect()
+    }
+
+    #[test]
+    fn one_tenants_variables_are_enough_and_the_other_is_known_by_name() {
+        let read = read(&variables("127.0.0.1"), false).unwrap_or_else(|problems| panic!("{problems}"));
+        let access: Vec<_> = read.seats.iter().map(|seat| seat.access.is_some()).collect();
+        assert_eq!(access, [true, false]);
+        let url = &read.seats[0].access.as_ref().unwrap().connections.postgres;
+        assert_eq!(url.parameter("sslmode"), Some("verify-full"), "whatever the URL says");
+        let opening = Opening::Env(read);
+        let topology = Topology::builtin();
+        assert_eq!(opening.absent(&topology.tenants[0].name), None);
+        assert!(opening.absent(&topology.tenants[1].name).unwrap().contains("`PLANE_`"));
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_said_at_once() {
+        let mut variables = variables("127.0.0.1");
+        variables.remove("AMQP_URL");
+        variables.insert("REDIS_URL".into(), "nonsense".into());
+        variables.insert("PLANE_DATABASE_URL".into(), "postgresql://a:b@localhost/other".into());
+        let places = places(&read(&variables, false).err().unwrap());
+        for place in
+            ["engine redis REDIS_URL", "engine rabbitmq AMQP_URL", "plane s3 PLANE_AWS_S3_BUCKET_NAME"]
+        {
+            assert!(places.iter().any(|found| found == place), "{place}: {places:?}");
+        }
+        let nothing = read(&BTreeMap::new(), false).err().unwrap();
+        assert!(nothing.to_string().contains("no tenant has a variable set"), "{nothing}");
+    }
+
+    #[test]
+    fn what_leads_off_this_machine_needs_a_word() {
+        for here in ["127.0.0.1", "localhost", "[::1]"] {
+            assert!(read(&variables(here), false).is_ok(), "{here}");
+        }
+        let refused = read(&variables("db.example.com"), false).err().unwrap();
+        assert_eq!(places(&refused), ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"]);
+        assert!(read(&variables("db.example.com"), true).is_ok());
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run works on: stand-ins that a keeper owns, or the real services that the environment's variables name.
+
+use async_trait::async_trait;
+use bulkhead_model::{
+    Service, Slices, Tenant, Topology,
+    report::{LogTail, ServerReport},
+};
+
+use crate::{Error, Session, TenantAccess};
+
+/// A target that is open. Many tasks may use it at the same time.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// What answers, with versions.
+    fn servers(&self) -> &[ServerReport];
+
+    /// Whether the servers are the run's own, so that nobody else goes short when it uses up what they have.
+    fn is_ours(&self) -> bool;
+
+    /// Gives every tenant of the layout a place of this case's own, in the layout's order. The case will use no other
+    /// `services` than these.
+    ///
+    /// # Errors
+    /// What a server refused; then nothing of it is left.
+    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error>;
+
+    /// Takes back what one call of [`Target::lots`] gave, contents included.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    async fn release(&self, lots: Vec<Lot>) -> Result<(), Error>;
+
+    /// The address of a service's management API, which starts when it is asked for; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it does not start.
+    async fn management(&self, service: Service) -> Result<Option<String>, Error>;
+
+    /// The ends of all servers' logs, where they can be had.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error>;
+
+    /// Lets go of the target, with everything that was not released.
+    ///
+    /// # Errors
+    /// What may be left.
+    async fn close(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// One tenant's place in a case.
+#[derive(Clone, Debug)]
+pub struct Lot {
+    /// The tenant, its slices under the names within which the case works.
+    pub tenant: Tenant,
+    /// The slices that its grants are about: the same, or those of which the case's are a part.
+    pub granted: Slices,
+    /// How it gets there; `None` where only its names are known.
+    pub access: Option<TenantAccess>,
+}
+
+impl Lot {
+    /// A tenant whose slices were made for the case.
+    pub fn whole(access: TenantAccess) -> Self {
+        Self { tenant: access.tenant.clone(), granted: access.tenant.slices.clone(), access: Some(access) }
+    }
+
+    /// The tenant with the slices that its grants are about.
+    pub fn grantee(&self) -> Tenant {
+        Tenant { slices: self.granted.clone(), ..self.tenant.clone() }
+    }
+}
+
+#[async_trait]
+impl Target for Session {
+    fn servers(&self) -> &[ServerReport] {
+        Self::servers(self)
+    }
+
+    fn is_ours(&self) -> bool {
+        true
+    }
+
+    async fn lots(&self, layout: &Topology, _services: &[Service]) -> Result<Vec<Lot>, Error> {
+        Ok(self.slices(layout).await?.into_iter().map(Lot::whole).collect())
+    }
+
+    async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {
+        Self::release(self, lots.into_iter().filter_map(|lot| lot.access).collect()).await
+    }
+
+    async fn management(&self, service: Service) -> Result<Option<String>, Error> {
+        Self::management(self, service).await
+    }
+
+    async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error> {
+        Self::logs(self, lines).await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), Error> {
+        Self::close(*self).await
+    }
+}
