@@ -17,7 +17,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::{
     audit,
     checklist::{self, Examination},
-    probes::{self, Finding, Pair, Probe},
+    probes::{self, About, Finding, Pair, Probe},
     recorder::{Clock, Recorder},
     seed::Seed,
 };
@@ -30,9 +30,6 @@ const SLICES_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How many probes of one pair and service run side by side.
 const BESIDE: usize = 8;
-
-/// Why a probe is not made on servers that others use.
-const WEARING: &str = "uses up what others need, so it is made on stand-ins only";
 
 /// How much of a server's log goes with a case that did not go well.
 const LOG_LINES: usize = 30;
@@ -211,7 +208,9 @@ impl Runner<'_> {
         };
         let (granted, grantee) = (TenantAccess { tenant: from.grantee(), ..access.clone() }, to.grantee());
         let neighbour = whole(to);
-        let attempted = pair(access, &to.tenant, to.access.as_ref()).within(&from.granted);
+        let attempted = pair(access, &to.tenant, to.access.as_ref())
+            .within(&from.granted)
+            .confined(!self.target.is_ours());
         let fixed = pair(&granted, &grantee, neighbour.as_ref());
         self.probes(&probes, &Pairs { attempted, fixed }, recorder).await
     }
@@ -255,8 +254,9 @@ impl Runner<'_> {
     async fn probe(&self, probe: &dyn Probe, pairs: &Pairs<'_>) -> (ProbeRecord, Option<Broken>) {
         let (about, pair) = (probe.about(), &pairs.attempted);
         let server = self.server(about.service);
-        let wearing = !self.target.is_ours() && about.class == Class::Exhaust;
-        let left_out = probes::untold(probe, &server).or_else(|| wearing.then(|| String::from(WEARING)));
+        let untold = probes::untold(probe, &server);
+        let left_out =
+            untold.or_else(|| too_much(about).filter(|_| !self.target.is_ours()).map(String::from));
         let made = match left_out {
             Some(reason) => Ok(Finding::skipped(reason)),
             None => probes::make(probe, pair).await,
@@ -372,6 +372,19 @@ fn went_well(history: &[Event]) -> bool {
         }
         EventKind::CaseStarted { .. } | EventKind::CaseEnded => true,
     })
+}
+
+/// Why a probe is not made on servers that others use.
+fn too_much(about: &About) -> Option<&'static str> {
+    match about {
+        About { class: Class::Exhaust, .. } => {
+            Some("uses up what others need, so it is made on stand-ins only")
+        }
+        About { beyond: true, .. } => {
+            Some("reaches beyond the run's own names, so it is made on stand-ins only")
+        }
+        _ => None,
+    }
 }
 
 /// A file name that says which case it is: letters, digits, `-` and `_` stay, a run of anything else is a dot.

@@ -80,12 +80,24 @@ pub struct About {
     pub by_name: bool,
     /// Whether it goes through the server's management API, and is left out where there is none.
     pub management: bool,
+    /// Whether it reaches for a moment beyond the two slices, into what no clearing up would find or all others wait for:
+    /// it is left out on services that are real.
+    pub beyond: bool,
 }
 
 impl About {
     /// A probe that runs beside others and needs the neighbour's own client.
     pub const fn new(service: Service, name: &'static str, class: Class, sentence: &'static str) -> Self {
-        Self { name, service, class, sentence, alone: false, by_name: false, management: false }
+        Self {
+            name,
+            service,
+            class,
+            sentence,
+            alone: false,
+            by_name: false,
+            management: false,
+            beyond: false,
+        }
     }
 
     /// The same, but it runs by itself.
@@ -98,6 +110,12 @@ impl About {
     #[must_use]
     pub const fn by_name(self) -> Self {
         Self { by_name: true, ..self }
+    }
+
+    /// The same, but it reaches beyond the two slices.
+    #[must_use]
+    pub const fn beyond_slices(self) -> Self {
+        Self { beyond: true, ..self }
     }
 
     /// The same, but it goes through the management API.

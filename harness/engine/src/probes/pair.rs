@@ -28,6 +28,8 @@ pub struct Pair<'a> {
     neighbour: Option<&'a TenantAccess>,
     /// The slices that the probing tenant's grants are about, where the case has but a part of them.
     granted: Option<&'a Slices>,
+    /// Whether everything beside the slices is real.
+    confined: bool,
     /// The address of RabbitMQ's management API, where there is one.
     management: Option<String>,
     seed: Seed,
@@ -55,7 +57,16 @@ impl<'a> Pair<'a> {
     /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
     pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
         let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
-        Self { from, to, neighbour: None, granted: None, management: None, seed, grounds: Grounds::default() }
+        Self {
+            from,
+            to,
+            neighbour: None,
+            granted: None,
+            confined: false,
+            management: None,
+            seed,
+            grounds: Grounds::default(),
+        }
     }
 
     /// The same pair on a RabbitMQ whose management API is here.
@@ -68,6 +79,17 @@ impl<'a> Pair<'a> {
     #[must_use]
     pub fn within(self, granted: &'a Slices) -> Self {
         Self { granted: Some(granted), ..self }
+    }
+
+    /// The same pair where everything beside the slices is real: nothing is planted there, and nothing told about it.
+    #[must_use]
+    pub fn confined(self, confined: bool) -> Self {
+        Self { confined, ..self }
+    }
+
+    /// Whether everything beside the slices is real.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confined
     }
 
     /// The slices that end where the probing tenant's rights do.

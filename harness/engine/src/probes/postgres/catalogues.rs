@@ -153,7 +153,8 @@ pub(super) static OBJECTS: Question = there(
     NO_CONNECT,
     "Lists the neighbour's large objects.",
 )
-.together(CATALOGUE);
+.together(CATALOGUE)
+.beyond_slices();
 /// Names of others than the two are counted as one.
 pub(super) static DATABASES: Question = common(
     Class::Enumerate,

@@ -26,6 +26,11 @@ pub(super) struct Alteration {
     inherent: Inherent,
 }
 
+/// The same of what lies in no schema.
+const fn beyond_slices(row: Alteration) -> Alteration {
+    Alteration { about: row.about.beyond_slices(), ..row }
+}
+
 const fn alteration(class: Class, name: &'static str, sentence: &'static str) -> Alteration {
     let about = About::new(Service::Postgres, name, class, sentence);
     let (plant, fix) = ("SELECT 1", Fix::Tables("ALL"));
@@ -64,7 +69,7 @@ pub(super) static ADVANCE: Alteration = Alteration {
         "Takes numbers from a sequence of the neighbour's, so that its own have gaps.",
     )
 };
-pub(super) static WRITE_OBJECT: Alteration = Alteration {
+pub(super) static WRITE_OBJECT: Alteration = beyond_slices(Alteration {
     plant: "SELECT lo_put({lo:written}, 0, '\\x00')",
     act: "SELECT lo_put({lo:written}, 0, '\\x01')",
     look: "SELECT encode(lo_get({lo:written}), 'hex')",
@@ -74,9 +79,9 @@ pub(super) static WRITE_OBJECT: Alteration = Alteration {
         "postgres.write-foreign-large-object",
         "Writes into a large object of the neighbour's.",
     )
-};
+});
 /// On its own side the tenant puts the table where its own unqualified names look first.
-pub(super) static CAPTURE: Alteration = Alteration {
+pub(super) static CAPTURE: Alteration = beyond_slices(Alteration {
     act: "CREATE TABLE public.bulkhead_bait ()",
     own: Some(("CREATE TABLE {schema}.bulkhead_bait ()", "DROP TABLE {schema}.bulkhead_bait")),
     look: "SELECT to_regclass('bulkhead_bait') IS NOT NULL",
@@ -87,7 +92,7 @@ pub(super) static CAPTURE: Alteration = Alteration {
         "postgres.capture-search-path",
         "Puts a table where the neighbour's unqualified names look for one.",
     )
-};
+});
 pub(super) static DELETE: Alteration = Alteration {
     plant: "DELETE FROM {schema}.bulkhead_doomed; INSERT INTO {schema}.bulkhead_doomed VALUES ('doomed')",
     act: "DELETE FROM {schema}.bulkhead_doomed",
@@ -99,7 +104,7 @@ pub(super) static DELETE: Alteration = Alteration {
         "Connects to the neighbour's database and deletes every row of a table of the neighbour's.",
     )
 };
-pub(super) static UNLINK: Alteration = Alteration {
+pub(super) static UNLINK: Alteration = beyond_slices(Alteration {
     plant: "SELECT lo_create({lo:unlinked}) \
             WHERE NOT EXISTS (SELECT FROM pg_largeobject_metadata WHERE oid = {lo:unlinked})",
     act: "SELECT lo_unlink({lo:unlinked})",
@@ -110,7 +115,7 @@ pub(super) static UNLINK: Alteration = Alteration {
         "postgres.delete-foreign-large-object",
         "Unlinks a large object of the neighbour's.",
     )
-};
+});
 pub(super) static ADVISE: Alteration = Alteration {
     act: "SELECT pg_try_advisory_lock({number})",
     look: "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database \

@@ -39,9 +39,11 @@ const PLANT: &str = "SELECT pg_advisory_xact_lock(hashtext('bulkhead'));
         AS $$ SELECT '{planted}'::text $$;
     CREATE SEQUENCE IF NOT EXISTS {schema}.bulkhead_numbers;
     CREATE SEQUENCE IF NOT EXISTS {schema}.bulkhead_advanced;
-    ALTER ROLE CURRENT_USER SET gin_fuzzy_search_limit = 0;
     DROP TABLE IF EXISTS {schema}.bulkhead_{planted};
     CREATE TABLE {schema}.bulkhead_{planted} (column_{planted} int);";
+
+/// What the owner of a whole slice plants as well. It lies in no schema, and so would outlast a part of a slice.
+const PLANT_BESIDE: &str = "ALTER ROLE CURRENT_USER SET gin_fuzzy_search_limit = 0;";
 
 /// A large object is made where it is missing, because it has no name by which it could be replaced.
 const PLANT_OBJECT: &str = "SELECT lo_from_bytea({lo}, '\\x00')
@@ -134,7 +136,10 @@ impl Ground {
         Answer::of(call, async {
             match connection {
                 Err((outcome, text)) => (*outcome, format!("not let in: {text}")),
-                Ok(connection) => run(&mut *connection.lock().await, sql, ask).await,
+                Ok(connection) => {
+                    let (outcome, text) = run(&mut *connection.lock().await, sql, ask).await;
+                    (outcome, if pair.is_confined() { only_ours(pair, side, text) } else { text })
+                }
             }
         })
         .await
@@ -165,8 +170,13 @@ async fn plant(pair: &Pair<'_>, side: Side, owner: &TenantAccess) -> Result<(PgC
     let slice = &owner.tenant.slices.postgres;
     let doing = || format!("plant a canary for `{}` in {slice}", owner.tenant.name);
     let mut connection = clients::postgres::connect(owner).await?;
-    let objects = ["{lo:read}", "{lo:written}"].map(|object| PLANT_OBJECT.replace("{lo}", object));
-    let script = format!("{PLANT} {} {PLANT_CONTENT}", objects.join(" "));
+    let script = match pair.is_confined() {
+        true => String::from(PLANT),
+        false => {
+            let objects = ["{lo:read}", "{lo:written}"].map(|object| PLANT_OBJECT.replace("{lo}", object));
+            format!("{PLANT} {PLANT_BESIDE} {} {PLANT_CONTENT}", objects.join(" "))
+        }
+    };
     let script = fill(&script, pair, side, "plant").replace("{planted}", &pair.planted(side));
     let planted = sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut connection).await;
     planted.map_err(Error::serve(Service::Postgres, doing()))?;
@@ -194,6 +204,15 @@ async fn run(connection: &mut PgConnection, sql: String, ask: Ask) -> (Outcome, 
         Ok(rows) if rows.is_empty() && ask != Ask::Done => (Outcome::Invisible, String::from("0 rows")),
         Ok(rows) => (Outcome::Allowed, format!("{} rows: {}", rows.len(), rows.join(", "))),
     }
+}
+
+/// What came back, without what it says about anybody but these two: of a real server's rows, how many there are.
+fn only_ours(pair: &Pair<'_>, side: Side, text: String) -> String {
+    let Some((count, rows)) = text.split_once(" rows: ") else { return text };
+    let (planted, schema) = (pair.planted(side), pair.tenant(side).slices.postgres.schema_or_public());
+    let told = [planted.as_str(), schema].into_iter().filter(|told| rows.contains(told));
+    let told: String = told.map(|told| format!(", with `{told}` in them")).collect();
+    format!("{count} rows{told}")
 }
 
 /// The statements in one that fails at its end, and with that undoes them.
@@ -253,6 +272,17 @@ pub(super) fn read_error(error: &(dyn std::error::Error + 'static)) -> (Outcome,
 mod tests {
     use super::*;
     use crate::{seed::Seed, testing::tenant};
+
+    #[test]
+    fn of_a_real_servers_rows_nothing_is_told_about_third_parties() {
+        let (from, to) = (tenant("engine"), tenant("plane"));
+        let pair = Pair::new(&from, &to, &Seed::new(1));
+        let told = |text: &str| only_ours(&pair, Side::Foreign, text.to_owned());
+        assert_eq!(told("2 rows: third, SELECT 'secret'"), "2 rows");
+        let canary = pair.planted(Side::Foreign);
+        assert_eq!(told(&format!("1 rows: {canary}")), format!("1 rows, with `{canary}` in them"));
+        assert_eq!(told("42501 permission denied"), "42501 permission denied");
+    }
 
     #[tokio::test]
     async fn a_server_that_is_not_there_proves_nothing() {

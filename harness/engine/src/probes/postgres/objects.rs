@@ -63,7 +63,8 @@ pub(super) static READ_OBJECT: Question = there(
     Ask::Rows,
     Fix::Say("REVOKE ALL ON LARGE OBJECT {lo:read} FROM {mine}, PUBLIC"),
     "Reads a large object of the neighbour's.",
-);
+)
+.beyond_slices();
 pub(super) static TEMP: Question = there(
     Class::Write,
     "postgres.make-foreign-temp-table",

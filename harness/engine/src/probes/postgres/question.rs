@@ -94,6 +94,11 @@ impl Question {
         Self { about: self.about.by_name(), ..self }
     }
 
+    /// The same, but it reaches beyond the two slices.
+    pub(super) const fn beyond_slices(self) -> Self {
+        Self { about: self.about.beyond_slices(), ..self }
+    }
+
     /// The same, but it runs by itself.
     pub(super) const fn alone(self) -> Self {
         Self { about: self.about.alone(), ..self }

@@ -165,7 +165,8 @@ pub(super) static MOVE: Alteration = Alteration {
         Class::Delete,
         "redis.move-foreign-key",
         "Moves a key of the neighbour's to another logical database.",
-    ),
+    )
+    .beyond_slices(),
     plant: &[&["SET", "~leaving", "doomed", "EX", "60"]],
     words: &["MOVE", "~leaving", "1"],
     look: &["EXISTS", "~leaving"],

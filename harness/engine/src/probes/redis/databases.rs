@@ -32,6 +32,7 @@ impl Probe for Select {
                 "Selects another logical database and writes there, outside of every slice.",
             )
             .by_name()
+            .beyond_slices()
         }
     }
 
@@ -71,6 +72,7 @@ impl Probe for Copy {
                 "Copies a key of its own into another logical database, outside of every slice.",
             )
             .by_name()
+            .beyond_slices()
         }
     }
 

@@ -35,6 +35,13 @@ pub(super) const fn whole(
     ServerWide { about: About::new(Service::Redis, name, class, sentence).by_name(), words, ask }
 }
 
+impl ServerWide {
+    /// The same, but all others wait while it is answered.
+    pub(super) const fn beyond_slices(self) -> Self {
+        Self { about: self.about.beyond_slices(), ..self }
+    }
+}
+
 impl Probe for ServerWide {
     fn about(&self) -> &About {
         &self.about

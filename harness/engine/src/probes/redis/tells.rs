@@ -20,7 +20,8 @@ pub(super) static KEYS: ServerWide = whole(
     &["KEYS", "^"],
     Asked,
     "Lists the neighbour's keys by `KEYS`.",
-);
+)
+.beyond_slices();
 pub(super) static RANDOMKEY: ServerWide = whole(
     Class::Enumerate,
     "redis.draw-a-key-name",
