@@ -59,12 +59,24 @@ impl Session {
     /// # Errors
     /// What the server refused.
     pub async fn slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
+        self.slices_on(topology, &Service::ALL).await
+    }
+
+    /// As [`Session::slices`], on these services alone: on the others no slice is made, and the connections lead nowhere.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn slices_on(
+        &self,
+        topology: &Topology,
+        services: &[Service],
+    ) -> Result<Vec<TenantAccess>, Error> {
         let count = self.scopes.fetch_add(1, Ordering::Relaxed);
         // The lease's number is unique in its keeper, the count in the lease.
         let scope = format!("k{}s{count}", self.granted.lease);
         let scope = Scope::new(&scope)
             .ok_or_else(|| Error::Reported(format!("`{scope}` is too long for a scope")))?;
-        self.provision(&topology.scoped(&scope), false, false).await
+        self.provision(&topology.scoped(&scope), services, false, false).await
     }
 
     /// Makes the topology's slices under exactly the names it gives: for `bulkhead up`.
@@ -73,7 +85,7 @@ impl Session {
     /// What the server refused, or that another process holds such names. While one is still making, removing or about
     /// to detach them, this waits for how that ends.
     pub async fn exact_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.provision(topology, true, false).await
+        self.provision(topology, &Service::ALL, true, false).await
     }
 
     /// As [`Session::exact_slices`], for a session that is going to be detached: until it has been, or has ended, others
@@ -82,18 +94,19 @@ impl Session {
     /// # Errors
     /// As there.
     pub async fn lasting_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.provision(topology, true, true).await
+        self.provision(topology, &Service::ALL, true, true).await
     }
 
     async fn provision(
         &self,
         topology: &Topology,
+        services: &[Service],
         exact: bool,
         stays: bool,
     ) -> Result<Vec<TenantAccess>, Error> {
         let tenants = topology.tenants.iter().cloned().map(WireTenant).collect();
         let enforcement = Service::ALL.map(|service| topology.enforcement(service));
-        let wanted = Wanted { tenants, enforcement, exact, stays };
+        let wanted = Wanted { tenants, services: services.to_vec(), enforcement, exact, stays };
         match self.link.ask("make slices", Request::Provision(wanted)).await? {
             Answer::Slices(access) => Ok(access.into_iter().map(|WireAccess(access)| access).collect()),
             _ => Err(odd("make slices")),

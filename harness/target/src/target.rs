@@ -82,8 +82,8 @@ impl Target for Session {
         true
     }
 
-    async fn lots(&self, layout: &Topology, _services: &[Service]) -> Result<Vec<Lot>, Error> {
-        Ok(self.slices(layout).await?.into_iter().map(Lot::whole).collect())
+    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error> {
+        Ok(self.slices_on(layout, services).await?.into_iter().map(Lot::whole).collect())
     }
 
     async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {

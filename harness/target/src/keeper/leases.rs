@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bulkhead_model::{Enforcement, Tenant};
+use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::wire::{Wanted, WireAccess, WireTenant};
 
@@ -16,6 +16,7 @@ pub(super) type LeaseId = u64;
 pub(super) struct Holding {
     lease: LeaseId,
     tenants: Vec<WireTenant>,
+    services: Vec<Service>,
     enforcement: [Enforcement; 4],
     exact: bool,
     stays: bool,
@@ -112,10 +113,12 @@ impl Leases {
         self.next += 1;
         let id = self.next;
         self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
-        let Wanted { tenants, enforcement, exact, stays } = wanted;
-        let (tenants, enforcement, exact, stays) = (tenants.clone(), *enforcement, *exact, *stays);
+        let Wanted { tenants, services, enforcement, exact, stays } = wanted;
+        let (tenants, services) = (tenants.clone(), services.clone());
+        let (enforcement, exact, stays) = (*enforcement, *exact, *stays);
         let (overdue, state) = (false, State::Making);
-        self.holdings.insert(id, Holding { lease, tenants, enforcement, exact, stays, overdue, state });
+        let holding = Holding { lease, tenants, services, enforcement, exact, stays, overdue, state };
+        self.holdings.insert(id, holding);
         Ok(id)
     }
 
@@ -127,11 +130,12 @@ impl Leases {
         self.lives(lease)
     }
 
-    /// Marks slices as being removed and says whose they are.
-    pub(super) fn going(&mut self, id: HoldingId) -> Option<Vec<Tenant>> {
+    /// Marks slices as being removed and says whose they are and where.
+    pub(super) fn going(&mut self, id: HoldingId) -> Option<(Vec<Tenant>, Vec<Service>)> {
         let holding = self.holdings.get_mut(&id)?;
         holding.state = State::Going;
-        Some(holding.tenants.iter().map(|tenant| tenant.0.clone()).collect())
+        let tenants = holding.tenants.iter().map(|tenant| tenant.0.clone()).collect();
+        Some((tenants, holding.services.clone()))
     }
 
     /// The slices are gone, or were never made: their names are free.
@@ -227,7 +231,8 @@ mod tests {
     }
 
     fn wanted(tenants: Vec<WireTenant>, exact: bool) -> Wanted {
-        Wanted { tenants, enforcement: [Enforcement::Enforced; 4], exact, stays: false }
+        let services = Service::ALL.to_vec();
+        Wanted { tenants, services, enforcement: [Enforcement::Enforced; 4], exact, stays: false }
     }
 
     #[test]
@@ -246,7 +251,8 @@ mod tests {
         assert_eq!(leases.find(2, &engine), None);
         assert_eq!(leases.end(1), [first]);
         assert!(leases.reserve(2, &wanted(engine.clone(), true)).is_err());
-        assert_eq!(leases.going(first).unwrap().len(), 1);
+        let (tenants, services) = leases.going(first).unwrap();
+        assert_eq!((tenants.len(), &*services), (1, &Service::ALL[..]));
         leases.gone(first);
         assert!(leases.reserve(2, &wanted(engine, true)).is_ok());
     }

@@ -87,7 +87,7 @@ impl Keeper {
         let events = self.events.clone();
         self.tasks.spawn(async move {
             let tenants: Vec<_> = wanted.tenants.into_iter().map(|tenant| tenant.0).collect();
-            let made = servers.provision(&tenants, wanted.enforcement).await;
+            let made = servers.provision(&tenants, &wanted.services, wanted.enforcement).await;
             let made = made.map(|access| access.into_iter().map(WireAccess).collect());
             let _stopping = events.send(Event::Made(asked, holding, made));
         });
@@ -155,10 +155,10 @@ impl Keeper {
 
     pub(super) fn remove(&mut self, asked: Option<Asked>, holding: HoldingId) {
         let Phase::Serving(servers) = &self.phase else { return };
-        let Some(tenants) = self.leases.going(holding) else { return };
+        let Some((tenants, services)) = self.leases.going(holding) else { return };
         let (servers, events) = (Arc::clone(servers), self.events.clone());
         self.tasks.spawn(async move {
-            let removed = servers.remove(&tenants).await;
+            let removed = servers.remove(&tenants, &services).await;
             let _stopping = events.send(Event::Removed(asked, holding, removed));
         });
     }

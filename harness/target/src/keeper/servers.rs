@@ -116,23 +116,29 @@ impl Servers {
         self.slots.iter().filter_map(|slot| slot.dead.get().cloned()).collect()
     }
 
-    /// Makes the slices on all four at once, all or none.
+    /// Makes the slices on these services at once, all or none; on the others a tenant gets nowhere.
     ///
     /// # Errors
     /// What was refused, as text; the end of its log when the server is gone.
     pub(super) async fn provision(
         &self,
         tenants: &[Tenant],
+        services: &[Service],
         enforcement: [Enforcement; 4],
     ) -> Result<Vec<TenantAccess>, String> {
-        let made =
-            join_all(self.slots.iter().zip(enforcement).map(|(slot, e)| slot.provision(tenants, e))).await;
+        let made = self.slots.iter().zip(enforcement).map(|(slot, enforcement)| async move {
+            match services.contains(&slot.service) {
+                true => slot.provision(tenants, enforcement).await,
+                false => Ok(tenants.iter().map(|tenant| Access::nowhere(slot.service, tenant)).collect()),
+            }
+        });
+        let made = join_all(made).await;
         let (mut access, mut errors, mut done) = (Vec::new(), Vec::new(), Vec::new());
         for (slot, made) in self.slots.iter().zip(made) {
             match made {
                 Ok(made) => {
                     access.push(made);
-                    done.push(slot);
+                    done.push(slot.service);
                 }
                 Err(error) => errors.push(error),
             }
@@ -140,17 +146,19 @@ impl Servers {
         let assembled =
             if errors.is_empty() { assemble(tenants, access, &self.ca) } else { Err(errors.join("\n")) };
         if assembled.is_err() {
-            join_all(done.into_iter().map(|slot| slot.remove(tenants))).await;
+            done.retain(|service| services.contains(service));
+            let _the_first_error_is_told = self.remove(tenants, &done).await;
         }
         assembled
     }
 
-    /// Removes slices from all four at once.
+    /// Removes slices from these services at once.
     ///
     /// # Errors
     /// What could not be removed, as text.
-    pub(super) async fn remove(&self, tenants: &[Tenant]) -> Result<(), String> {
-        let removed = join_all(self.slots.iter().map(|slot| slot.remove(tenants))).await;
+    pub(super) async fn remove(&self, tenants: &[Tenant], services: &[Service]) -> Result<(), String> {
+        let concerned = self.slots.iter().filter(|slot| services.contains(&slot.service));
+        let removed = join_all(concerned.map(|slot| slot.remove(tenants))).await;
         let errors: Vec<_> = removed.into_iter().filter_map(Result::err).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
     }

@@ -18,7 +18,7 @@ use crate::{Detours, Error, TargetSpec, TenantAccess};
 use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -106,6 +106,8 @@ pub(crate) enum Request {
 pub(crate) struct Wanted {
     /// Whose.
     pub(crate) tenants: Vec<WireTenant>,
+    /// Where; on the others nothing is made, and nothing can be reached.
+    pub(crate) services: Vec<Service>,
     /// In [`Service::ALL`]'s order.
     pub(crate) enforcement: [Enforcement; 4],
     /// Whether the names are the topology's own, for others to find.

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport};
+use bulkhead_model::{
+    Enforcement, Secret, Service, Tenant,
+    report::ServerReport,
+    url::{AmqpUrl, PostgresUrl, RedisUrl, S3Access},
+};
 
 use crate::{Authority, Error, Missing, TargetSpec};
 
@@ -100,13 +104,38 @@ pub trait Running: Send {
 #[derive(Clone, Debug)]
 pub enum Access {
     /// To PostgreSQL.
-    Postgres(bulkhead_model::url::PostgresUrl),
+    Postgres(PostgresUrl),
     /// To Redis.
-    Redis(bulkhead_model::url::RedisUrl),
+    Redis(RedisUrl),
     /// To RabbitMQ.
-    Rabbitmq(bulkhead_model::url::AmqpUrl),
+    Rabbitmq(AmqpUrl),
     /// To S3.
-    S3(bulkhead_model::url::S3Access),
+    S3(S3Access),
+}
+
+impl Access {
+    /// To nowhere, for a tenant without a slice on the service: port 0, at which nothing listens, and no password.
+    pub(crate) fn nowhere(service: Service, tenant: &Tenant) -> Self {
+        let (host, user, password) = (String::from("localhost"), String::new(), Secret::new(String::new()));
+        let slices = tenant.slices.clone();
+        match service {
+            Service::Postgres => {
+                let (database, parameters) = (slices.postgres.database, Vec::new());
+                Self::Postgres(PostgresUrl { host, port: 0, user, password, database, parameters })
+            }
+            Service::Redis => Self::Redis(RedisUrl { host, port: 0, user, password, database: 0, tls: true }),
+            Service::Rabbitmq => {
+                let vhost = slices.rabbitmq.vhost;
+                Self::Rabbitmq(AmqpUrl { host, port: 0, user, password, vhost, tls: true })
+            }
+            Service::S3 => Self::S3(S3Access {
+                endpoint: format!("https://{host}:0"),
+                access_key_id: user,
+                secret_access_key: password,
+                bucket: slices.s3.bucket,
+            }),
+        }
+    }
 }
 
 /// Where a server may work.
