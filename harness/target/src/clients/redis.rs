@@ -1,15 +1,16 @@
 //! Connections to Redis, over TLS when the URL says `rediss`.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use bulkhead_model::{Service, url::RedisUrl};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisError, RedisFuture, TlsCertificates,
+    RedisConnectionInfo, RedisError, TlsCertificates,
     aio::{Monitor, MultiplexedConnection, PubSub},
-    io::AsyncDNSResolver,
 };
+use rustls::ClientConfig;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
@@ -22,10 +23,7 @@ use crate::{Error, TenantAccess, error::Cause};
 /// # Errors
 /// [`Error::Serve`] when the address, the certificate or the login does not hold, or after [`CONNECT_DEADLINE`].
 pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Error> {
-    let client = client(&access.connections.redis, access.ca.as_deref())?;
-    let config = on_the_way_of(access);
-    let connection = client.get_multiplexed_async_connection_with_config(&config);
-    bounded(Service::Redis, || connecting(access), connection).await
+    shared(access, ProtocolVersion::RESP2, config()).await
 }
 
 /// Opens a connection that subscribes, as the tenant.
@@ -33,23 +31,10 @@ pub async fn connect(access: &TenantAccess) -> Result<MultiplexedConnection, Err
 /// # Errors
 /// As [`connect`].
 pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
-    let RedisUrl { host, tls, .. } = &access.connections.redis;
-    let connecting = || connecting(access);
-    let Some(detour) = access.detour(Service::Redis) else {
-        let client = client(&access.connections.redis, access.ca.as_deref())?;
-        return bounded(Service::Redis, connecting, client.get_async_pubsub()).await;
-    };
-    // The crate resolves names for subscribers by itself, but takes any stream.
-    let settings = settings(&access.connections.redis);
-    let tls = tls.then(|| super::tls::config(Service::Redis, access.ca.as_deref())).transpose()?;
-    let address = detour.address;
-    bounded(Service::Redis, connecting, async {
-        let tcp = TcpStream::connect(address).await?;
-        let subscriber = match tls {
-            Some(config) => PubSub::new(&settings, super::tls::begin(config, host, tcp).await?).await,
-            None => PubSub::new(&settings, tcp).await,
-        };
-        subscriber.map_err(Cause::from)
+    let tls = tls(access)?;
+    bounded(Service::Redis, || connecting(access), async {
+        let stream = dial(access, tls).await?;
+        PubSub::new(&settings(&access.connections.redis), stream).await.map_err(Cause::from)
     })
     .await
 }
@@ -62,12 +47,52 @@ pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
 pub async fn listener(
     access: &TenantAccess,
 ) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>), Error> {
-    let client = client_that_speaks(ProtocolVersion::RESP3, &access.connections.redis, access.ca.as_deref())?;
     let (sender, pushes) = unbounded_channel();
-    let config = on_the_way_of(access).set_push_sender(sender);
-    let connection = client.get_multiplexed_async_connection_with_config(&config);
-    let connection = bounded(Service::Redis, || connecting(access), connection).await?;
+    let connection = shared(access, ProtocolVersion::RESP3, config().set_push_sender(sender)).await?;
     Ok((connection, pushes))
+}
+
+async fn shared(
+    access: &TenantAccess,
+    protocol: ProtocolVersion,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Error> {
+    let settings = settings(&access.connections.redis).set_protocol(protocol);
+    let tls = tls(access)?;
+    bounded(Service::Redis, || connecting(access), async {
+        let stream = dial(access, tls).await?;
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&settings, stream, config).await.map_err(Cause::from)?;
+        // It ends with the last copy of the connection.
+        tokio::spawn(driver);
+        Ok::<_, Cause>(connection)
+    })
+    .await
+}
+
+/// What a connection runs on.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+fn tls(access: &TenantAccess) -> Result<Option<ClientConfig>, Error> {
+    let wanted = access.connections.redis.tls;
+    wanted.then(|| super::tls::config(Service::Redis, access.ca.as_deref())).transpose()
+}
+
+/// Connects by the tenant's way. The crate would do so too, but reads all of the machine's authorities anew for every
+/// connection, whichever it is to trust, and resolves names for subscribers by itself.
+async fn dial(access: &TenantAccess, tls: Option<ClientConfig>) -> Result<Box<dyn Stream>, Cause> {
+    let RedisUrl { host, port, .. } = &access.connections.redis;
+    let tcp = match access.detour(Service::Redis) {
+        Some(detour) => TcpStream::connect(detour.address).await?,
+        None => TcpStream::connect((host.trim_matches(['[', ']']), *port)).await?,
+    };
+    tcp.set_nodelay(true)?;
+    Ok(match tls {
+        Some(config) => Box::new(super::tls::begin(config, host, tcp).await?),
+        None => Box::new(tcp),
+    })
 }
 
 /// Opens a connection that is shown every command that the server runs, as the tenant. A refusal to show them does not
@@ -113,12 +138,8 @@ pub async fn server_facts(connection: &mut MultiplexedConnection) -> Result<Serv
 
 /// A client for these parts; it does not connect yet.
 pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
-    client_that_speaks(ProtocolVersion::RESP2, url, ca)
-}
-
-fn client_that_speaks(protocol: ProtocolVersion, url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
     let failed = |source: RedisError| Error::serve(Service::Redis, "set up the client")(source);
-    let settings = settings(url).set_protocol(protocol);
+    let settings = settings(url);
     let (host, port) = (url.host.clone(), url.port);
     let addr = if url.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -151,28 +172,6 @@ fn settings(url: &RedisUrl) -> RedisConnectionInfo {
         .set_username(&url.user)
         .set_password(url.password.expose())
         .set_db(i64::from(url.database))
-}
-
-/// The deadlines, and the detour where there is one.
-fn on_the_way_of(access: &TenantAccess) -> AsyncConnectionConfig {
-    match access.detour(Service::Redis) {
-        Some(detour) => config().set_dns_resolver(Fixed(detour.address)),
-        None => config(),
-    }
-}
-
-/// Resolves every name to one address; the client goes on to verify the name.
-struct Fixed(SocketAddr);
-
-impl AsyncDNSResolver for Fixed {
-    fn resolve<'a, 'b: 'a>(
-        &'a self,
-        _host: &'b str,
-        _port: u16,
-    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
-        let found: Box<dyn Iterator<Item = SocketAddr> + Send> = Box::new(std::iter::once(self.0));
-        Box::pin(std::future::ready(Ok(found)))
-    }
 }
 
 fn connecting(access: &TenantAccess) -> String {
