@@ -1,5 +1,5 @@
 //! The real services, as the environment's variables name them. Nothing is started, stopped or configured; a run works
-//! within names of its own ([`space`]) and removes them.
+//! within names of its own (`space.rs`) and removes them.
 //!
 //! A tenant's schema for a case is made before any other name of the case and goes after all of them, so it is the
 //! record from which [`clean`] finishes what a killed run left, from any machine that has the variables. Tenants whose
