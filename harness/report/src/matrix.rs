@@ -105,9 +105,18 @@ impl Matrix {
     fn by_nature<'r>(&mut self, rows: impl Iterator<Item = &'r IsolationRow>) -> Option<usize> {
         let leaks: Vec<_> = rows.filter(|row| !row.inherent.is_empty()).collect();
         let server = &leaks.first()?.server;
-        let each: Vec<_> =
-            leaks.iter().map(|row| format!("{}: {}", row.probe, text::one_line(&row.inherent))).collect();
-        let evidence = format!("no setting of {server} closes {}", each.join("; "));
+        // Several leak for one reason, which is said once, where the first of them stands.
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for row in &leaks {
+            match reasons.iter_mut().find(|(reason, _)| *reason == row.inherent) {
+                Some((_, probes)) => probes.push(&row.probe),
+                None => reasons.push((&row.inherent, vec![&row.probe])),
+            }
+        }
+        let each = reasons
+            .iter()
+            .map(|(reason, probes)| format!("{}: {}", probes.join(", "), text::one_line(reason)));
+        let evidence = format!("no setting of {server} closes {}", each.collect::<Vec<_>>().join("; "));
         Some(self.numbered(Note { evidence, fix: String::new() }))
     }
 
@@ -218,10 +227,14 @@ mod tests {
     #[test]
     fn what_no_setting_closes_is_in_the_cell_with_its_reason_though_it_passes() {
         let mut report = samples::good();
-        for name in ["postgres.list-databases", "postgres.list-roles"] {
+        for (name, reason) in [
+            ("postgres.list-databases", "every role may read the catalogue"),
+            ("postgres.list-channels", "channels have no owner"),
+            ("postgres.list-roles", "every role may read the catalogue"),
+        ] {
             let mut leak = samples::row("engine", "plane", Service::Postgres, Class::Enumerate);
             (leak.outcome, leak.probe) = (Outcome::Allowed, name.to_owned());
-            leak.inherent = String::from("every role may read the catalogue");
+            leak.inherent = reason.to_owned();
             report.isolation.push(leak);
         }
         let matrix = Matrix::of(&report);
@@ -232,7 +245,10 @@ mod tests {
         let words = matrix.notes[0].words();
         assert!(words.starts_with("no setting of "), "{words}");
         assert!(
-            words.contains("list-databases: every role") && words.contains("list-roles: every"),
+            words.ends_with(
+                " closes postgres.list-databases, postgres.list-roles: every role may read the catalogue; \
+                 postgres.list-channels: channels have no owner"
+            ),
             "{words}"
         );
     }
