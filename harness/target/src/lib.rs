@@ -4,8 +4,8 @@
 //! Only this room starts or signals a process, and only processes that it started itself. It never knows which
 //! scenario runs, what is checked or how results are shown.
 //!
-//! Start reading at [`Session::open`] and [`backends::env::Env::open`]; then `keeper` for who owns the servers and how they end, `services` for how
-//! each one is started and carved into slices, `clients` for how a tenant connects.
+//! Start reading at [`Session::open`] and [`backends::env::Env::open`]; then `keeper` for who owns the servers and how
+//! they end, `services` for how each one is started and carved into slices, `clients` for how a tenant connects.
 
 pub mod access;
 pub mod backends;
