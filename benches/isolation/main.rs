@@ -114,11 +114,9 @@ fn whole(service: Service) -> Scenario {
         name: format!("isolation/{service}"),
         title: String::from("Nothing gets through"),
         why: String::from("What is measured."),
-        tags: Vec::new(),
-        tenants: None,
         probes: vec![service.to_string()],
-        checklist: Vec::new(),
         expect: vec![String::from("isolated")],
+        ..Scenario::default()
     }
 }
 

@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use bulkhead_engine::{
-    probes,
+    faults, probes,
     run::{CaseRun, Runner},
+    workload,
 };
 use bulkhead_model::{
     Topology, Verdict,
@@ -62,5 +63,7 @@ pub(crate) fn known<T>(with: impl FnOnce(&Known<'_>) -> T) -> T {
         })
         .collect();
     let invariants = bulkhead_checks::ALL.map(|check| check.name());
-    with(&Known { probes: &probes, invariants: &invariants })
+    let workloads = workload::ALL.map(|workload| workload.shape());
+    let faults = faults::ALL.map(|fault| fault.shape());
+    with(&Known { probes: &probes, workloads: &workloads, faults: &faults, invariants: &invariants })
 }

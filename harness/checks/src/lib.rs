@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bulkhead_model::{
-    Verdict,
+    FaultRecord, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
 };
@@ -20,14 +20,20 @@ mod checklist_done;
 mod generic_tests;
 mod isolated;
 mod nothing_foreign;
+mod nothing_lost;
+mod ops;
 mod rows;
 
 pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 3] =
-    [&isolated::Isolated, &nothing_foreign::NothingForeign, &checklist_done::ChecklistDone];
+pub const ALL: [&dyn Check; 4] = [
+    &isolated::Isolated,
+    &nothing_foreign::NothingForeign,
+    &checklist_done::ChecklistDone,
+    &nothing_lost::NothingLost,
+];
 
 /// An invariant that a history can prove or refute.
 pub trait Check: Sync {
@@ -106,8 +112,16 @@ fn gap(history: &[Event]) -> Option<String> {
         EventKind::Broken { error } => Some(format!("the case broke: {error}")),
         _ => None,
     });
+    let idle = history.iter().find_map(|event| match &event.kind {
+        EventKind::FaultEnded(FaultRecord { what, touched: 0, .. }) => {
+            Some(format!("the fault `{what}` touched nothing"))
+        }
+        _ => None,
+    });
     let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
-    broken.or_else(|| (!ended).then(|| String::from("the history was cut off before the case ended")))
+    broken
+        .or(idle)
+        .or_else(|| (!ended).then(|| String::from("the history was cut off before the case ended")))
 }
 
 fn names() -> String {

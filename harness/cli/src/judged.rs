@@ -40,7 +40,7 @@ pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> J
         verdict,
         skipped: None,
         duration_ms,
-        faults: Vec::new(),
+        faults: scenario.faults.iter().map(bulkhead_engine::faults::words).collect(),
         invariants,
         likely,
         diagnoses: diagnoses(history, &isolation, &checklist),

@@ -116,7 +116,9 @@ pub(crate) fn with_known<T>(call: impl FnOnce(&Known<'_>) -> T) -> T {
         })
         .collect();
     let invariants: Vec<&str> = bulkhead_checks::ALL.iter().map(|check| check.name()).collect();
-    call(&Known { probes: &probes, invariants: &invariants })
+    let workloads = bulkhead_engine::workload::ALL.map(|workload| workload.shape());
+    let faults = bulkhead_engine::faults::ALL.map(|fault| fault.shape());
+    call(&Known { probes: &probes, workloads: &workloads, faults: &faults, invariants: &invariants })
 }
 
 #[cfg(test)]

@@ -1,24 +1,28 @@
-//! What a run does: probes of a neighbour's slice and the items of the checklist, case by case, each in fresh slices,
-//! and the history of all of it on disk as it happens.
+//! What a run does: probes of a neighbour's slice, the items of the checklist, and workloads under faults, case by
+//! case, each in fresh slices, and the history of all of it on disk as it happens.
 //!
 //! What it is not: it never judges (that is `checks`), shows nothing (that is `report`) and starts no server (that is
 //! `target`). Only the recorder stamps time, and only the seed tree makes up values.
 //!
-//! Start reading at [`run::Runner`]; then [`probes`] and [`checklist`], where a new one is a file and a line in its
+//! Start reading at [`run::Runner`]; then [`probes`], [`checklist`], [`workload`] and [`faults`], where a new one is a file and a line in its
 //! folder's slice.
 
 pub mod audit;
 pub mod checklist;
 pub mod cost;
 pub mod doctor;
+pub mod faults;
 pub mod leavings;
 pub mod links;
+mod play;
 pub mod probes;
 pub mod recorder;
 pub mod run;
+pub mod scribe;
 pub mod seed;
 #[cfg(test)]
 mod testing;
+pub mod workload;
 
 /// The longest that one call of a probe or a checklist item may take, connecting included.
 const CALL_DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);

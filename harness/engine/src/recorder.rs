@@ -50,14 +50,18 @@ impl Recorder {
 
     /// Stamps and writes one event.
     pub fn record(&mut self, kind: EventKind) {
-        let at = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let event = Event { at, kind };
+        let event = Event { at: self.now(), kind };
         if let Ok(file) = &mut self.file
             && let Err(error) = write(file, &event)
         {
             self.file = Err(error);
         }
         self.history.push(event);
+    }
+
+    /// Since the run began, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// What was recorded so far.

@@ -17,9 +17,11 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::{
     audit,
     checklist::{self, Examination},
+    play,
     probes::{self, About, Finding, Pair, Probe},
     recorder::{Clock, Recorder},
     seed::Seed,
+    workload,
 };
 
 /// The longest that a case may take once its slices exist.
@@ -148,6 +150,10 @@ impl Runner<'_> {
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
         match &case.subject {
+            Subject::Tenant(name) if !case.scenario.workload.is_empty() => {
+                let seed = Seed::new(self.seed).child(&case.id);
+                Ok(play::play(case, access(of(lots, name)?)?, &seed, recorder).await?)
+            }
             Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
             Subject::Pair { from, to } => {
                 let (from, to) = (of(lots, from)?, of(lots, to)?);
@@ -354,6 +360,7 @@ pub(crate) fn services(case: &Case) -> Result<Vec<Service>, probes::UnknownProbe
     for item in &case.scenario.checklist {
         services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
     }
+    services.extend(case.scenario.workload.iter().filter_map(|w| Some(workload::find(&w.name)?.service())));
     services.sort_unstable();
     services.dedup();
     Ok(services)
@@ -370,7 +377,14 @@ fn went_well(history: &[Event]) -> bool {
             let answered = probe.control.held && probe.outcome != Outcome::Unknown;
             probe.outcome == Outcome::Skipped || answered && (!probe.leaked() || expected)
         }
-        EventKind::CaseStarted { .. } | EventKind::CaseEnded => true,
+        // What a workload met is for the checks to say, and only they ask for its logs.
+        EventKind::CaseStarted { .. }
+        | EventKind::CaseEnded
+        | EventKind::Invoked(_)
+        | EventKind::Ended(_)
+        | EventKind::FaultBegan(_)
+        | EventKind::FaultEnded(_)
+        | EventKind::Healed => true,
     })
 }
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditRecord, ItemRecord, ProbeRecord, Problem};
+use crate::{AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, ProbeRecord, Problem};
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,16 @@ pub enum EventKind {
     Item(ItemRecord),
     /// Everything that the case's tenants wrote to a service was looked at.
     Audit(AuditRecord),
+    /// An operation of a workload begins.
+    Invoked(Invoked),
+    /// An operation of a workload is over.
+    Ended(Ended),
+    /// A fault begins.
+    FaultBegan(FaultRecord),
+    /// A fault is undone.
+    FaultEnded(FaultRecord),
+    /// No fault is left, and what was handed over can be taken until the workload ends.
+    Healed,
     /// The case could not go on; what was tried and why it failed.
     Broken {
         /// The whole chain of causes.

@@ -6,12 +6,14 @@
 //!
 //! Start reading at [`topology`], then [`scenario`], then [`history`].
 
+pub mod amount;
 pub mod audit;
 pub mod checklist;
 pub mod doctor;
 mod document;
 pub mod history;
 pub mod name;
+pub mod op;
 pub mod probe;
 pub mod problem;
 pub mod progress;
@@ -24,9 +26,11 @@ pub mod topology;
 pub mod url;
 pub mod verdict;
 
+pub use amount::{Amount, Unit};
 pub use audit::AuditRecord;
 pub use checklist::{Item, ItemRecord};
 pub use name::{Scope, TenantName};
+pub use op::{Act, Ended, Ending, FaultRecord, Invoked, OpId};
 pub use probe::{Class, Control, Outcome, ProbeRecord};
 pub use problem::{Problem, Problems};
 pub use progress::RunEvent;

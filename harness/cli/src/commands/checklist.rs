@@ -74,10 +74,8 @@ fn whole() -> Scenario {
         why: String::from(
             "An app that was wired up by hand is wired up wrongly until each item was seen to hold.",
         ),
-        tags: Vec::new(),
-        tenants: None,
-        probes: Vec::new(),
         checklist: Item::ALL.to_vec(),
         expect: vec![String::from("checklist-done")],
+        ..Scenario::default()
     }
 }

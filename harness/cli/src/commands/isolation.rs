@@ -90,10 +90,8 @@ fn whole(service: Service) -> Scenario {
         why: String::from(
             "Apps that share a service must not see, change, delete or use up what is another's.",
         ),
-        tags: Vec::new(),
-        tenants: None,
         probes: vec![service.to_string()],
-        checklist: Vec::new(),
         expect: vec![String::from("isolated"), String::from("nothing-foreign")],
+        ..Scenario::default()
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Located<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(String),
+    /// A whole number that is not negative.
+    Whole(u64),
     List(Vec<Node>),
     Table(Vec<Entry>),
     Other(&'static str),
@@ -45,6 +47,7 @@ impl Value {
     fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "text",
+            Self::Whole(_) => "a number",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
@@ -146,7 +149,9 @@ impl<'f> Review<'f> {
             other => {
                 let hint = match other {
                     Value::List(_) | Value::Table(_) | Value::Text(_) => "write one text",
-                    Value::Other(_) => "write text; what looks like something else needs quotation marks",
+                    Value::Whole(_) | Value::Other(_) => {
+                        "write text; what looks like something else needs quotation marks"
+                    }
                 };
                 self.add_with_hint(node.at, format!("`{name}` must be text, not {}", other.kind()), hint);
                 None
@@ -244,7 +249,7 @@ mod tests {
         let Value::List(list) = &tree[1].value.value else { panic!("no list: {tree:?}") };
         assert_eq!(list[0], text(3, 5, "x"));
         assert_eq!(list[1].at, Place { line: 4, column: 5 });
-        assert_eq!(list[1].value, Value::Other("a number"));
+        assert_eq!(list[1].value, Value::Whole(1));
         let Value::Table(table) = &list[2].value else { panic!("no table: {list:?}") };
         assert_eq!(table[0].key, key(5, 6, "k"));
         assert_eq!(tree[2].value.value, Value::Other("nothing"));

@@ -77,12 +77,12 @@ impl<'de> Visitor<'de> for TreeVisitor {
         Ok(Value::Other("a boolean"))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Other("a number"))
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(u64::try_from(number).map_or(Value::Other("a number"), Value::Whole))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Other("a number"))
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Whole(number))
     }
 
     fn visit_i128<E>(self, _: i128) -> Result<Value, E> {

@@ -3,24 +3,28 @@
 //! [`Scenario::parse`] reads one file, [`load`] whole folders, [`expand`] makes the cases of a run, [`schema`] says
 //! what an editor may offer. Probes and invariants live in other rooms: their names come in as [`Known`].
 
+use std::time::Duration;
+
 use crate::{Class, Item, Service, TenantName};
 
 mod cases;
 mod files;
 mod parse;
 mod schema;
+mod work;
 
 pub use self::{
     cases::{Case, Subject, expand},
     files::load,
     schema::schema,
+    work::{Chosen, Kind, Setting, Shape, Wanted},
 };
 
 /// One scenario file, read and checked.
 ///
 /// It expands to cases: one for each ordered pair of tenants when it names probes, one for each tenant when it names
-/// checklist items. A file names one or the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// checklist items or a workload. A file names one of the three.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scenario {
     /// The path below `scenarios/` without `.yaml`: `isolation/postgres/read`.
     pub name: String,
@@ -36,6 +40,12 @@ pub struct Scenario {
     pub probes: Vec<String>,
     /// Checklist items.
     pub checklist: Vec<Item>,
+    /// What the tenant's app does.
+    pub workload: Vec<Chosen>,
+    /// How long it does so; zero without a workload.
+    pub run_for: Duration,
+    /// What is done to it meanwhile.
+    pub faults: Vec<Chosen>,
     /// Names of the invariants that must hold.
     pub expect: Vec<String>,
 }
@@ -56,6 +66,10 @@ fn selects(selector: &str, probe: &str, service: Service, class: Class) -> bool 
 pub struct Known<'a> {
     /// Every probe with its service and class.
     pub probes: &'a [(&'a str, Service, Class)],
+    /// Every workload.
+    pub workloads: &'a [Shape<'a>],
+    /// Every fault.
+    pub faults: &'a [Shape<'a>],
     /// Every invariant.
     pub invariants: &'a [&'a str],
 }

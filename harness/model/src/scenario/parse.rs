@@ -1,13 +1,17 @@
 //! One file's text into a [`Scenario`]. A new key is a line in [`KEYS`], a field in `schema` and its reading here.
 
-use super::{Known, Scenario, selects, tags};
+use super::{Known, Scenario, selects, tags, work};
 use crate::{
     Class, Item, Problems, Service, TenantName,
     document::{Entry, Located, Place, Review, Shown, entry, from_yaml},
 };
 
 /// Every key of a scenario file.
-pub(super) const KEYS: [&str; 7] = ["title", "why", "tags", "tenants", "probes", "checklist", "expect"];
+pub(super) const KEYS: [&str; 10] =
+    ["title", "why", "tags", "tenants", "probes", "checklist", "workload", "run-for", "faults", "expect"];
+
+/// The keys of which a file has exactly one: what it does.
+const SUBJECTS: [&str; 3] = ["probes", "checklist", "workload"];
 
 impl Scenario {
     /// Reads and checks one file. `name` is its path below `scenarios/` without `.yaml`, `file` what the problems'
@@ -23,6 +27,7 @@ impl Scenario {
         if title.contains('\n') {
             review.add(place(&root, "title"), "`title` must be one line");
         }
+        let run_for = work::run_for(&mut review, &root);
         let scenario = Self {
             name: name.to_owned(),
             title,
@@ -31,6 +36,9 @@ impl Scenario {
             tenants: tenants(&mut review, &root),
             probes: values(probes(&mut review, &root, known)),
             checklist: checklist(&mut review, &root),
+            workload: work::workload(&mut review, &root, known),
+            run_for,
+            faults: work::faults(&mut review, &root, known, run_for),
             expect: values(expected(&mut review, &root, known)),
         };
         one_subject(&mut review, &root);
@@ -197,23 +205,26 @@ fn expected(review: &mut Review<'_>, root: &[Entry], known: &Known<'_>) -> Vec<L
 }
 
 fn one_subject(review: &mut Review<'_>, root: &[Entry]) {
-    match (entry(root, "probes"), entry(root, "checklist")) {
-        (None, None) => review.add_with_hint(
+    let mut subjects: Vec<_> = SUBJECTS.iter().filter_map(|key| entry(root, key)).collect();
+    subjects.sort_by_key(|entry| entry.key.at);
+    match subjects.as_slice() {
+        [] => review.add_with_hint(
             Place::START,
-            "the scenario does nothing: it has neither `probes` nor `checklist`",
-            "name probes, `probes: [postgres.read]`, or items, `checklist: [database-created]`",
+            "the scenario does nothing: it has neither `probes` nor `checklist` nor `workload`",
+            "name probes, `probes: [postgres.read]`, items, `checklist: [database-created]`, or a workload, \
+             `workload: [rabbitmq.tasks]`",
         ),
-        (Some(probes), Some(checklist)) => {
-            let (first, second) =
-                if probes.key.at < checklist.key.at { (probes, checklist) } else { (checklist, probes) };
-            let what = format!(
-                "the scenario has `{}` ({}) and `{}`",
-                first.key.value,
-                review.place(first.key.at),
-                second.key.value
-            );
-            review.add_with_hint(second.key.at, what, "make two files of it");
+        [_] => {}
+        [first, others @ ..] => {
+            for other in others {
+                let what = format!(
+                    "the scenario has `{}` ({}) and `{}`",
+                    first.key.value,
+                    review.place(first.key.at),
+                    other.key.value
+                );
+                review.add_with_hint(other.key.at, what, "make two files of it");
+            }
         }
-        _ => {}
     }
 }

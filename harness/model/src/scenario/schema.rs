@@ -16,7 +16,11 @@ pub fn schema() -> Value {
 #[schemars(
     title = "Bulkhead scenario",
     deny_unknown_fields,
-    extend("oneOf" = [{ "required": ["probes"] }, { "required": ["checklist"] }])
+    extend("oneOf" = [
+        { "required": ["probes"] },
+        { "required": ["checklist"] },
+        { "required": ["workload", "run-for"] },
+    ])
 )]
 #[expect(dead_code, reason = "only its shape is used: the parser reads the located tree")]
 struct ScenarioFile {
@@ -38,9 +42,45 @@ struct ScenarioFile {
     /// Items of the integration checklist.
     #[schemars(default, length(min = 1), extend("uniqueItems" = true))]
     checklist: Vec<Item>,
+    /// What the tenant's app does: workloads, each with settings or without.
+    #[schemars(default, length(min = 1))]
+    workload: Vec<Chosen>,
+    /// How long it does so: `8s`.
+    #[schemars(default, rename = "run-for", regex(pattern = "^[0-9]+(ms|s|min)$"))]
+    run_for: String,
+    /// What is done to it meanwhile, each with settings.
+    #[schemars(default, length(min = 1))]
+    faults: Vec<Chosen>,
     /// Names of the invariants that must hold.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     expect: Vec<String>,
+}
+
+/// A name, or a name with its settings: `rabbitmq.tasks: { publishers: 2 }`.
+struct Chosen;
+
+impl JsonSchema for Chosen {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Chosen".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let settings = schemars::json_schema!({
+            "type": ["object", "null"],
+            "additionalProperties": { "type": ["string", "integer"] },
+        });
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": settings,
+                },
+            ],
+        })
+    }
 }
 
 struct Tag;

@@ -1,8 +1,8 @@
 //! Scenario texts: what is refused, where, in which words, and which cases they expand to.
 
 use bulkhead_model::{
-    Class, Item, Problems, Service, Topology,
-    scenario::{Case, Known, Scenario, Subject, expand, schema, tags},
+    Class, Item, Problems, Service, Topology, Unit,
+    scenario::{Case, Kind, Known, Scenario, Shape, Subject, Wanted, expand, schema, tags},
 };
 
 use proptest::prelude::*;
@@ -16,11 +16,29 @@ pub(crate) const KNOWN: Known<'static> = Known {
         ("postgres.list-databases", Service::Postgres, Class::Enumerate),
         ("redis.get-foreign-key", Service::Redis, Class::Read),
     ],
+    workloads: &[Shape {
+        name: "rabbitmq.tasks",
+        settings: &[
+            Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("2") },
+            Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=60_000), usual: Some("100/s") },
+            Wanted { name: "size", kind: Kind::Amount(Unit::Size, 1..=1 << 20), usual: Some("64B") },
+        ],
+    }],
+    faults: &[Shape {
+        name: "down",
+        settings: &[
+            Wanted { name: "service", kind: Kind::Service, usual: None },
+            Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
+            Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") },
+        ],
+    }],
     invariants: &["isolated", "checklist-done", "nothing-lost"],
 };
 
 const PROBES: &str = "title: No reading\nwhy: Because.\ntags: [isolation, postgres]\nprobes: [postgres.read]\nexpect: [isolated]\n";
 const ITEMS: &str = "title: There is a database\nwhy: Because.\nchecklist:\n  - database-created\nexpect:\n  - checklist-done\n";
+
+const WORK: &str = "title: No task is lost\nwhy: Because.\nworkload:\n  - rabbitmq.tasks: { publishers: 3, rate: 50/s }\nrun-for: 8s\nfaults:\n  - down: { service: rabbitmq, at: 2s }\nexpect: [nothing-lost]\n";
 
 fn parse(text: &str) -> Result<Scenario, Problems> {
     Scenario::parse("area/name", text, "s.yaml", &KNOWN)
@@ -43,6 +61,53 @@ fn both_kinds_are_read() {
     assert!(one.selects("redis.get-foreign-key", Service::Redis, Class::Read));
     assert!(!one.selects("redis.other", Service::Redis, Class::Read));
     assert_eq!(parse(ITEMS).unwrap().checklist, [Item::DatabaseCreated]);
+}
+
+#[test]
+fn a_workload_has_settings_a_time_and_faults() {
+    let scenario = parse(WORK).unwrap();
+    let ([tasks], [down]) = (scenario.workload.as_slice(), scenario.faults.as_slice()) else {
+        panic!("{scenario:?}")
+    };
+    assert_eq!((tasks.name.as_str(), scenario.run_for.as_secs()), ("rabbitmq.tasks", 8));
+    assert_eq!(["publishers", "rate", "size"].map(|name| tasks.amount(name)), [3, 3000, 64]);
+    assert_eq!((down.service("service"), down.time("at").as_secs()), (Some(Service::Rabbitmq), 2));
+    assert_eq!(down.time("for").as_secs(), 1, "as usual");
+    let plain = parse(&WORK.replace(": { publishers: 3, rate: 50/s }", "")).unwrap();
+    assert_eq!(plain.workload[0].amount("publishers"), 2, "as usual");
+}
+
+#[test]
+fn everything_wrong_in_a_workload_is_said_at_once_with_its_place() {
+    let text = "title: T
+why: Because.
+workload:
+  - rabbitmq.tsaks
+  - rabbitmq.tasks: { publishers: 0, rate: 50, sise: 1KiB, size: [1] }
+  - { rabbitmq.tasks: {}, other: {} }
+  - 5
+run-for: 1h
+faults:
+  - down: { service: rabit }
+  - up
+expect: [nothing-lost]
+";
+    expect(
+        &refused(text),
+        &[
+            ("s.yaml:4:5", "unknown workload `rabbitmq.tsaks`\n  hint: did you mean `rabbitmq.tasks`?"),
+            ("s.yaml:5:35", "`publishers` is `0`: it must be from 1 to 16"),
+            ("s.yaml:5:44", "`rate` is `50`: it must be a rate, `200/s` or `30/min`"),
+            ("s.yaml:5:48", "unknown key in `rabbitmq.tasks` `sise`\n  hint: did you mean `size`?"),
+            ("s.yaml:5:66", "`size` must be a size, `512B`, `1KiB` or `8MiB`"),
+            ("s.yaml:6:5", "one entry of `workload` has several names"),
+            ("s.yaml:7:5", "`workload` holds names"),
+            ("s.yaml:8:10", "`run-for` is `1h`: it must be a time, `300ms`, `8s` or `2min`"),
+            ("s.yaml:10:5", "`down` needs `at`"),
+            ("s.yaml:10:22", "`service` is `rabit`: it must be one of `postgres`, `redis`, `rabbitmq`, `s3`"),
+            ("s.yaml:11:5", "unknown fault `up`"),
+        ],
+    );
 }
 
 #[test]
@@ -82,7 +147,7 @@ run-for: 8s
             ("s.yaml:10:5", "`redis.read` stands in `probes` already (s.yaml:9:5)"),
             ("s.yaml:11:10", "unknown invariant `isolate`\n  hint: did you mean `isolated`?"),
             ("s.yaml:11:19", "`expect` must be text, not a table"),
-            ("s.yaml:12:1", "unknown key in a scenario `run-for`"),
+            ("s.yaml:12:1", "`run-for` is for a workload, and there is none"),
         ],
     );
 }
@@ -196,7 +261,11 @@ fn the_schema_says_what_the_parser_does() {
     assert_eq!(schema["required"], serde_json::json!(["title", "why", "expect"]));
     assert_eq!(
         schema["oneOf"],
-        serde_json::json!([{ "required": ["probes"] }, { "required": ["checklist"] }])
+        serde_json::json!([
+            { "required": ["probes"] },
+            { "required": ["checklist"] },
+            { "required": ["workload", "run-for"] },
+        ])
     );
     let properties = schema["properties"].as_object().unwrap();
     // Each key of the schema is one that the parser knows, and every other key is not.

@@ -1,0 +1,147 @@
+//! Histories of a queue that loses nothing pass, however they go; each way of losing or inventing turns them red and is
+//! named.
+
+use bulkhead_model::{
+    Act, Ended, Ending, Invoked, Service, TenantName, Verdict,
+    history::{Event, EventKind},
+};
+use proptest::prelude::*;
+
+use super::NothingLost;
+use crate::{Check, Judgement};
+
+/// What becomes of one task.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    handed: Ending,
+    /// How often it is taken; a task that was acknowledged at least once.
+    taken: usize,
+    /// Whether the last acknowledgement of the taker got lost.
+    unsure: bool,
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let ending =
+        prop::sample::select(vec![Ending::Ok, Ending::Ok, Ending::Ok, Ending::Unknown, Ending::Failed]);
+    (ending, 0_usize..3, any::<bool>()).prop_map(|(handed, taken, unsure)| Task {
+        handed,
+        taken: match handed {
+            Ending::Ok => taken.max(1),
+            Ending::Unknown => taken,
+            Ending::Failed => 0,
+        },
+        unsure,
+    })
+}
+
+struct Book {
+    events: Vec<Event>,
+    last: u64,
+}
+
+impl Book {
+    fn write(&mut self, kind: EventKind) {
+        self.events.push(Event { at: self.events.len() as u64 * 1_000_000, kind });
+    }
+
+    fn operation(&mut self, client: &str, act: Act, outcome: Option<Ending>) {
+        self.last += 1;
+        self.write(EventKind::Invoked(Invoked {
+            op: self.last,
+            client: client.to_owned(),
+            tenant: TenantName::new("engine").unwrap(),
+            service: Service::Rabbitmq,
+            workload: String::from("rabbitmq.tasks"),
+            act,
+            due: None,
+        }));
+        if let Some(outcome) = outcome {
+            self.write(EventKind::Ended(Ended { op: self.last, outcome, detail: String::new() }));
+        }
+    }
+}
+
+fn element(index: usize) -> String {
+    format!("engine.1.{index}")
+}
+
+/// All are handed over; then they are taken in the order that `order` makes.
+fn history(tasks: &[Task], order: &[usize]) -> Vec<Event> {
+    let mut book = Book { events: Vec::new(), last: 0 };
+    for (index, task) in tasks.iter().enumerate() {
+        // What was never over is as unknown as what is said to be.
+        let outcome = (task.handed != Ending::Unknown || task.unsure).then_some(task.handed);
+        book.operation("publisher 1", Act::Hand { element: element(index) }, outcome);
+    }
+    for index in order {
+        for time in 0..tasks[*index].taken {
+            let outcome = if tasks[*index].unsure { Ending::Unknown } else { Ending::Ok };
+            let act = Act::Take { element: element(*index), again: time > 0 };
+            book.operation("consumer 1", act, Some(outcome));
+        }
+    }
+    book.write(EventKind::CaseEnded);
+    book.events
+}
+
+fn queue() -> impl Strategy<Value = (Vec<Task>, Vec<usize>)> {
+    prop::collection::vec(task(), 1..40).prop_flat_map(|tasks| {
+        let order = Just((0..tasks.len()).collect::<Vec<_>>()).prop_shuffle();
+        (Just(tasks), order)
+    })
+}
+
+fn judged(history: &[Event]) -> Judgement {
+    NothingLost.judge(history)
+}
+
+proptest! {
+    #[test]
+    fn what_was_acknowledged_and_taken_passes((tasks, order) in queue()) {
+        let acknowledged = tasks.iter().filter(|task| task.handed == Ending::Ok).count();
+        let Judgement { verdict, evidence } = judged(&history(&tasks, &order));
+        let expected = if acknowledged == 0 { Verdict::Unknown } else { Verdict::Pass };
+        prop_assert_eq!(verdict, expected, "{}", evidence);
+        if acknowledged > 0 {
+            let recovered = tasks.iter().filter(|t| t.handed == Ending::Unknown && t.taken > 0).count();
+            let duplicated = tasks.iter().filter(|t| t.taken > 1).count();
+            let words = format!("0 of {acknowledged} acknowledged elements lost; {recovered} taken without their \
+                                 acknowledgement, {duplicated} more than once");
+            prop_assert_eq!(evidence, words);
+        }
+    }
+
+    #[test]
+    fn one_that_is_acknowledged_and_never_taken_is_named(
+        (mut tasks, order) in queue(),
+        which: prop::sample::Index,
+        half in any::<bool>(),
+    ) {
+        let index = which.index(tasks.len());
+        tasks[index] = Task { handed: Ending::Ok, taken: 0, unsure: false };
+        let mut events = history(&tasks, &order);
+        if half {
+            // It was received by a consumer that never finished: its work was not done.
+            let mut book = Book { last: 10_000, events };
+            book.operation("consumer 2", Act::Take { element: element(index), again: false }, None);
+            events = book.events;
+        }
+        let Judgement { verdict, evidence } = judged(&events);
+        prop_assert_eq!(verdict, Verdict::Fail);
+        prop_assert!(evidence.starts_with("1 of "), "{}", evidence);
+        let named = format!("`{}` first", element(index));
+        prop_assert!(evidence.contains(&named), "{}", evidence);
+    }
+
+    #[test]
+    fn one_that_nobody_handed_over_is_named((mut tasks, order) in queue(), again: bool) {
+        tasks[0].handed = Ending::Ok;
+        tasks[0].taken = 1;
+        let mut book = Book { last: 10_000, events: history(&tasks, &order) };
+        let act = Act::Take { element: String::from("plane.1.7"), again };
+        book.operation("consumer 1", act, Some(Ending::Ok));
+        let Judgement { verdict, evidence } = judged(&book.events);
+        prop_assert_eq!(verdict, Verdict::Fail);
+        prop_assert!(evidence.contains("1 elements were taken that nobody handed over: `plane.1.7`"), "{}", evidence);
+    }
+}

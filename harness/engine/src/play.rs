@@ -1,0 +1,96 @@
+//! One case with workloads: links up, work under faults, every fault undone, what is under way brought to its end.
+
+use std::time::Duration;
+
+use bulkhead_model::{FaultRecord, Service, history::EventKind, scenario::Case};
+use bulkhead_target::{Error, TenantAccess};
+use futures::future::{join_all, try_join_all};
+use tokio::{sync::watch, time::Instant, time::sleep_until};
+
+use crate::{
+    faults::{self, Ground},
+    links::Links,
+    recorder::Recorder,
+    scribe::Scribe,
+    seed::Seed,
+    workload::{self, Phase, Stage, Workload},
+};
+
+/// How long what is under way may take to come to its end once nothing is broken any more.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Plays a case for its tenant.
+///
+/// # Errors
+/// When it could not be begun, or a fault could not be undone. What the workloads met is in the history.
+pub(crate) async fn play(
+    case: &Case,
+    access: &TenantAccess,
+    seed: &Seed,
+    recorder: &mut Recorder,
+) -> Result<(), Error> {
+    let scenario = &case.scenario;
+    let chosen: Vec<_> =
+        scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
+    let links = Links::new(seed)?;
+    let through = links.through(access, &services(chosen.iter().map(|(workload, _)| *workload))).await?;
+    let scribe = Scribe::new(recorder);
+    let (phase, watched) = watch::channel(Phase::Work);
+    let stages: Vec<_> = chosen
+        .iter()
+        .map(|(_, chosen)| Stage {
+            access: &through,
+            chosen,
+            seed: seed.child(&chosen.name),
+            scribe: &scribe,
+            phase: watched.clone(),
+            patience: PATIENCE,
+        })
+        .collect();
+    let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
+    try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
+    let ground = Ground { links: &links, access: &through };
+    let begun = Instant::now();
+    let timeline = async {
+        let faults = scenario.faults.iter().enumerate();
+        let injected =
+            join_all(faults.map(|(index, fault)| inject(index + 1, fault, begun, &ground, &scribe))).await;
+        sleep_until(begun + scenario.run_for).await;
+        scribe.record(EventKind::Healed);
+        phase.send_replace(Phase::Drain);
+        injected.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+    };
+    let (worked, injected) =
+        futures::join!(try_join_all(played().map(|(workload, stage)| workload.work(stage))), timeline);
+    let closed =
+        links.close().await.map_err(|error| Error::Reported(format!("could not end the links: {error}")));
+    worked.map(drop).and(injected).and(closed)
+}
+
+/// One fault from its beginning to its end.
+async fn inject(
+    number: usize,
+    chosen: &bulkhead_model::scenario::Chosen,
+    begun: Instant,
+    ground: &Ground<'_>,
+    scribe: &Scribe<'_>,
+) -> Result<(), Error> {
+    let Some(fault) = faults::find(&chosen.name) else { return Ok(()) };
+    let record = |touched| FaultRecord { fault: number, what: faults::words(chosen), touched };
+    let from = begun + chosen.time("at");
+    sleep_until(from).await;
+    scribe.record(EventKind::FaultBegan(record(0)));
+    let touched = fault.begin(ground, chosen).await?;
+    sleep_until(from + chosen.time("for")).await;
+    let more = fault.undo(ground, chosen).await?;
+    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
+    Ok(())
+}
+
+/// The services that these work on, in their order.
+fn services(workloads: impl Iterator<Item = &'static dyn Workload>) -> Vec<Service> {
+    let mut services: Vec<_> = workloads.map(|workload| workload.service()).collect();
+    services.sort_unstable();
+    services.dedup();
+    services
+}

@@ -1,0 +1,64 @@
+//! A case's recorder in many hands: the clients of its workloads and its faults write into one journal.
+
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering};
+
+use bulkhead_model::{Act, Ended, Ending, Invoked, OpId, Service, TenantName, history::EventKind};
+
+use crate::recorder::Recorder;
+
+/// Whoever works writes through it.
+pub struct Scribe<'r> {
+    recorder: Mutex<&'r mut Recorder>,
+    last: AtomicU64,
+}
+
+/// Who does operations, and for what.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `publisher 1`.
+    pub name: String,
+    /// For whom.
+    pub tenant: TenantName,
+    /// Where.
+    pub service: Service,
+    /// The use: `rabbitmq.tasks`.
+    pub workload: &'static str,
+}
+
+impl<'r> Scribe<'r> {
+    /// Writes into this journal.
+    pub fn new(recorder: &'r mut Recorder) -> Self {
+        Self { recorder: Mutex::new(recorder), last: AtomicU64::new(0) }
+    }
+
+    /// Writes that an operation begins, and gives it its number. `due` is when it should have, where a rate says so.
+    pub fn begin(&self, client: &Client, act: Act, due: Option<u64>) -> OpId {
+        let op = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let Client { name, tenant, service, workload } = client.clone();
+        self.record(EventKind::Invoked(Invoked {
+            op,
+            client: name,
+            tenant,
+            service,
+            workload: workload.to_owned(),
+            act,
+            due,
+        }));
+        op
+    }
+
+    /// Writes that it is over.
+    pub fn end(&self, op: OpId, outcome: Ending, detail: impl Into<String>) {
+        self.record(EventKind::Ended(Ended { op, outcome, detail: detail.into() }));
+    }
+
+    /// Writes anything else.
+    pub fn record(&self, kind: EventKind) {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).record(kind);
+    }
+
+    /// Since the run began, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).now()
+    }
+}

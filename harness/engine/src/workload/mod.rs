@@ -1,0 +1,87 @@
+//! Workloads: the uses that apps make of a service, as careful apps make them. A workload never learns which fault is on.
+//!
+//! A new one is a file and a line in [`ALL`].
+
+use std::time::Duration;
+
+use bulkhead_model::{
+    Service,
+    scenario::{Chosen, Shape},
+};
+use bulkhead_target::{Error, TenantAccess};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::{scribe::Scribe, seed::Seed};
+
+mod back_off;
+mod tasks;
+
+/// Every workload.
+pub const ALL: [&dyn Workload; 1] = [&tasks::Tasks];
+
+/// The longest that one operation may take before its outcome counts as unknown.
+pub(crate) const OPERATION: Duration = Duration::from_secs(5);
+
+/// A use of a service.
+pub trait Workload: Sync {
+    /// Its name, `<service>.<word>`, and what it may be told.
+    fn shape(&self) -> Shape<'static>;
+
+    /// Where.
+    fn service(&self) -> Service;
+
+    /// Makes what it works on. Nothing is broken yet.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a>;
+
+    /// Works until the phase is [`Phase::Drain`], and then until nothing is left to take or [`Stage::patience`] is over.
+    ///
+    /// # Errors
+    /// Nothing that a fault does is one: that is in the history.
+    fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a>;
+}
+
+/// A workload that works.
+pub type Working<'a> = BoxFuture<'a, Result<(), Error>>;
+
+/// How far a case is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// New work is done.
+    Work,
+    /// No new work is begun, no fault is left, and what is under way is brought to its end.
+    Drain,
+}
+
+/// What one workload of a case works with.
+pub struct Stage<'a> {
+    /// Its tenant, whose connections lead through links.
+    pub access: &'a TenantAccess,
+    /// What the file says of it.
+    pub chosen: &'a Chosen,
+    /// Its branch of the seed tree.
+    pub seed: Seed,
+    /// The journal.
+    pub scribe: &'a Scribe<'a>,
+    /// How far the case is.
+    pub phase: watch::Receiver<Phase>,
+    /// The longest that draining may take.
+    pub patience: Duration,
+}
+
+impl Stage<'_> {
+    /// Returns when no new work is to be begun.
+    pub(crate) async fn draining(&self) {
+        // Whoever set the phase is gone when the case is given up; then nothing is to be begun either.
+        let mut phase = self.phase.clone();
+        let _gone = phase.wait_for(|phase| *phase == Phase::Drain).await;
+    }
+}
+
+/// The workload of that name.
+pub fn find(name: &str) -> Option<&'static dyn Workload> {
+    ALL.into_iter().find(|workload| workload.shape().name == name)
+}

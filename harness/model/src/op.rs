@@ -1,0 +1,86 @@
+//! Operations: what a workload asked of a service and what came of it, in words that checks understand whatever the
+//! service is.
+//!
+//! Each is two events of a history, as in Jepsen's: an [`Invoked`] when it begins and an [`Ended`] when it is over. An
+//! operation that was begun and never ended, and one whose answer the client cannot know, may have happened or not.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Service, TenantName};
+
+/// An operation's number in its case, from 1.
+pub type OpId = u64;
+
+/// An operation begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoked {
+    /// Its number.
+    pub op: OpId,
+    /// Who does it: `publisher 1`. A client does one thing after another.
+    pub client: String,
+    /// For whom.
+    pub tenant: TenantName,
+    /// Where.
+    pub service: Service,
+    /// The use that it belongs to: `rabbitmq.tasks`.
+    pub workload: String,
+    /// What.
+    #[serde(flatten)]
+    pub act: Act,
+    /// When it was due, in nanoseconds on the run's clock, where a rate says so: its time counts from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<u64>,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum Act {
+    /// Hands over an element that somebody is to take: a message that is published.
+    Hand {
+        /// The element, unlike any other of the case.
+        element: String,
+    },
+    /// Takes an element and does its work: a message that is consumed and acknowledged.
+    Take {
+        /// What was received.
+        element: String,
+        /// Whether the server says that it gave it out before.
+        again: bool,
+    },
+}
+
+/// How an operation came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// The server acknowledged it.
+    Ok,
+    /// It did not happen: the server refused it, or it was never sent.
+    Failed,
+    /// It was sent and nothing came back: it may have happened.
+    Unknown,
+}
+
+/// An operation is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its number.
+    pub op: OpId,
+    /// How it came out.
+    pub outcome: Ending,
+    /// What the server or the client said; empty when all went well.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// A fault began or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Which of the case's faults, from 1.
+    pub fault: usize,
+    /// `down rabbitmq`.
+    pub what: String,
+    /// How many connections or bytes it has touched, when it ends; a fault that touched nothing proves nothing.
+    pub touched: u64,
+}

@@ -1,0 +1,248 @@
+//! What a file's `workload`, `run-for` and `faults` say: names with settings, whose shapes other rooms know.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use super::Known;
+use crate::{
+    Amount, Service, Unit,
+    document::{Entry, Located, Node, Place, Review, Shown, Value, entry},
+};
+
+/// The longest and the shortest that a workload may run.
+const RUN_FOR: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// A workload or a fault with what a file sets of it, and the rest as usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// `rabbitmq.tasks`, `down`.
+    pub name: String,
+    /// Every setting of its shape that has a value.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// So much.
+    Amount(Amount),
+    /// On this service.
+    Service(Service),
+}
+
+/// What a workload or a fault may be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its settings.
+    pub settings: &'a [Wanted<'a>],
+}
+
+/// One setting of a shape.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it is where a file does not say, as a file would; nothing where a file must.
+    pub usual: Option<&'a str>,
+}
+
+/// What a setting may be.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An amount of that unit within these bounds, in the smallest unit.
+    Amount(Unit, RangeInclusive<u64>),
+    /// The name of a service.
+    Service,
+}
+
+impl Chosen {
+    /// The amount of that setting in its smallest unit; 0 for one that the shape does not have.
+    pub fn amount(&self, name: &str) -> u64 {
+        match self.settings.get(name) {
+            Some(Setting::Amount(amount)) => amount.value,
+            _ => 0,
+        }
+    }
+
+    /// The time of that setting.
+    pub fn time(&self, name: &str) -> Duration {
+        match self.settings.get(name) {
+            Some(Setting::Amount(amount)) => amount.time(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The service of that setting.
+    pub fn service(&self, name: &str) -> Option<Service> {
+        match self.settings.get(name) {
+            Some(Setting::Service(service)) => Some(*service),
+            _ => None,
+        }
+    }
+}
+
+/// How long the workload runs; only where there is one.
+pub(super) fn run_for(review: &mut Review<'_>, root: &[Entry]) -> Duration {
+    let (workload, written) = (entry(root, "workload"), entry(root, "run-for"));
+    let Some(Entry { key, value }) = written else {
+        if let Some(workload) = workload {
+            review.add_with_hint(workload.key.at, "a workload needs `run-for`", "write `run-for: 8s`");
+        }
+        return Duration::ZERO;
+    };
+    if workload.is_none() {
+        review.add_with_hint(key.at, "`run-for` is for a workload, and there is none", "remove it");
+    }
+    let kind = Kind::Amount(Unit::Time, millis(*RUN_FOR.start())..=millis(*RUN_FOR.end()));
+    match setting(review, value, "run-for", &kind) {
+        Some(Setting::Amount(amount)) => amount.time(),
+        _ => Duration::ZERO,
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn workload(review: &mut Review<'_>, root: &[Entry], known: &Known<'_>) -> Vec<Chosen> {
+    chosen(review, root, "workload", known.workloads).into_iter().map(|(_, chosen)| chosen).collect()
+}
+
+/// The faults, each of which must be over when the workload is.
+pub(super) fn faults(
+    review: &mut Review<'_>,
+    root: &[Entry],
+    known: &Known<'_>,
+    run_for: Duration,
+) -> Vec<Chosen> {
+    if let (Some(faults), None) = (entry(root, "faults"), entry(root, "workload")) {
+        let hint = "name a workload, or remove `faults`";
+        review.add_with_hint(faults.key.at, "faults need a workload that meets them", hint);
+    }
+    let faults = chosen(review, root, "faults", known.faults);
+    for (at, fault) in &faults {
+        let over = fault.time("at").saturating_add(fault.time("for"));
+        if over > run_for && run_for > Duration::ZERO {
+            let what =
+                format!("`{}` is over {over:?} after the start, when the workload has ended", fault.name);
+            review.add_with_hint(*at, what, "let `at` and `for` end before `run-for`");
+        }
+    }
+    faults.into_iter().map(|(_, fault)| fault).collect()
+}
+
+/// The entries of a list of names with settings: `- rabbitmq.tasks`, or `- rabbitmq.tasks: { publishers: 2 }`.
+fn chosen(review: &mut Review<'_>, root: &[Entry], key: &str, shapes: &[Shape<'_>]) -> Vec<(Place, Chosen)> {
+    let Some(Entry { key: at, value }) = entry(root, key) else { return Vec::new() };
+    let like =
+        format!("`{key}:` with a line `- {}` below it", shapes.first().map_or("NAME", |shape| shape.name));
+    let items = match &value.value {
+        Value::List(items) if !items.is_empty() => items,
+        Value::List(_) => {
+            review.add_with_hint(at.at, format!("`{key}` is empty"), format!("write {like}"));
+            return Vec::new();
+        }
+        _ => {
+            review.add_with_hint(value.at, format!("`{key}` must be a list"), format!("write {like}"));
+            return Vec::new();
+        }
+    };
+    items.iter().filter_map(|item| Some((item.at, one(review, item, key, shapes)?))).collect()
+}
+
+fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) -> Option<Chosen> {
+    let (name, settings): (Located<&str>, &[Entry]) = match &item.value {
+        Value::Text(name) => (Located { at: item.at, value: name }, &[]),
+        Value::Table(entries) => {
+            let [only] = entries.as_slice() else {
+                let hint = "begin a line with `-` for each";
+                review.add_with_hint(item.at, format!("one entry of `{key}` has several names"), hint);
+                return None;
+            };
+            let settings = match &only.value.value {
+                Value::Other("nothing") => &[],
+                _ => review.table(&only.value, &only.key.value, "its settings as `{ name: value }`")?,
+            };
+            (Located { at: only.key.at, value: &only.key.value }, settings)
+        }
+        _ => {
+            review.add_with_hint(
+                item.at,
+                format!("`{key}` holds names"),
+                "write `- NAME: { setting: value }`",
+            );
+            return None;
+        }
+    };
+    let Some(shape) = shapes.iter().find(|shape| shape.name == name.value) else {
+        let kind = if key == "faults" { "fault" } else { key };
+        review.unknown(name.at, kind, name.value, shapes.iter().map(|shape| shape.name));
+        return None;
+    };
+    let names: Vec<_> = shape.settings.iter().map(|wanted| wanted.name).collect();
+    review.known_keys(settings, &format!("`{}`", shape.name), &names);
+    let mut set = BTreeMap::new();
+    for wanted in shape.settings {
+        let found = match (entry(settings, wanted.name), wanted.usual) {
+            (Some(entry), _) => setting(review, &entry.value, wanted.name, &wanted.kind),
+            (None, Some(usual)) => read(usual, &wanted.kind).ok(),
+            (None, None) => {
+                let hint = format!("write `{}: …`, {}", wanted.name, wanted.kind.like());
+                review.add_with_hint(name.at, format!("`{}` needs `{}`", shape.name, wanted.name), hint);
+                None
+            }
+        };
+        set.extend(found.map(|found| (wanted.name.to_owned(), found)));
+    }
+    Some(Chosen { name: shape.name.to_owned(), settings: set })
+}
+
+fn setting(review: &mut Review<'_>, node: &Node, name: &str, kind: &Kind) -> Option<Setting> {
+    let text = match &node.value {
+        Value::Text(text) => text.clone(),
+        Value::Whole(number) => number.to_string(),
+        _ => {
+            review.add(node.at, format!("`{name}` must be {}", kind.like()));
+            return None;
+        }
+    };
+    match read(&text, kind) {
+        Ok(setting) => Some(setting),
+        Err(why) => {
+            review.add(node.at, format!("`{name}` is `{}`: {why}", Shown(&text)));
+            None
+        }
+    }
+}
+
+fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
+    match kind {
+        Kind::Amount(unit, bounds) => {
+            let amount = Amount::parse(text, *unit)?;
+            let shown = |value: &u64| Amount { unit: *unit, value: *value };
+            match bounds.contains(&amount.value) {
+                true => Ok(Setting::Amount(amount)),
+                false => Err(format!("it must be from {} to {}", shown(bounds.start()), shown(bounds.end()))),
+            }
+        }
+        Kind::Service => {
+            let service = Service::ALL.into_iter().find(|service| service.name() == text);
+            service.map(Setting::Service).ok_or_else(|| format!("it must be {}", kind.like()))
+        }
+    }
+}
+
+impl Kind {
+    fn like(&self) -> String {
+        match self {
+            Self::Amount(unit, _) => unit.like().to_owned(),
+            Self::Service => {
+                let names = Service::ALL.map(|service| format!("`{service}`"));
+                format!("one of {}", names.join(", "))
+            }
+        }
+    }
+}
