@@ -1,5 +1,5 @@
-//! `rabbitmq.tasks`: a work queue. Publishers hand over tasks, persistent and one by one with the broker's confirm, at a
-//! rate that does not slow down when the broker does; consumers take them and acknowledge when the work is done.
+//! `rabbitmq.tasks`: a work queue. Publishers hand over tasks, persistent and with the broker's confirm, at a rate that
+//! does not slow down when the broker does; consumers take them and acknowledge when the work is done.
 //!
 //! A task whose confirm never came is unknown and not published again: the app would ask first. A consumer's
 //! acknowledgement has no answer in AMQP 0-9-1; it is `ok` once it was written.
@@ -11,11 +11,15 @@ use std::{
 };
 
 use bulkhead_model::{
-    Act, Ending, Service, Unit,
+    Act, Ending, OpId, Service, Unit,
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients};
-use futures::{StreamExt, future::join_all};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ExchangeKind,
     options::{
@@ -171,54 +175,125 @@ fn client(stage: &Stage<'_>, role: &str, number: u64) -> Client {
     }
 }
 
-/// One publisher: its part of the rate, one task after another.
+/// One publisher: its part of the rate, whether the broker keeps up or not.
+struct Publisher<'a, 's> {
+    stage: &'a Stage<'s>,
+    client: Client,
+    open: &'a Open,
+    line: Line<'a>,
+    /// Lines so far: what an older one answers says nothing about this one.
+    lines: u64,
+    back_off: BackOff,
+    /// What was sent and not answered yet.
+    sent: FuturesUnordered<BoxFuture<'a, Answer>>,
+}
+
+/// A publisher's way to the broker.
+enum Line<'a> {
+    /// Not before then.
+    Waits(Instant),
+    /// Being made.
+    Dials(BoxFuture<'a, Result<(Connection, Channel), String>>),
+    /// There; the channel ends with the connection.
+    Open(Box<(Connection, Channel)>),
+}
+
+/// What became of a task that was sent.
+struct Answer {
+    op: OpId,
+    task: String,
+    line: u64,
+    outcome: Ending,
+    detail: String,
+}
+
 async fn publish(stage: &Stage<'_>, number: u64, open: &Open) {
     let client = client(stage, "publisher", number);
-    let seed = stage.seed.child(&client.name);
-    let each = Duration::from_secs(60)
-        .mul_f64(as_float(stage.chosen.amount("publishers")) / as_float(stage.chosen.amount("rate")));
-    let mut back_off = BackOff::new(&seed);
-    let mut line: Option<(Connection, Channel)> = None;
+    let back_off = BackOff::new(&stage.seed.child(&client.name));
+    let (publishers, rate) = (stage.chosen.amount("publishers"), stage.chosen.amount("rate"));
+    let each = Duration::from_secs(60).mul_f64(as_float(publishers) / as_float(rate));
     let mut due = Instant::now();
+    let (line, sent) = (Line::Waits(due), FuturesUnordered::new());
+    let mut publisher = Publisher { stage, client, open, line, lines: 0, back_off, sent };
+    let draining = stage.draining();
+    tokio::pin!(draining);
     for task in 1_u64.. {
-        tokio::select! {
-            biased;
-            () = stage.draining() => break,
-            () = sleep_until(due) => {}
-        }
-        let element = format!("{}.{}.{task}", stage.access.tenant.name, number);
-        let late = u64::try_from(due.elapsed().as_nanos()).unwrap_or(0);
-        let op = stage.scribe.begin(
-            &client,
-            Act::Hand { element: element.clone() },
-            Some(stage.scribe.now().saturating_sub(late)),
-        );
-        due += each;
-        if line.is_none() {
-            match timeout(OPERATION, confirming(stage)).await {
-                Ok(Ok(made)) => {
-                    back_off.reset();
-                    line = Some(made);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut draining => {
+                    while let Some(answer) = publisher.sent.next().await {
+                        publisher.answered(answer);
+                    }
+                    return;
                 }
-                Ok(Err(error)) => stage.scribe.end(op, Ending::Failed, error.chain()),
-                Err(_) => stage.scribe.end(op, Ending::Failed, format!("no connection within {OPERATION:?}")),
+                Some(answer) = publisher.sent.next(), if !publisher.sent.is_empty() => {
+                    publisher.answered(answer);
+                }
+                made = advance(&mut publisher.line, stage) => publisher.dialled(made),
+                () = sleep_until(due) => break,
             }
         }
-        let Some((_, channel)) = &line else {
-            due = due.max(Instant::now() + back_off.next());
-            continue;
+        publisher.hand_over(format!("{}.{number}.{task}", stage.access.tenant.name), due);
+        due += each;
+    }
+}
+
+/// Goes on with a line until it is there or could not be made; an open one stays as it is.
+async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Result<(Connection, Channel), String> {
+    if let Line::Waits(until) = line {
+        sleep_until(*until).await;
+        *line = Line::Dials(Box::pin(async move {
+            match timeout(OPERATION, confirming(stage)).await {
+                Ok(made) => made.map_err(|error| error.chain()),
+                Err(_) => Err(format!("no connection within {OPERATION:?}")),
+            }
+        }));
+    }
+    match line {
+        Line::Dials(dialling) => dialling.await,
+        Line::Waits(_) | Line::Open(..) => std::future::pending().await,
+    }
+}
+
+impl Publisher<'_, '_> {
+    fn dialled(&mut self, made: Result<(Connection, Channel), String>) {
+        self.line = match made {
+            Ok(made) => {
+                self.back_off.reset();
+                self.lines += 1;
+                Line::Open(Box::new(made))
+            }
+            Err(_) => Line::Waits(Instant::now() + self.back_off.next()),
         };
-        let (outcome, detail) = match timeout(OPERATION, hand_over(channel, stage, &element)).await {
-            Ok(Ok(())) => (Ending::Ok, String::new()),
-            Ok(Err((outcome, detail))) => (outcome, detail),
-            Err(_) => (Ending::Unknown, format!("no confirm within {OPERATION:?}")),
+    }
+
+    /// Begins a task that was due then; without a line it fails at once, unsent.
+    fn hand_over(&mut self, task: String, due: Instant) {
+        let late = u64::try_from(due.elapsed().as_nanos()).unwrap_or(0);
+        let due = self.stage.scribe.now().saturating_sub(late);
+        let op = self.stage.scribe.begin(&self.client, Act::Hand { element: task.clone() }, Some(due));
+        let Line::Open(made) = &self.line else {
+            return self.stage.scribe.end(op, Ending::Failed, "not sent: there is no connection");
         };
-        if outcome == Ending::Ok {
-            open.confirmed(&element);
-        } else {
-            line = None;
+        let (channel, stage, line) = (made.1.clone(), self.stage, self.lines);
+        self.sent.push(Box::pin(async move {
+            let (outcome, detail) = match timeout(OPERATION, send(&channel, stage, &task)).await {
+                Ok(Ok(())) => (Ending::Ok, String::new()),
+                Ok(Err((outcome, detail))) => (outcome, detail),
+                Err(_) => (Ending::Unknown, format!("no confirm within {OPERATION:?}")),
+            };
+            Answer { op, task, line, outcome, detail }
+        }));
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        if answer.outcome == Ending::Ok {
+            self.open.confirmed(&answer.task);
+        } else if answer.line == self.lines && matches!(self.line, Line::Open(..)) {
+            self.line = Line::Waits(Instant::now() + self.back_off.next());
         }
-        stage.scribe.end(op, outcome, detail);
+        self.stage.scribe.end(answer.op, answer.outcome, answer.detail);
     }
 }
 
@@ -229,10 +304,10 @@ async fn confirming(stage: &Stage<'_>) -> Result<(Connection, Channel), Error> {
     Ok((connection, channel))
 }
 
-async fn hand_over(channel: &Channel, stage: &Stage<'_>, element: &str) -> Result<(), (Ending, String)> {
+async fn send(channel: &Channel, stage: &Stage<'_>, task: &str) -> Result<(), (Ending, String)> {
     let name = name(stage);
     let size = usize::try_from(stage.chosen.amount("size")).unwrap_or(0);
-    let mut payload = element.as_bytes().to_vec();
+    let mut payload = task.as_bytes().to_vec();
     payload.push(b' ');
     payload.resize(size.max(payload.len()), b'.');
     let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
