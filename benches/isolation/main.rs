@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use bulkhead_engine::{probes, run::Runner};
 use bulkhead_model::{
     Service, Topology, Verdict,
-    scenario::{self, Scenario},
+    scenario::{self, Expected, Scenario},
 };
 use bulkhead_target::{Session, TargetSpec};
 use futures::StreamExt;
@@ -115,7 +115,7 @@ fn whole(service: Service) -> Scenario {
         title: String::from("Nothing gets through"),
         why: String::from("What is measured."),
         probes: vec![service.to_string()],
-        expect: vec![String::from("isolated")],
+        expect: vec![Expected::plain("isolated")],
         ..Scenario::default()
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn known<T>(with: impl FnOnce(&Known<'_>) -> T) -> T {
             (about.name, about.service, about.class)
         })
         .collect();
-    let invariants = bulkhead_checks::ALL.map(|check| check.name());
+    let invariants = bulkhead_checks::ALL.map(|check| (check.name(), check.bound()));
     let workloads = workload::ALL.map(|workload| workload.shape());
     let faults = faults::ALL.map(|fault| fault.shape());
     with(&Known { probes: &probes, workloads: &workloads, faults: &faults, invariants: &invariants })

@@ -2,10 +2,11 @@
 //! is `unknown` whenever the data or the end is missing.
 
 use bulkhead_model::{
-    AuditRecord, Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName,
-    Verdict,
+    Amount, AuditRecord, Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service,
+    TenantName, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
+    scenario::Expected,
 };
 use proptest::prelude::*;
 
@@ -40,8 +41,16 @@ fn saved(check: &dyn Check) -> (Vec<Event>, Vec<Event>) {
     (read("pass"), read("fail"))
 }
 
+/// What `pass.jsonl` of a check with a bound keeps to and `fail.jsonl` does not, in the smallest unit.
+const BOUND: u64 = 1000;
+
+fn expected(check: &dyn Check) -> Expected {
+    let bound = check.bound().map(|unit| Amount { unit, value: BOUND });
+    Expected { name: check.name().to_owned(), bound }
+}
+
 fn verdict(check: &dyn Check, history: &[Event]) -> Verdict {
-    let reports = judge(history, &[check.name().to_owned()]);
+    let reports = judge(history, &[expected(check)]);
     let [InvariantReport { verdict, evidence, .. }] = reports.as_slice() else { panic!("one report a name") };
     assert!(!evidence.is_empty(), "{} gives its evidence", check.name());
     *verdict
@@ -107,14 +116,14 @@ fn other_tenants_noise_changes_nothing_and_a_second_judgement_is_the_same() {
             let mut loud = history.clone();
             loud.splice(1..1, noise());
             assert_eq!(verdict(check, &loud), expected, "{}", check.name());
-            assert_eq!(examine(check, &loud), examine(check, &loud), "{}", check.name());
+            assert_eq!(examine(check, &loud, BOUND), examine(check, &loud, BOUND), "{}", check.name());
         }
     }
 }
 
 #[test]
 fn an_expectation_without_a_check_is_unknown_and_names_those_that_exist() {
-    let reports = judge(&saved(ALL[0]).0, &[String::from("isolatd")]);
+    let reports = judge(&saved(ALL[0]).0, &[Expected::plain("isolatd")]);
     assert_eq!(reports[0].verdict, Verdict::Unknown);
     assert!(reports[0].evidence.contains("isolated"), "{}", reports[0].evidence);
 }
@@ -132,11 +141,11 @@ fn a_check_that_crashes_is_unknown() {
         fn concerns(&self, _: &EventKind) -> bool {
             true
         }
-        fn judge(&self, _: &[Event]) -> Judgement {
+        fn judge(&self, _: &[Event], _: u64) -> Judgement {
             panic!("planted")
         }
     }
-    assert_eq!(examine(&Crashes, &saved(ALL[0]).0).verdict, Verdict::Unknown);
+    assert_eq!(examine(&Crashes, &saved(ALL[0]).0, 0).verdict, Verdict::Unknown);
 }
 
 #[test]
@@ -199,8 +208,8 @@ proptest! {
         let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
         let broke = history.iter().any(|event| matches!(event.kind, EventKind::Broken { .. }));
         for check in ALL {
-            let judged = check.judge(&history);
-            prop_assert_eq!(&judged, &check.judge(&history));
+            let judged = check.judge(&history, BOUND);
+            prop_assert_eq!(&judged, &check.judge(&history, BOUND));
             if !ended || broke {
                 prop_assert_ne!(verdict(check, &history), Verdict::Pass);
             }
@@ -220,7 +229,7 @@ proptest! {
         let leak = Event { at: 3, kind: EventKind::Probe(leak) };
         let history: Vec<_> = before.into_iter().chain([leak]).chain(after).collect();
         for name in ["isolated", "nothing-foreign"] {
-            prop_assert_eq!(judge(&history, &[name.to_owned()])[0].verdict, Verdict::Fail);
+            prop_assert_eq!(judge(&history, &[Expected::plain(name)])[0].verdict, Verdict::Fail);
         }
     }
 

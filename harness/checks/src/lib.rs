@@ -10,9 +10,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bulkhead_model::{
-    FaultRecord, Verdict,
+    FaultRecord, Unit, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
+    scenario::Expected,
 };
 
 mod checklist_done;
@@ -51,8 +52,14 @@ pub trait Check: Sync {
         1
     }
 
-    /// Judges a history that holds the minimum. Whether the history is whole is not its business.
-    fn judge(&self, history: &[Event]) -> Judgement;
+    /// What its bound measures, for one that needs a bound.
+    fn bound(&self) -> Option<Unit> {
+        None
+    }
+
+    /// Judges a history that holds the minimum, by the bound that the scenario sets, in the smallest unit; 0 for a check
+    /// without one. Whether the history is whole is not its business.
+    fn judge(&self, history: &[Event], bound: u64) -> Judgement;
 }
 
 /// What a check came to.
@@ -73,19 +80,22 @@ impl Judgement {
 
 /// Judges a history by every check that a scenario expects, in the scenario's order. An expectation that names no
 /// check is `unknown`.
-pub fn judge(history: &[Event], expect: &[String]) -> Vec<InvariantReport> {
-    let reports = expect.iter().map(|name| {
-        let judged = match ALL.into_iter().find(|check| check.name() == name) {
-            Some(check) => examine(check, history),
-            None => Judgement::new(Verdict::Unknown, format!("no check is called `{name}`: {}", names())),
+pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
+    let reports = expect.iter().map(|expected| {
+        let judged = match ALL.into_iter().find(|check| check.name() == expected.name) {
+            Some(check) if check.bound().is_some() && expected.bound.is_none() => {
+                Judgement::new(Verdict::Unknown, format!("`{expected}` needs a bound"))
+            }
+            Some(check) => examine(check, history, expected.bound.map_or(0, |bound| bound.value)),
+            None => Judgement::new(Verdict::Unknown, format!("no check is called `{expected}`: {}", names())),
         };
-        InvariantReport { name: name.clone(), verdict: judged.verdict, evidence: judged.evidence }
+        InvariantReport { name: expected.to_string(), verdict: judged.verdict, evidence: judged.evidence }
     });
     reports.collect()
 }
 
 /// One check on one history: its own judgement, lowered to `unknown` when the history does not carry it.
-fn examine(check: &dyn Check, history: &[Event]) -> Judgement {
+fn examine(check: &dyn Check, history: &[Event], bound: u64) -> Judgement {
     let gathered = history.iter().filter(|event| check.concerns(&event.kind)).count();
     let judged = if gathered < check.minimum() {
         let needed = check.minimum();
@@ -95,7 +105,7 @@ fn examine(check: &dyn Check, history: &[Event]) -> Judgement {
         )
     } else {
         // A crash in a check is a fault of ours; it must neither pass nor take the other verdicts with it.
-        catch_unwind(AssertUnwindSafe(|| check.judge(history)))
+        catch_unwind(AssertUnwindSafe(|| check.judge(history, bound)))
             .unwrap_or_else(|_| Judgement::new(Verdict::Unknown, "the check itself crashed"))
     };
     match gap(history) {

@@ -115,7 +115,7 @@ pub(crate) fn with_known<T>(call: impl FnOnce(&Known<'_>) -> T) -> T {
             (about.name, about.service, about.class)
         })
         .collect();
-    let invariants: Vec<&str> = bulkhead_checks::ALL.iter().map(|check| check.name()).collect();
+    let invariants = bulkhead_checks::ALL.map(|check| (check.name(), check.bound()));
     let workloads = bulkhead_engine::workload::ALL.map(|workload| workload.shape());
     let faults = bulkhead_engine::faults::ALL.map(|fault| fault.shape());
     call(&Known { probes: &probes, workloads: &workloads, faults: &faults, invariants: &invariants })

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering};
 
-use bulkhead_model::{Act, Ended, Ending, Invoked, OpId, Service, TenantName, history::EventKind};
+use bulkhead_model::{Act, Ended, Ending, Found, Invoked, OpId, Service, TenantName, history::EventKind};
 
 use crate::recorder::Recorder;
 
@@ -49,7 +49,13 @@ impl<'r> Scribe<'r> {
 
     /// Writes that it is over.
     pub fn end(&self, op: OpId, outcome: Ending, detail: impl Into<String>) {
-        self.record(EventKind::Ended(Ended { op, outcome, detail: detail.into() }));
+        self.record(EventKind::Ended(Ended { op, outcome, detail: detail.into(), found: None }));
+    }
+
+    /// Writes that it is over and found this.
+    pub fn found(&self, op: OpId, found: Found) {
+        let (outcome, detail) = (Ending::Ok, String::new());
+        self.record(EventKind::Ended(Ended { op, outcome, detail, found: Some(found) }));
     }
 
     /// Writes anything else.

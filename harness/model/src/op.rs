@@ -48,6 +48,53 @@ pub enum Act {
         /// Whether the server says that it gave it out before.
         again: bool,
     },
+    /// Adds an element to those that are kept: a row that is appended, an object that is put.
+    Add {
+        /// The element, unlike any other of the case.
+        element: String,
+    },
+    /// Reads every element that is kept; [`Found::Elements`].
+    ReadAll,
+    /// Reads what a register holds; [`Found::Value`].
+    Read {
+        /// The register.
+        register: String,
+    },
+    /// Writes it, whatever it holds.
+    Write {
+        /// The register.
+        register: String,
+        /// What it is to hold.
+        value: String,
+    },
+    /// Writes it if it holds what is expected; [`Ending::Failed`] where it held something else.
+    Swap {
+        /// The register.
+        register: String,
+        /// What it must hold; nothing where it must not be there.
+        from: Option<String>,
+        /// What it is to hold then.
+        to: String,
+    },
+    /// Asks a limiter to let one more through; [`Found::Admitted`].
+    Admit {
+        /// What is counted together: a key and its window.
+        window: String,
+        /// How many it lets through.
+        limit: u64,
+    },
+}
+
+/// What an operation found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// All elements, each as often as it was there.
+    Elements(Vec<String>),
+    /// What the register holds; nothing where it is not there.
+    Value(Option<String>),
+    /// Whether it was let through.
+    Admitted(bool),
 }
 
 /// How an operation came out.
@@ -72,6 +119,9 @@ pub struct Ended {
     /// What the server or the client said; empty when all went well.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// What it found, where it looks for something and came out [`Ending::Ok`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
 }
 
 /// A fault began or ended.

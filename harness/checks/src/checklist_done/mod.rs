@@ -23,7 +23,7 @@ impl Check for ChecklistDone {
         matches!(event, EventKind::Item(_))
     }
 
-    fn judge(&self, history: &[Event]) -> Judgement {
+    fn judge(&self, history: &[Event], _: u64) -> Judgement {
         let all: Vec<_> = items(history).collect();
         let open: Vec<_> = all.iter().filter(|item| !item.done).collect();
         match open.first() {

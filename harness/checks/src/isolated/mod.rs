@@ -24,7 +24,7 @@ impl Check for Isolated {
         matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
     }
 
-    fn judge(&self, history: &[Event]) -> Judgement {
+    fn judge(&self, history: &[Event], _: u64) -> Judgement {
         let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
         if let Some(strays) = strays(history) {
             return Judgement::new(Verdict::Fail, strays);

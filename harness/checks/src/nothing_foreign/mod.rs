@@ -26,7 +26,7 @@ impl Check for NothingForeign {
         matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
     }
 
-    fn judge(&self, history: &[Event]) -> Judgement {
+    fn judge(&self, history: &[Event], _: u64) -> Judgement {
         let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
         let verdict = Verdict::worst(probes.iter().map(|probe| judge_content(probe)));
         let total = probes.len();

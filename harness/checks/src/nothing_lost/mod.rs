@@ -47,7 +47,7 @@ impl Check for NothingLost {
         matches!(event, EventKind::Invoked(_) | EventKind::Ended(_))
     }
 
-    fn judge(&self, history: &[Event]) -> Judgement {
+    fn judge(&self, history: &[Event], _: u64) -> Judgement {
         let all = ops(history);
         let fates = fates(&all);
         let acknowledged = |fate: &Fate<'_>| fate.handed.is_some_and(|op| op.outcome() == Ending::Ok);
@@ -112,7 +112,7 @@ fn fates<'h>(ops: &[Op<'h>]) -> HashMap<&'h str, Fate<'h>> {
                 fate.taken += 1;
                 fate.taker.get_or_insert(*op);
             }
-            Act::Take { .. } => {}
+            _ => {}
         }
     }
     fates

@@ -56,7 +56,12 @@ impl Book {
             due: None,
         }));
         if let Some(outcome) = outcome {
-            self.write(EventKind::Ended(Ended { op: self.last, outcome, detail: String::new() }));
+            self.write(EventKind::Ended(Ended {
+                op: self.last,
+                outcome,
+                detail: String::new(),
+                found: None,
+            }));
         }
     }
 }
@@ -92,7 +97,7 @@ fn queue() -> impl Strategy<Value = (Vec<Task>, Vec<usize>)> {
 }
 
 fn judged(history: &[Event]) -> Judgement {
-    NothingLost.judge(history)
+    NothingLost.judge(history, 0)
 }
 
 proptest! {

@@ -14,6 +14,7 @@ use bulkhead_model::{
     Problems, RunReport, TenantName, Verdict,
     history::{self, Event, EventKind},
     report::{CaseReport, IsolationRow},
+    scenario::Expected,
 };
 use bulkhead_report::json;
 use clap::Args;
@@ -110,10 +111,11 @@ fn judged(events: &[Event], file: &str) -> RunReport {
     }
 }
 
-/// The checks that read something of this history: without the scenario, all that it can be judged by.
-fn concerned(events: &[Event]) -> Vec<String> {
+/// The checks that read something of this history and need no bound: without the scenario, all that it can be judged by.
+fn concerned(events: &[Event]) -> Vec<Expected> {
     let reads = |check: &&&dyn bulkhead_checks::Check| events.iter().any(|event| check.concerns(&event.kind));
-    ALL.iter().filter(reads).map(|check| check.name().to_owned()).collect()
+    let plain = ALL.iter().filter(|check| check.bound().is_none()).filter(reads);
+    plain.map(|check| Expected::plain(check.name())).collect()
 }
 
 fn tenants<'a>(

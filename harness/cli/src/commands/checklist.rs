@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use bulkhead_model::{
     Item, Problems, Topology,
-    scenario::{self, Scenario},
+    scenario::{self, Expected, Scenario},
 };
 use bulkhead_report::{checklist, json};
 use clap::Args;
@@ -75,7 +75,7 @@ fn whole() -> Scenario {
             "An app that was wired up by hand is wired up wrongly until each item was seen to hold.",
         ),
         checklist: Item::ALL.to_vec(),
-        expect: vec![String::from("checklist-done")],
+        expect: vec![Expected::plain("checklist-done")],
         ..Scenario::default()
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use bulkhead_model::{
     Problems, Service, Topology,
-    scenario::{self, Scenario},
+    scenario::{self, Expected, Scenario},
 };
 use bulkhead_report::json;
 use clap::Args;
@@ -91,7 +91,7 @@ fn whole(service: Service) -> Scenario {
             "Apps that share a service must not see, change, delete or use up what is another's.",
         ),
         probes: vec![service.to_string()],
-        expect: vec![String::from("isolated"), String::from("nothing-foreign")],
+        expect: vec![Expected::plain("isolated"), Expected::plain("nothing-foreign")],
         ..Scenario::default()
     }
 }

@@ -3,11 +3,12 @@
 //! [`Scenario::parse`] reads one file, [`load`] whole folders, [`expand`] makes the cases of a run, [`schema`] says
 //! what an editor may offer. Probes and invariants live in other rooms: their names come in as [`Known`].
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::{Class, Item, Service, TenantName};
+use crate::{Amount, Class, Item, Service, TenantName, Unit};
 
 mod cases;
+mod expect;
 mod files;
 mod parse;
 mod schema;
@@ -46,8 +47,34 @@ pub struct Scenario {
     pub run_for: Duration,
     /// What is done to it meanwhile.
     pub faults: Vec<Chosen>,
-    /// Names of the invariants that must hold.
-    pub expect: Vec<String>,
+    /// The invariants that must hold.
+    pub expect: Vec<Expected>,
+}
+
+/// An invariant that must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name.
+    pub name: String,
+    /// Its bound, for one that has one.
+    pub bound: Option<Amount>,
+}
+
+impl Expected {
+    /// One without a bound.
+    pub fn plain(name: impl Into<String>) -> Self {
+        Self { name: name.into(), bound: None }
+    }
+}
+
+impl fmt::Display for Expected {
+    /// As a scenario file has it: `nothing-lost`, `recovers-within: 5s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bound {
+            None => f.write_str(&self.name),
+            Some(bound) => write!(f, "{}: {bound}", self.name),
+        }
+    }
 }
 
 impl Scenario {
@@ -70,8 +97,8 @@ pub struct Known<'a> {
     pub workloads: &'a [Shape<'a>],
     /// Every fault.
     pub faults: &'a [Shape<'a>],
-    /// Every invariant.
-    pub invariants: &'a [&'a str],
+    /// Every invariant, and what its bound measures where it has one.
+    pub invariants: &'a [(&'a str, Option<Unit>)],
 }
 
 /// The words that a scenario may be chosen by, besides the services' and the classes' names.

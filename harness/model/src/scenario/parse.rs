@@ -1,6 +1,6 @@
 //! One file's text into a [`Scenario`]. A new key is a line in [`KEYS`], a field in `schema` and its reading here.
 
-use super::{Known, Scenario, selects, tags, work};
+use super::{Known, Scenario, expect::expected, selects, tags, work};
 use crate::{
     Class, Item, Problems, Service, TenantName,
     document::{Entry, Located, Place, Review, Shown, entry, from_yaml},
@@ -39,7 +39,7 @@ impl Scenario {
             workload: work::workload(&mut review, &root, known),
             run_for,
             faults: work::faults(&mut review, &root, known, run_for),
-            expect: values(expected(&mut review, &root, known)),
+            expect: expected(&mut review, &root, known),
         };
         one_subject(&mut review, &root);
         Problems::unless(review.into_problems(), scenario)
@@ -185,23 +185,6 @@ fn checklist(review: &mut Review<'_>, root: &[Entry]) -> Vec<Item> {
         found
     });
     items.collect()
-}
-
-fn expected(review: &mut Review<'_>, root: &[Entry], known: &Known<'_>) -> Vec<Located<String>> {
-    if entry(root, "expect").is_none() {
-        review.add_with_hint(
-            Place::START,
-            "the scenario has no `expect`: nothing in it could fail",
-            format!("name what must hold: {}", known.invariants.join(", ")),
-        );
-    }
-    let list = list(review, root, "expect");
-    for invariant in &list {
-        if !known.invariants.contains(&invariant.value.as_str()) {
-            review.unknown(invariant.at, "invariant", &invariant.value, known.invariants.iter().copied());
-        }
-    }
-    list
 }
 
 fn one_subject(review: &mut Review<'_>, root: &[Entry]) {

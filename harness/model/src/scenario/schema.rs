@@ -51,9 +51,21 @@ struct ScenarioFile {
     /// What is done to it meanwhile, each with settings.
     #[schemars(default, length(min = 1))]
     faults: Vec<Chosen>,
-    /// Names of the invariants that must hold.
+    /// The invariants that must hold.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
-    expect: Vec<String>,
+    expect: Vec<Expected>,
+}
+
+/// An invariant, or one with its bound: `recovers-within: 5s`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum Expected {
+    Plain(String),
+    Bound(
+        #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+        std::collections::BTreeMap<String, String>,
+    ),
 }
 
 /// A name, or a name with its settings: `rabbitmq.tasks: { publishers: 2 }`.

@@ -2,7 +2,7 @@
 
 use bulkhead_model::{
     Class, Item, Problems, Service, Topology, Unit,
-    scenario::{Case, Kind, Known, Scenario, Shape, Subject, Wanted, expand, schema, tags},
+    scenario::{Case, Expected, Kind, Known, Scenario, Shape, Subject, Wanted, expand, schema, tags},
 };
 
 use proptest::prelude::*;
@@ -32,7 +32,12 @@ pub(crate) const KNOWN: Known<'static> = Known {
             Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") },
         ],
     }],
-    invariants: &["isolated", "checklist-done", "nothing-lost"],
+    invariants: &[
+        ("isolated", None),
+        ("checklist-done", None),
+        ("nothing-lost", None),
+        ("recovers-within", Some(Unit::Time)),
+    ],
 };
 
 const PROBES: &str = "title: No reading\nwhy: Because.\ntags: [isolation, postgres]\nprobes: [postgres.read]\nexpect: [isolated]\n";
@@ -53,7 +58,10 @@ fn both_kinds_are_read() {
     let scenario = parse(PROBES).unwrap();
     assert_eq!((scenario.name.as_str(), scenario.title.as_str()), ("area/name", "No reading"));
     assert_eq!(scenario.tags, ["isolation", "postgres"]);
-    assert_eq!((scenario.tenants.as_ref(), scenario.expect.as_slice()), (None, &["isolated".to_owned()][..]));
+    assert_eq!(
+        (scenario.tenants.as_ref(), scenario.expect.as_slice()),
+        (None, &[Expected::plain("isolated")][..])
+    );
     assert!(scenario.selects("postgres.select-foreign-rows", Service::Postgres, Class::Read));
     assert!(!scenario.selects("postgres.list-databases", Service::Postgres, Class::Enumerate));
     assert!(!scenario.selects("redis.get-foreign-key", Service::Redis, Class::Read));
@@ -122,7 +130,7 @@ probes:
   - kafka.topics
   - redis.read
   - redis.read
-expect: [isolate, {recovers-within: 5s}]
+expect: [isolate, {recovers-within: 5}, recovers-within, {isolated: 5s}, [x], {a: 1s, b: 1s}]
 run-for: 8s
 ";
     expect(
@@ -146,7 +154,11 @@ run-for: 8s
             ("s.yaml:8:5", "unknown probe `kafka.topics`\n  hint: known: postgres.select-foreign-rows, "),
             ("s.yaml:10:5", "`redis.read` stands in `probes` already (s.yaml:9:5)"),
             ("s.yaml:11:10", "unknown invariant `isolate`\n  hint: did you mean `isolated`?"),
-            ("s.yaml:11:19", "`expect` must be text, not a table"),
+            ("s.yaml:11:37", "`recovers-within` is `5`: it must be a time, `300ms`, `8s` or `2min`"),
+            ("s.yaml:11:41", "`recovers-within` needs a bound"),
+            ("s.yaml:11:69", "`isolated` has no bound"),
+            ("s.yaml:11:74", "`expect` holds names"),
+            ("s.yaml:11:79", "one entry of `expect` has several names"),
             ("s.yaml:12:1", "`run-for` is for a workload, and there is none"),
         ],
     );
