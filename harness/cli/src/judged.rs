@@ -1,7 +1,7 @@
 //! A case and its history into what reports show. The checks judge; this puts the pieces together.
 
 use bulkhead_model::{
-    Item, Outcome, Service, Verdict,
+    Outcome, Verdict,
     doctor::{self, Diagnosis},
     history::{Event, EventKind},
     report::{CaseReport, ChecklistRow, IsolationRow, LogTail},
@@ -124,27 +124,15 @@ pub(crate) fn diagnoses(
 
 /// The logs of the services that a scenario is about.
 pub(crate) fn concerned(scenario: &Scenario, logs: Vec<LogTail>) -> Vec<LogTail> {
-    let services = services(scenario);
+    // A scenario that names what is not there has no case, and so no logs either.
+    let services = bulkhead_engine::run::services(scenario).unwrap_or_default();
     logs.into_iter().filter(|log| services.contains(&log.service)).collect()
-}
-
-/// The services that a scenario is about: those of its probes and items. An item about no one service is about all.
-fn services(scenario: &Scenario) -> Vec<Service> {
-    let of_probe = |probe: &String| probe.split_once('.').and_then(|(service, _)| service.parse().ok());
-    let mut services: Vec<Service> = scenario.probes.iter().filter_map(of_probe).collect();
-    for item in &scenario.checklist {
-        match Item::service(*item) {
-            Some(service) => services.push(service),
-            None => services.extend(Service::ALL),
-        }
-    }
-    services
 }
 
 #[cfg(test)]
 mod tests {
     use bulkhead_model::{
-        Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, TenantName, Topology, scenario,
+        Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Topology, scenario,
     };
 
     use super::*;

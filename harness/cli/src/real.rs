@@ -134,7 +134,14 @@ impl Opening {
     /// Why nobody can act in the case; none when somebody can.
     pub(crate) fn unable(&self, case: &Case) -> Option<String> {
         let (Subject::Tenant(acting) | Subject::Pair { from: acting, .. }) = &case.subject;
-        self.absent(acting)
+        self.absent(acting).or_else(|| self.uncounted(case))
+    }
+
+    /// A workload is not run where calls cost, until what it spends is counted.
+    fn uncounted(&self, case: &Case) -> Option<String> {
+        let worked = matches!(self, Self::Env(_)) && !case.scenario.workload.is_empty();
+        worked
+            .then(|| String::from("what a workload spends is not counted yet, so it runs on stand-ins only"))
     }
 
     fn absent(&self, name: &TenantName) -> Option<String> {

@@ -115,7 +115,8 @@ impl fmt::Display for Cost {
 /// A case that names what is not there costs nothing: it breaks before it does anything.
 fn of_case(case: &Case) -> Cost {
     let Ok(probes) = probes::select(&case.scenario.probes) else { return Cost::default() };
-    let planting = services(case).unwrap_or_default().into_iter().map(|service| PAIR[service as usize]);
+    let planting =
+        services(&case.scenario).unwrap_or_default().into_iter().map(|service| PAIR[service as usize]);
     let probes = probes.iter().map(|probe| PROBE[probe.about().service as usize]);
     let items = case.scenario.checklist.iter().map(|item| of_item(*item));
     planting.chain(probes).chain(items).fold(Cost::default(), Cost::plus)

@@ -9,7 +9,7 @@ use bulkhead_model::{
     Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
     history::{Event, EventKind},
     report::LogTail,
-    scenario::{Case, Subject},
+    scenario::{Case, Scenario, Subject},
 };
 use bulkhead_target::{Error, Lot, Target, TenantAccess};
 use futures::{FutureExt, Stream, StreamExt};
@@ -113,7 +113,7 @@ impl Runner<'_> {
     /// Makes the slices, works in them, and removes them whatever happened.
     async fn in_slices(&self, case: &Case, recorder: &mut Recorder) -> Result<(), Broken> {
         let layout = self.layout(&case.subject)?;
-        let services = services(case)?;
+        let services = services(&case.scenario)?;
         let making = tokio::time::timeout(SLICES_DEADLINE, self.target.lots(&layout, &services));
         let lots = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
         // A crash in one case is a fault of ours; it must not take the other cases with it.
@@ -161,7 +161,7 @@ impl Runner<'_> {
                 let everybody: Vec<_> = lots.iter().filter_map(|lot| lot.access.clone()).collect();
                 // Who cannot look into every slice cannot say that a name lies outside of all.
                 match everybody.len() == lots.len() {
-                    true => self.audit(&services(case)?, &everybody, layout, recorder).await,
+                    true => self.audit(&services(&case.scenario)?, &everybody, layout, recorder).await,
                     false => Ok(()),
                 }
             }
@@ -330,7 +330,7 @@ impl Runner<'_> {
 
     /// The ends of the logs of the servers that the case is about; nothing when they cannot be had.
     async fn logs(&self, case: &Case) -> Vec<LogTail> {
-        let services = services(case).unwrap_or_default();
+        let services = services(&case.scenario).unwrap_or_default();
         let asked = tokio::time::timeout(SLICES_DEADLINE, self.target.logs(LOG_LINES)).await;
         let logs = asked.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
         logs.into_iter().filter(|log| services.contains(&log.service)).collect()
@@ -353,14 +353,17 @@ fn access(lot: &Lot) -> Result<&TenantAccess, Broken> {
     lot.access.as_ref().ok_or_else(|| Broken::NoAccess(lot.tenant.name.clone()))
 }
 
-/// The services that a case works on, in their order. An item about no one service is about all.
-pub(crate) fn services(case: &Case) -> Result<Vec<Service>, probes::UnknownProbe> {
-    let probed = probes::select(&case.scenario.probes)?;
+/// The services that a scenario works on, in their order. An item about no one service is about all.
+///
+/// # Errors
+/// The first probe that it names and that is not there.
+pub fn services(scenario: &Scenario) -> Result<Vec<Service>, probes::UnknownProbe> {
+    let probed = probes::select(&scenario.probes)?;
     let mut services: Vec<_> = probed.iter().map(|probe| probe.about().service).collect();
-    for item in &case.scenario.checklist {
+    for item in &scenario.checklist {
         services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
     }
-    services.extend(case.scenario.workload.iter().filter_map(|w| Some(workload::find(&w.name)?.service())));
+    services.extend(scenario.workload.iter().filter_map(|w| Some(workload::find(&w.name)?.service())));
     services.sort_unstable();
     services.dedup();
     Ok(services)

@@ -28,6 +28,7 @@ impl Scenario {
             review.add(place(&root, "title"), "`title` must be one line");
         }
         let run_for = work::run_for(&mut review, &root);
+        let workload = work::workload(&mut review, &root, known);
         let scenario = Self {
             name: name.to_owned(),
             title,
@@ -36,9 +37,9 @@ impl Scenario {
             tenants: tenants(&mut review, &root),
             probes: values(probes(&mut review, &root, known)),
             checklist: checklist(&mut review, &root),
-            workload: work::workload(&mut review, &root, known),
+            faults: work::faults(&mut review, &root, known, &workload, run_for),
+            workload,
             run_for,
-            faults: work::faults(&mut review, &root, known, run_for),
             expect: expected(&mut review, &root, known),
         };
         one_subject(&mut review, &root);

@@ -116,6 +116,7 @@ pub(super) fn faults(
     review: &mut Review<'_>,
     root: &[Entry],
     known: &Known<'_>,
+    workload: &[Chosen],
     run_for: Duration,
 ) -> Vec<Chosen> {
     if let (Some(faults), None) = (entry(root, "faults"), entry(root, "workload")) {
@@ -124,6 +125,9 @@ pub(super) fn faults(
     }
     let faults = chosen(review, root, "faults", known.faults);
     for (at, fault) in &faults {
+        if let Some(service) = fault.service("service") {
+            unmet(review, *at, fault, service, workload);
+        }
         let over = fault.time("at").saturating_add(fault.time("for"));
         if over > run_for && run_for > Duration::ZERO {
             let what =
@@ -132,6 +136,19 @@ pub(super) fn faults(
         }
     }
     faults.into_iter().map(|(_, fault)| fault).collect()
+}
+
+/// A fault on a service that nobody works on would touch nothing.
+fn unmet(review: &mut Review<'_>, at: Place, fault: &Chosen, service: Service, workload: &[Chosen]) {
+    let on = |chosen: &Chosen| chosen.name.split_once('.').is_some_and(|(on, _)| on == service.name());
+    if !workload.is_empty() && !workload.iter().any(on) {
+        let what = format!("no workload works on {service}, so `{}` would touch nothing", fault.name);
+        review.add_with_hint(
+            at,
+            what,
+            format!("name a workload of {service}, or a fault on another service"),
+        );
+    }
 }
 
 /// The entries of a list of names with settings: `- rabbitmq.tasks`, or `- rabbitmq.tasks: { publishers: 2 }`.

@@ -98,6 +98,7 @@ run-for: 1h
 faults:
   - down: { service: rabit }
   - up
+  - down: { service: redis, at: 1s }
 expect: [nothing-lost]
 ";
     expect(
@@ -114,6 +115,7 @@ expect: [nothing-lost]
             ("s.yaml:10:5", "`down` needs `at`"),
             ("s.yaml:10:22", "`service` is `rabit`: it must be one of `postgres`, `redis`, `rabbitmq`, `s3`"),
             ("s.yaml:11:5", "unknown fault `up`"),
+            ("s.yaml:12:5", "no workload works on redis, so `down` would touch nothing"),
         ],
     );
 }

@@ -126,18 +126,14 @@ impl Servers {
         services: &[Service],
         enforcement: [Enforcement; 4],
     ) -> Result<Vec<TenantAccess>, String> {
-        let made = self.slots.iter().zip(enforcement).map(|(slot, enforcement)| async move {
-            match services.contains(&slot.service) {
-                true => slot.provision(tenants, enforcement).await,
-                false => Ok(tenants.iter().map(|tenant| Access::nowhere(slot.service, tenant)).collect()),
-            }
-        });
-        let made = join_all(made).await;
+        let wanted =
+            || self.slots.iter().zip(enforcement).filter(|(slot, _)| services.contains(&slot.service));
+        let made = join_all(wanted().map(|(slot, enforcement)| slot.provision(tenants, enforcement))).await;
         let (mut access, mut errors, mut done) = (Vec::new(), Vec::new(), Vec::new());
-        for (slot, made) in self.slots.iter().zip(made) {
+        for ((slot, _), made) in wanted().zip(made) {
             match made {
                 Ok(made) => {
-                    access.push(made);
+                    access.push((slot.service, made));
                     done.push(slot.service);
                 }
                 Err(error) => errors.push(error),
@@ -146,7 +142,6 @@ impl Servers {
         let assembled =
             if errors.is_empty() { assemble(tenants, access, &self.ca) } else { Err(errors.join("\n")) };
         if assembled.is_err() {
-            done.retain(|service| services.contains(service));
             let _the_first_error_is_told = self.remove(tenants, &done).await;
         }
         assembled
@@ -271,21 +266,25 @@ impl Slot {
     }
 }
 
-/// Sorts what the four services gave by tenant.
+/// Sorts what the services gave by tenant. On a service that gave nothing a tenant's connection leads nowhere.
 fn assemble(
     tenants: &[Tenant],
-    access: Vec<Vec<Access>>,
+    access: Vec<(Service, Vec<Access>)>,
     ca: &std::path::Path,
 ) -> Result<Vec<TenantAccess>, String> {
-    let mut columns: Vec<_> = access.into_iter().map(Vec::into_iter).collect();
-    let mut next = |index: usize| columns.get_mut(index).and_then(Iterator::next);
-    let each = tenants.iter().map(|tenant| match (next(0), next(1), next(2), next(3)) {
-        (
+    let mut columns: Vec<_> =
+        access.into_iter().map(|(service, column)| (service, column.into_iter())).collect();
+    let mut next = |service, tenant| match columns.iter_mut().find(|(of, _)| *of == service) {
+        Some((_, column)) => column.next(),
+        None => Some(Access::nowhere(service, tenant)),
+    };
+    let each = tenants.iter().map(|tenant| match Service::ALL.map(|service| next(service, tenant)) {
+        [
             Some(Access::Postgres(postgres)),
             Some(Access::Redis(redis)),
             Some(Access::Rabbitmq(rabbitmq)),
             Some(Access::S3(s3)),
-        ) => Ok(TenantAccess {
+        ] => Ok(TenantAccess {
             tenant: tenant.clone(),
             connections: Connections { postgres, redis, rabbitmq, s3 },
             ca: Some(ca.to_owned()),
