@@ -132,7 +132,8 @@ pub(crate) fn concerned(scenario: &Scenario, logs: Vec<LogTail>) -> Vec<LogTail>
 #[cfg(test)]
 mod tests {
     use bulkhead_model::{
-        Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Topology, scenario,
+        Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Topology,
+        scenario,
     };
 
     use super::*;
@@ -140,8 +141,9 @@ mod tests {
 
     fn planned(name: &str) -> Planned {
         let text = format!("title: T\nwhy: W\nprobes: [{name}]\nexpect: [isolated]\n");
-        let scenario =
-            scenarios::with_known(|known| Scenario::parse("x/y", &text, "x/y.yaml", known)).unwrap();
+        let scenario = scenarios::with_known(|known| Scenario::parse("x/y", &text, "x/y.yaml", known))
+            .unwrap()
+            .remove(0);
         let case = scenario::expand(&[scenario], &Topology::builtin()).unwrap().remove(0);
         Planned { case, repro: String::from("bulkhead verify x/y.yaml --seed 7 --case engine:plane") }
     }
@@ -236,7 +238,7 @@ mod tests {
         let all = || Service::ALL.map(|service| LogTail { service, lines: Vec::new() }).to_vec();
         let of = |text: &str| {
             let scenario =
-                scenarios::with_known(|known| Scenario::parse("x", text, "x.yaml", known)).unwrap();
+                scenarios::with_known(|known| Scenario::parse("x", text, "x.yaml", known)).unwrap().remove(0);
             concerned(&scenario, all()).iter().map(|log| log.service).collect::<Vec<_>>()
         };
         assert_eq!(of("title: T\nwhy: W\nprobes: [s3.read]\nexpect: [isolated]\n"), [Service::S3]);

@@ -68,7 +68,8 @@ impl Plan {
             match scenario::expand(&[scenario], &topology) {
                 Err(found) => problems.extend(found.into_vec()),
                 Ok(expanded) => cases.extend(expanded.into_iter().map(|case| {
-                    let key = case.key();
+                    // Of several that a file makes, only the whole id names one.
+                    let key = if case.scenario.variant.is_empty() { case.key() } else { quoted(&case.id) };
                     Planned {
                         repro: format!(
                             "bulkhead verify {}{options} --seed {seed} --case {key}",

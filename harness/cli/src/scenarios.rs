@@ -44,7 +44,7 @@ pub(crate) fn load(paths: &[PathBuf], project: &Project) -> Result<Vec<Source>, 
             Err(found) => problems.extend(found.iter().cloned()),
         }
     }
-    sources.sort_by(|a, b| a.scenario.name.cmp(&b.scenario.name));
+    sources.sort_by_cached_key(|source| (source.scenario.name.clone(), source.scenario.variant.clone()));
     for pair in sources.windows(2) {
         if let [a, b] = pair
             && a.scenario.name == b.scenario.name
@@ -54,7 +54,7 @@ pub(crate) fn load(paths: &[PathBuf], project: &Project) -> Result<Vec<Source>, 
             problems.push(Problem::new(&*b.path, what).hint("rename one of the two"));
         }
     }
-    sources.dedup_by(|a, b| a.path == b.path);
+    sources.dedup_by(|a, b| a.path == b.path && a.scenario.variant == b.scenario.variant);
     Problems::unless(problems, sources)
 }
 
@@ -81,7 +81,9 @@ fn built_in(below: &Path) -> Result<Vec<Source>, Problems> {
         let path = format!("{SCENARIOS}/{file}");
         let name = file.strip_suffix(".yaml").unwrap_or(file);
         match with_known(|known| Scenario::parse(name, text, &path, known)) {
-            Ok(scenario) => sources.push(Source { scenario, path }),
+            Ok(found) => {
+                sources.extend(found.into_iter().map(|scenario| Source { scenario, path: path.clone() }))
+            }
             Err(found) => problems.extend(found.iter().cloned()),
         }
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use bulkhead_model::{FaultRecord, Service, history::EventKind, scenario::Case};
+use bulkhead_model::{
+    FaultRecord, Service,
+    history::EventKind,
+    scenario::{Case, Chosen},
+};
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::{join_all, try_join_all};
 use tokio::{sync::watch, time::Instant, time::sleep_until};
@@ -49,12 +53,15 @@ pub(crate) async fn play(
         .collect();
     let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
     try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
-    let ground = Ground { links: &links, access: &through };
+
     let begun = Instant::now();
     let timeline = async {
         let faults = scenario.faults.iter().enumerate();
-        let injected =
-            join_all(faults.map(|(index, fault)| inject(index + 1, fault, begun, &ground, &scribe))).await;
+        let injected = join_all(faults.map(|(index, fault)| {
+            let ground = Ground { links: &links, access: &through, number: index + 1 };
+            inject(fault, begun, ground, &scribe)
+        }))
+        .await;
         sleep_until(begun + scenario.run_for).await;
         scribe.record(EventKind::Healed);
         phase.send_replace(Phase::Drain);
@@ -69,20 +76,19 @@ pub(crate) async fn play(
 
 /// One fault from its beginning to its end.
 async fn inject(
-    number: usize,
-    chosen: &bulkhead_model::scenario::Chosen,
+    chosen: &Chosen,
     begun: Instant,
-    ground: &Ground<'_>,
+    ground: Ground<'_>,
     scribe: &Scribe<'_>,
 ) -> Result<(), Error> {
     let Some(fault) = faults::find(&chosen.name) else { return Ok(()) };
-    let record = |touched| FaultRecord { fault: number, what: faults::words(chosen), touched };
+    let record = |touched| FaultRecord { fault: ground.number, what: faults::words(chosen), touched };
     let from = begun + chosen.time("at");
     sleep_until(from).await;
     scribe.record(EventKind::FaultBegan(record(0)));
-    let touched = fault.begin(ground, chosen).await?;
+    let touched = fault.begin(&ground, chosen).await?;
     sleep_until(from + chosen.time("for")).await;
-    let more = fault.undo(ground, chosen).await?;
+    let more = fault.undo(&ground, chosen).await?;
     scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
     Ok(())
 }

@@ -50,7 +50,8 @@ s3       = { bucket = "tl-plane", prefix = "plane-two/" }
 "#;
 
 fn all_probes() -> Scenario {
-    let scenario = known(|known| Scenario::parse("isolation/all", ALL_PROBES, "all.yaml", known)).unwrap();
+    let scenario =
+        known(|known| Scenario::parse("isolation/all", ALL_PROBES, "all.yaml", known)).unwrap().remove(0);
     Scenario { probes: Service::ALL.map(|service| service.to_string()).to_vec(), ..scenario }
 }
 

@@ -71,7 +71,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
     let name = id.split_once(" (").map_or(id.as_str(), |(name, _)| name);
     // Files that do not read are `verify`'s business; here they only mean that nothing is known of the scenario.
     let sources = Project::here().and_then(|project| scenarios::load(&[], &project)).unwrap_or_default();
-    let scenario = sources.into_iter().map(|source| source.scenario).find(|scenario| scenario.name == name);
+    let scenario = sources.into_iter().map(|source| source.scenario).find(|scenario| scenario.id() == name);
     let expect = scenario.as_ref().map_or_else(|| concerned(events), |scenario| scenario.expect.clone());
     let invariants = bulkhead_checks::judge(events, &expect);
     let isolation = bulkhead_checks::isolation_rows(events);

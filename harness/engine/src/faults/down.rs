@@ -1,13 +1,13 @@
 //! `down`: a link is cut. Its open connections end, and whoever dials is refused.
 
 use bulkhead_model::{
-    Service, Unit,
-    scenario::{Chosen, Kind, Shape, Wanted},
+    Service,
+    scenario::{Chosen, Shape},
 };
 use bulkhead_proxy::spec::ProxyChange;
 use bulkhead_target::Error;
 
-use super::{Doing, Fault, Ground};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE};
 use crate::links::Links;
 
 /// The fault.
@@ -15,14 +15,7 @@ pub(super) struct Down;
 
 impl Fault for Down {
     fn shape(&self) -> Shape<'static> {
-        Shape {
-            name: "down",
-            settings: &[
-                Wanted { name: "service", kind: Kind::Service, usual: None },
-                Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
-                Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") },
-            ],
-        }
+        Shape { name: "down", settings: &[SERVICE, AT, FOR] }
     }
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {

@@ -2,16 +2,41 @@
 //!
 //! A new one is a file and a line in [`ALL`].
 
-use bulkhead_model::scenario::{Chosen, Shape};
+use bulkhead_model::{
+    Unit,
+    scenario::{Chosen, Kind, Shape, Wanted},
+};
 use bulkhead_target::Error;
 use futures::future::BoxFuture;
 
 use crate::links::Links;
 
 mod down;
+mod toxic;
 
 /// Every fault.
-pub const ALL: [&dyn Fault; 1] = [&down::Down];
+pub static ALL: [&dyn Fault; 10] = [
+    &down::Down,
+    &toxic::LATENCY,
+    &toxic::BANDWIDTH,
+    &toxic::SLOW_CLOSE,
+    &toxic::TIMEOUT,
+    &toxic::RESET_PEER,
+    &toxic::SLICER,
+    &toxic::LIMIT_DATA,
+    &toxic::BLACKHOLE,
+    &toxic::HALF_OPEN,
+];
+
+/// Where a fault is.
+const SERVICE: Wanted<'static> = Wanted { name: "service", kind: Kind::Service, usual: None };
+
+/// When it begins, after the workloads do.
+const AT: Wanted<'static> = Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None };
+
+/// How long it lasts.
+const FOR: Wanted<'static> =
+    Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") };
 
 /// Something that is done to a case.
 pub trait Fault: Sync {
@@ -40,6 +65,8 @@ pub struct Ground<'a> {
     pub links: &'a Links,
     /// The tenant whose links they are.
     pub access: &'a bulkhead_target::TenantAccess,
+    /// Which of the case's faults it is, from 1.
+    pub number: usize,
 }
 
 /// The fault of that name.

@@ -32,7 +32,7 @@ pub enum Subject {
 
 impl Case {
     fn new(scenario: &Arc<Scenario>, subject: Subject) -> Self {
-        Self { id: format!("{} ({subject})", scenario.name), scenario: Arc::clone(scenario), subject }
+        Self { id: format!("{} ({subject})", scenario.id()), scenario: Arc::clone(scenario), subject }
     }
 
     /// The subject as `--case` takes it: `engine`, `engine:plane`.

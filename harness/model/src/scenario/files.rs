@@ -29,7 +29,7 @@ pub fn load(paths: &[PathBuf], known: &Known<'_>) -> Result<Vec<Scenario>, Probl
         let file = path.display().to_string();
         match fs::read_to_string(&path) {
             Ok(text) => match Scenario::parse(&name, &text, &file, known) {
-                Ok(scenario) => scenarios.push(scenario),
+                Ok(found) => scenarios.extend(found),
                 Err(found) => problems.extend(found.into_vec()),
             },
             Err(error) => problems.push(unreadable(&path, &error)),

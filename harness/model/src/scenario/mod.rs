@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 use crate::{Amount, Class, Item, Service, TenantName, Unit};
 
 mod cases;
+mod each;
 mod expect;
 mod files;
 mod parse;
@@ -29,6 +30,8 @@ pub use self::{
 pub struct Scenario {
     /// The path below `scenarios/` without `.yaml`: `isolation/postgres/read`.
     pub name: String,
+    /// Which of those that `for-each` makes of the file: `fault=down`; empty where there is but one.
+    pub variant: String,
     /// One line.
     pub title: String,
     /// Why it matters to the apps.
@@ -78,6 +81,14 @@ impl fmt::Display for Expected {
 }
 
 impl Scenario {
+    /// What no other scenario is called: `chaos/redis/rate-limit [fault=down]`.
+    pub fn id(&self) -> String {
+        match self.variant.as_str() {
+            "" => self.name.clone(),
+            variant => format!("{} [{variant}]", self.name),
+        }
+    }
+
     /// Whether the scenario runs that probe: it names it, or its class.
     pub fn selects(&self, probe: &str, service: Service, class: Class) -> bool {
         self.probes.iter().any(|selector| selects(selector, probe, service, class))

@@ -1,49 +1,78 @@
 //! One file's text into a [`Scenario`]. A new key is a line in [`KEYS`], a field in `schema` and its reading here.
 
-use super::{Known, Scenario, expect::expected, selects, tags, work};
+use super::{Known, Scenario, each, expect::expected, selects, tags, work};
 use crate::{
-    Class, Item, Problems, Service, TenantName,
+    Class, Item, Problem, Problems, Service, TenantName,
     document::{Entry, Located, Place, Review, Shown, entry, from_yaml},
 };
 
 /// Every key of a scenario file.
-pub(super) const KEYS: [&str; 10] =
-    ["title", "why", "tags", "tenants", "probes", "checklist", "workload", "run-for", "faults", "expect"];
+pub(super) const KEYS: [&str; 11] = [
+    "for-each",
+    "title",
+    "why",
+    "tags",
+    "tenants",
+    "probes",
+    "checklist",
+    "workload",
+    "run-for",
+    "faults",
+    "expect",
+];
 
 /// The keys of which a file has exactly one: what it does.
 const SUBJECTS: [&str; 3] = ["probes", "checklist", "workload"];
 
 impl Scenario {
-    /// Reads and checks one file. `name` is its path below `scenarios/` without `.yaml`, `file` what the problems'
+    /// Reads and checks one file, of which `for-each` makes several scenarios. `name` is its path below `scenarios/` without `.yaml`, `file` what the problems'
     /// places begin with.
     ///
     /// # Errors
     /// Every problem at once, in the file's order; where the YAML itself is broken, only that.
-    pub fn parse(name: &str, text: &str, file: &str, known: &Known<'_>) -> Result<Self, Problems> {
+    pub fn parse(name: &str, text: &str, file: &str, known: &Known<'_>) -> Result<Vec<Self>, Problems> {
         let root = from_yaml(text, file)?;
         let mut review = Review::new(file);
         review.known_keys(&root, "a scenario", &KEYS);
-        let title = sentence(&mut review, &root, "title");
-        if title.contains('\n') {
-            review.add(place(&root, "title"), "`title` must be one line");
+        let variants = each::variants(&mut review, &root);
+        let read = |(variant, root): (String, Vec<Entry>)| Self {
+            variant,
+            ..Self::of(name, &root, &mut review, known)
+        };
+        let scenarios = variants.into_iter().map(read).collect();
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in review.into_problems() {
+            // What does not depend on a variable is wrong in each.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
-        let run_for = work::run_for(&mut review, &root);
-        let workload = work::workload(&mut review, &root, known);
+        Problems::unless(problems, scenarios)
+    }
+
+    fn of(name: &str, root: &[Entry], review: &mut Review<'_>, known: &Known<'_>) -> Self {
+        let title = sentence(review, root, "title");
+        if title.contains('\n') {
+            review.add(place(root, "title"), "`title` must be one line");
+        }
+        let run_for = work::run_for(review, root);
+        let workload = work::workload(review, root, known);
         let scenario = Self {
             name: name.to_owned(),
+            variant: String::new(),
             title,
-            why: sentence(&mut review, &root, "why"),
-            tags: values(tagged(&mut review, &root)),
-            tenants: tenants(&mut review, &root),
-            probes: values(probes(&mut review, &root, known)),
-            checklist: checklist(&mut review, &root),
-            faults: work::faults(&mut review, &root, known, &workload, run_for),
+            why: sentence(review, root, "why"),
+            tags: values(tagged(review, root)),
+            tenants: tenants(review, root),
+            probes: values(probes(review, root, known)),
+            checklist: checklist(review, root),
+            faults: work::faults(review, root, known, &workload, run_for),
             workload,
             run_for,
-            expect: expected(&mut review, &root, known),
+            expect: expected(review, root, known),
         };
-        one_subject(&mut review, &root);
-        Problems::unless(review.into_problems(), scenario)
+        one_subject(review, root);
+        scenario
     }
 }
 

@@ -24,6 +24,10 @@ pub fn schema() -> Value {
 )]
 #[expect(dead_code, reason = "only its shape is used: the parser reads the located tree")]
 struct ScenarioFile {
+    /// Variables, each with its values: a scenario for each choice of one value of each. `$NAME`, alone as a value,
+    /// stands for it.
+    #[schemars(default, rename = "for-each", inner(length(min = 1)))]
+    for_each: std::collections::BTreeMap<String, Vec<Value>>,
     /// One line that says what holds.
     #[schemars(length(min = 1), regex(pattern = r"\S"))]
     title: String,
@@ -46,7 +50,7 @@ struct ScenarioFile {
     #[schemars(default, length(min = 1))]
     workload: Vec<Chosen>,
     /// How long it does so: `8s`.
-    #[schemars(default, rename = "run-for", regex(pattern = "^[0-9]+(ms|s|min)$"))]
+    #[schemars(default, rename = "run-for", regex(pattern = r"^([0-9]+(ms|s|min)|\$[a-z0-9-]+)$"))]
     run_for: String,
     /// What is done to it meanwhile, each with settings.
     #[schemars(default, length(min = 1))]

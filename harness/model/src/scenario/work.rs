@@ -27,6 +27,8 @@ pub enum Setting {
     Amount(Amount),
     /// On this service.
     Service(Service),
+    /// One of its kind's words.
+    Word(&'static str),
 }
 
 /// What a workload or a fault may be told.
@@ -56,6 +58,8 @@ pub enum Kind {
     Amount(Unit, RangeInclusive<u64>),
     /// The name of a service.
     Service,
+    /// One of these words.
+    Word(&'static [&'static str]),
 }
 
 impl Chosen {
@@ -72,6 +76,14 @@ impl Chosen {
         match self.settings.get(name) {
             Some(Setting::Amount(amount)) => amount.time(),
             _ => Duration::ZERO,
+        }
+    }
+
+    /// The word of that setting; empty for one that the shape does not have.
+    pub fn word(&self, name: &str) -> &'static str {
+        match self.settings.get(name) {
+            Some(Setting::Word(word)) => word,
+            _ => "",
         }
     }
 
@@ -249,6 +261,10 @@ fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
             let service = Service::ALL.into_iter().find(|service| service.name() == text);
             service.map(Setting::Service).ok_or_else(|| format!("it must be {}", kind.like()))
         }
+        Kind::Word(words) => {
+            let word = words.iter().find(|word| **word == text);
+            word.map(|word| Setting::Word(word)).ok_or_else(|| format!("it must be {}", kind.like()))
+        }
     }
 }
 
@@ -260,6 +276,7 @@ impl Kind {
                 let names = Service::ALL.map(|service| format!("`{service}`"));
                 format!("one of {}", names.join(", "))
             }
+            Self::Word(words) => format!("one of `{}`", words.join("`, `")),
         }
     }
 }

@@ -46,6 +46,10 @@ const ITEMS: &str = "title: There is a database\nwhy: Because.\nchecklist:\n  - 
 const WORK: &str = "title: No task is lost\nwhy: Because.\nworkload:\n  - rabbitmq.tasks: { publishers: 3, rate: 50/s }\nrun-for: 8s\nfaults:\n  - down: { service: rabbitmq, at: 2s }\nexpect: [nothing-lost]\n";
 
 fn parse(text: &str) -> Result<Scenario, Problems> {
+    all(text).map(|mut scenarios| scenarios.remove(0))
+}
+
+fn all(text: &str) -> Result<Vec<Scenario>, Problems> {
     Scenario::parse("area/name", text, "s.yaml", &KNOWN)
 }
 
@@ -118,6 +122,77 @@ expect: [nothing-lost]
             ("s.yaml:12:5", "no workload works on redis, so `down` would touch nothing"),
         ],
     );
+}
+
+#[test]
+fn for_each_makes_a_scenario_of_each_choice() {
+    let text = "for-each:
+  fault:
+    - down: { service: rabbitmq, at: 1s }
+    - down: { service: rabbitmq, at: 2s, for: 3s }
+  size: [64B, 1KiB, 2KiB]
+title: No task is lost
+why: Because.
+workload:
+  - rabbitmq.tasks: { size: $size }
+run-for: 8s
+faults: [$fault]
+expect: [nothing-lost]
+";
+    let scenarios = all(text).unwrap();
+    let found: Vec<_> = scenarios
+        .iter()
+        .map(|s| (s.variant.as_str(), s.faults[0].time("at").as_secs(), s.workload[0].amount("size")))
+        .collect();
+    let expected = [
+        ("fault=down 1, size=64B", 1, 64),
+        ("fault=down 1, size=1KiB", 1, 1024),
+        ("fault=down 1, size=2KiB", 1, 2048),
+        ("fault=down 2, size=64B", 2, 64),
+        ("fault=down 2, size=1KiB", 2, 1024),
+        ("fault=down 2, size=2KiB", 2, 2048),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(scenarios[5].id(), "area/name [fault=down 2, size=2KiB]");
+    let cases = expand(&scenarios, &Topology::builtin()).unwrap();
+    assert_eq!(cases.len(), 12);
+    assert!(cases.iter().any(|case| case.id == "area/name [fault=down 1, size=64B] (engine)"));
+}
+
+#[test]
+fn what_is_wrong_in_for_each_is_said_at_its_place_and_once() {
+    let text = "for-each: { fault: [up, down], size: 5, none: [1s] }
+title: $titel
+why: Because.
+workload: [rabbitmq.tasks]
+run-for: 8s
+faults: [$fault]
+expect: [nothing-lots]
+";
+    expect(
+        &refused(text),
+        &[
+            ("s.yaml:1:38", "`size` needs a list of values\n  hint: write `size: [one, two]`"),
+            ("s.yaml:1:41", "`none` is used nowhere\n  hint: write `$none` where its values are to stand"),
+            ("s.yaml:2:8", "unknown variable `titel`"),
+        ],
+    );
+    let text = text.replace(", size: 5, none: [1s]", "").replace("$titel", "T");
+    expect(
+        &refused(&text),
+        &[
+            ("s.yaml:1:21", "unknown fault `up`"),
+            ("s.yaml:1:25", "`down` needs `service`"),
+            ("s.yaml:1:25", "`down` needs `at`"),
+            ("s.yaml:7:10", "unknown invariant `nothing-lots`\n  hint: did you mean `nothing-lost`?"),
+        ],
+    );
+    let many = format!("[{}]", vec!["1s"; 17].join(", "));
+    let text = format!(
+        "for-each: {{ a: {many}, b: {many} }}\ntitle: T\nwhy: W\nworkload: [rabbitmq.tasks]\nrun-for: $a\n\
+         faults: [{{ down: {{ service: rabbitmq, at: 0s, for: $b }} }}]\nexpect: [nothing-lost]\n"
+    );
+    expect(&refused(&text), &[("s.yaml:1:1", "makes more than 256 scenarios of this file")]);
 }
 
 #[test]
@@ -250,7 +325,7 @@ fn one_tenant_has_no_neighbour_to_probe() {
 
 #[test]
 fn cases_are_sorted_whatever_the_order_of_files() {
-    let [b, a] = ["b", "a"].map(|name| Scenario::parse(name, ITEMS, "s", &KNOWN).unwrap());
+    let [b, a] = ["b", "a"].map(|name| Scenario::parse(name, ITEMS, "s", &KNOWN).unwrap().remove(0));
     let cases = expand(&[b, a], &Topology::builtin()).unwrap();
     assert_eq!(ids(&cases), ["a (engine)", "a (plane)", "b (engine)", "b (plane)"]);
 }

@@ -1,0 +1,232 @@
+//! Toxics: what the fault proxy does to the bytes of a link. Each is a line here; what it does is in `proxy/toxics`.
+
+use std::sync::Arc;
+
+use bulkhead_model::{
+    Service, Unit,
+    scenario::{Chosen, Kind, Shape, Wanted},
+};
+use bulkhead_proxy::{
+    spec::{Side, ToxicSpec},
+    toxics::{self, Attributes, Value},
+    trigger::Trigger,
+};
+use bulkhead_target::Error;
+
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE};
+use crate::links::Links;
+
+/// A toxic as a fault.
+pub(super) struct Toxic {
+    shape: Shape<'static>,
+    /// Its `type` in the proxy.
+    kind: &'static str,
+    /// Its attributes, each with the setting that it comes from, and how many of the setting's smallest unit make one.
+    attributes: &'static [(&'static str, &'static str, Per)],
+}
+
+/// How a setting's smallest unit becomes an attribute's.
+#[derive(Clone, Copy)]
+enum Per {
+    /// As it is.
+    One,
+    /// Bytes as kilobytes of 1000, upwards.
+    Thousand,
+    /// Milliseconds as microseconds.
+    Thousandth,
+}
+
+/// Which way the bytes go that it touches.
+const STREAM: Wanted<'static> =
+    Wanted { name: "stream", kind: Kind::Word(&["both", "upstream", "downstream"]), usual: Some("both") };
+
+const fn time(name: &'static str, usual: &'static str) -> Wanted<'static> {
+    Wanted { name, kind: Kind::Amount(Unit::Time, 0..=60_000), usual: Some(usual) }
+}
+
+const fn size(name: &'static str, usual: &'static str) -> Wanted<'static> {
+    Wanted { name, kind: Kind::Amount(Unit::Size, 1..=1 << 30), usual: Some(usual) }
+}
+
+const fn toxic(
+    kind: &'static str,
+    shape: Shape<'static>,
+    attributes: &'static [(&'static str, &'static str, Per)],
+) -> Toxic {
+    Toxic { shape, kind, attributes }
+}
+
+/// Every byte comes later, by a time that wavers.
+pub(super) static LATENCY: Toxic = toxic(
+    "latency",
+    Shape {
+        name: "latency",
+        settings: &[SERVICE, AT, FOR, STREAM, time("delay", "100ms"), time("jitter", "0ms")],
+    },
+    &[("latency", "delay", Per::One), ("jitter", "jitter", Per::One)],
+);
+
+/// Bytes come no faster than that in a second.
+pub(super) static BANDWIDTH: Toxic = toxic(
+    "bandwidth",
+    Shape { name: "bandwidth", settings: &[SERVICE, AT, FOR, STREAM, size("per-second", "64KiB")] },
+    &[("rate", "per-second", Per::Thousand)],
+);
+
+/// The end of a connection comes later.
+pub(super) static SLOW_CLOSE: Toxic = toxic(
+    "slow_close",
+    Shape { name: "slow-close", settings: &[SERVICE, AT, FOR, STREAM, time("delay", "500ms")] },
+    &[("delay", "delay", Per::One)],
+);
+
+/// Nothing comes through, and the connection ends after that time; never where it is 0.
+pub(super) static TIMEOUT: Toxic = toxic(
+    "timeout",
+    Shape { name: "timeout", settings: &[SERVICE, AT, FOR, STREAM, time("after", "500ms")] },
+    &[("timeout", "after", Per::One)],
+);
+
+/// The connection is reset after that time.
+pub(super) static RESET_PEER: Toxic = toxic(
+    "reset_peer",
+    Shape { name: "reset-peer", settings: &[SERVICE, AT, FOR, STREAM, time("after", "0ms")] },
+    &[("timeout", "after", Per::One)],
+);
+
+/// Bytes come in small pieces, each a little later than the one before.
+pub(super) static SLICER: Toxic = toxic(
+    "slicer",
+    Shape {
+        name: "slicer",
+        settings: &[
+            SERVICE,
+            AT,
+            FOR,
+            STREAM,
+            size("average", "64B"),
+            size("variation", "32B"),
+            time("delay", "1ms"),
+        ],
+    },
+    &[
+        ("average_size", "average", Per::One),
+        ("size_variation", "variation", Per::One),
+        ("delay", "delay", Per::Thousandth),
+    ],
+);
+
+/// The connection ends after that many bytes.
+pub(super) static LIMIT_DATA: Toxic = toxic(
+    "limit_data",
+    Shape { name: "limit-data", settings: &[SERVICE, AT, FOR, STREAM, size("after", "16KiB")] },
+    &[("bytes", "after", Per::One)],
+);
+
+/// What is sent vanishes and no connection ends: a cable that was pulled.
+pub(super) static BLACKHOLE: Toxic =
+    toxic("blackhole", Shape { name: "blackhole", settings: &[SERVICE, AT, FOR, STREAM] }, &[]);
+
+/// Who connects is accepted and meets nobody.
+pub(super) static HALF_OPEN: Toxic =
+    toxic("half_open", Shape { name: "half-open", settings: &[SERVICE, AT, FOR, STREAM] }, &[]);
+
+impl Toxic {
+    fn spec(&self, name: String, chosen: &Chosen) -> Option<ToxicSpec> {
+        let kind = toxics::find(self.kind)?;
+        let mut attributes = Attributes::of(kind.fields());
+        for (attribute, setting, per) in self.attributes {
+            let amount = i64::try_from(chosen.amount(setting)).unwrap_or(i64::MAX);
+            let amount = match per {
+                Per::One => amount,
+                Per::Thousand => (amount / 1000).max(1),
+                Per::Thousandth => amount.saturating_mul(1000),
+            };
+            attributes.set(attribute, Value::Integer(amount));
+        }
+        let stream = chosen.word(STREAM.name).to_owned();
+        let side = Side::parse(&stream)?;
+        Some(ToxicSpec { name, kind, stream, side, toxicity: 1.0, attributes, trigger: Trigger::default() })
+    }
+}
+
+impl Fault for Toxic {
+    fn shape(&self) -> Shape<'static> {
+        self.shape
+    }
+
+    fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
+        Box::pin(async move {
+            let (link, name, service) = place(ground, chosen)?;
+            let spec = self
+                .spec(name, chosen)
+                .ok_or_else(|| Error::Reported(format!("the fault proxy knows no toxic `{}`", self.kind)))?;
+            let doing = format!("put the toxic `{}` on the link `{link}`", self.kind);
+            let added = ground.links.proxies().add_toxic(&link, spec).await;
+            added.map(|_| 0).map_err(Error::serve(service, doing))
+        })
+    }
+
+    fn undo<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
+        Box::pin(async move {
+            let (link, name, service) = place(ground, chosen)?;
+            let proxies = ground.links.proxies();
+            let doing = format!("take the toxic `{}` off the link `{link}`", self.kind);
+            proxies.remove_toxic(&link, &name).await.map_err(Error::serve(service, doing))?;
+            let (link, name): (Arc<str>, Arc<str>) = (link.into(), name.into());
+            let touched = proxies.touched().into_iter().find(|t| t.proxy == link && t.toxic == name);
+            Ok(touched.map_or(0, |touched| touched.touches))
+        })
+    }
+}
+
+/// The link, the toxic's name on it and the service.
+fn place(ground: &Ground<'_>, chosen: &Chosen) -> Result<(String, String, Service), Error> {
+    let service = chosen.service(SERVICE.name);
+    let service = service.ok_or_else(|| Error::Reported(format!("`{}` names no service", chosen.name)))?;
+    Ok((Links::name(ground.access, service), format!("fault-{}", ground.number), service))
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_proxy::spec::Direction;
+
+    use super::*;
+    use crate::faults::ALL;
+
+    #[test]
+    fn every_toxic_is_one_of_the_proxys_with_the_numbers_of_its_settings() {
+        let chosen = |fault: &dyn Fault, text: &str| {
+            let shape = fault.shape();
+            let file = format!(
+                "title: T\nwhy: W\nworkload: [rabbitmq.tasks]\nrun-for: 9s\nfaults:\n  - {}: {{ service: rabbitmq, \
+                 at: 1s{text} }}\nexpect: [x]\n",
+                shape.name
+            );
+            let workloads = crate::workload::ALL.map(|workload| workload.shape());
+            let known = bulkhead_model::scenario::Known {
+                probes: &[],
+                workloads: &workloads,
+                faults: &[shape],
+                invariants: &[("x", None)],
+            };
+            bulkhead_model::scenario::Scenario::parse("x", &file, "x.yaml", &known).unwrap()[0].faults[0]
+                .clone()
+        };
+        let slicer = chosen(&SLICER, ", average: 1KiB, delay: 2ms, stream: upstream");
+        let spec = SLICER.spec(String::from("fault-1"), &slicer).unwrap();
+        assert!(spec.side.covers(Direction::Upstream) && !spec.side.covers(Direction::Downstream));
+        let numbers = ["average_size", "size_variation", "delay"].map(|name| spec.attributes.integer(name));
+        assert_eq!(numbers, [1024, 32, 2000]);
+        let bandwidth = chosen(&BANDWIDTH, ", per-second: 100KiB");
+        let spec = BANDWIDTH.spec(String::from("fault-1"), &bandwidth).unwrap();
+        assert_eq!(spec.attributes.integer("rate"), 102);
+        for fault in ALL {
+            let shape = fault.shape();
+            assert!(
+                ["service", "at", "for"].iter().all(|name| shape.settings.iter().any(|s| s.name == *name))
+            );
+            chosen(fault, "");
+        }
+    }
+}
