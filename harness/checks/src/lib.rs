@@ -16,6 +16,8 @@ use bulkhead_model::{
     scenario::Expected,
 };
 
+#[cfg(test)]
+mod book;
 mod checklist_done;
 #[cfg(test)]
 mod generic_tests;
@@ -24,6 +26,7 @@ mod nothing_foreign;
 mod nothing_lost;
 mod ops;
 mod rows;
+mod words;
 
 pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
