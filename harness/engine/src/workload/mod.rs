@@ -15,10 +15,14 @@ use tokio::sync::watch;
 use crate::{scribe::Scribe, seed::Seed};
 
 mod back_off;
+mod clients;
+mod metrics_log;
+mod pg;
+mod set;
 mod tasks;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 1] = [&tasks::Tasks];
+pub const ALL: [&dyn Workload; 2] = [&metrics_log::MetricsLog, &tasks::Tasks];
 
 /// The longest that one operation may take before its outcome counts as unknown.
 pub(crate) const OPERATION: Duration = Duration::from_secs(5);
