@@ -22,6 +22,7 @@ mod checklist_done;
 #[cfg(test)]
 mod generic_tests;
 mod isolated;
+mod linearizable;
 mod nothing_foreign;
 mod nothing_lost;
 mod ops;
@@ -32,11 +33,12 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 4] = [
+pub const ALL: [&dyn Check; 5] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
+    &linearizable::Linearizable,
 ];
 
 /// An invariant that a history can prove or refute.

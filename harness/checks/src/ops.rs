@@ -84,6 +84,11 @@ impl<'h> Use<'h> {
         let Invoked { tenant, workload, .. } = invoked;
         Self { tenant: tenant.as_str(), workload, service: None }
     }
+
+    /// The workload and the service.
+    pub(crate) fn with_service(invoked: &'h Invoked) -> Self {
+        Self { service: Some(invoked.service), ..Self::of(invoked) }
+    }
 }
 
 impl fmt::Display for Use<'_> {

@@ -44,6 +44,11 @@ pub(crate) fn during_any(history: &[Event], from: u64, to: u64) -> String {
     if names.is_empty() { String::new() } else { format!(", during {}", names.join(" and ")) }
 }
 
+/// What a register holds, in words.
+pub(crate) fn held(value: Option<&str>) -> String {
+    value.map_or_else(|| String::from("nothing"), |value| format!("`{value}`"))
+}
+
 /// Many uses' judgements as one: the worst wins, and its evidence is what is shown, with the use's name where there
 /// are several.
 pub(crate) fn worst_of(judged: &[(Use<'_>, Judgement)], none: &str) -> Judgement {
