@@ -183,3 +183,124 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bulkhead_model::{
+        Ended, Service,
+        history::{Event, EventKind},
+        scenario::Chosen,
+    };
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        recorder::{Clock, Recorder},
+        scribe::Scribe,
+        seed::Seed,
+        testing::tenant,
+        workload::Phase,
+    };
+
+    /// Does as it is told, and the last thing again and again.
+    struct Told {
+        connects: VecDeque<bool>,
+        performs: VecDeque<Result<(), Trouble>>,
+        count: usize,
+        /// With this operation draining begins.
+        last: Option<(usize, watch::Sender<Phase>)>,
+    }
+
+    impl Doer for Told {
+        type Line = ();
+
+        async fn connect(&self) -> Result<(), Error> {
+            match self.connects.get(self.count - 1).unwrap_or(&true) {
+                true => Ok(()),
+                false => Err(Error::serve(Service::Redis, "connect")("nobody listens")),
+            }
+        }
+
+        fn next(&mut self) -> Act {
+            self.count += 1;
+            if let Some((last, phase)) = &self.last
+                && self.count == *last
+            {
+                phase.send_replace(Phase::Drain);
+            }
+            Act::Add { element: self.count.to_string() }
+        }
+
+        async fn perform(&mut self, (): &mut (), _: &Act) -> Performed {
+            self.performs.pop_front().unwrap_or(Ok(())).map(|()| None)
+        }
+    }
+
+    /// What the history says of each operation of a client that does so.
+    async fn played(
+        told: Told,
+        phase: watch::Receiver<Phase>,
+        how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
+    ) -> Vec<(Ending, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::begin(folder.path().join("one.jsonl"), Clock::start());
+        let (access, scribe) = (tenant("engine"), Scribe::new(&mut recorder));
+        let chosen = Chosen { name: String::from("redis.told"), settings: [].into() };
+        let (seed, patience) = (Seed::new(1), Duration::from_secs(30));
+        let stage = Stage { access: &access, chosen: &chosen, seed, scribe: &scribe, phase, patience };
+        let tenant = access.tenant.name.clone();
+        let who = scribe::Client {
+            name: String::from("client 1"),
+            tenant,
+            service: Service::Redis,
+            workload: "redis.told",
+        };
+        how(&mut Client::new(&stage, who, told)).await;
+        let ended = |event: Event| match event.kind {
+            EventKind::Ended(Ended { outcome, detail, .. }) => Some((outcome, detail)),
+            _ => None,
+        };
+        recorder.finish().0.into_iter().filter_map(ended).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_insists_begins_anew_until_one_is_acknowledged() {
+        let told = Told {
+            connects: [false].into(),
+            performs: [
+                Err(Trouble::Unsure(String::from("it broke"))),
+                Err(Trouble::Unsent(String::from(" any more"))),
+                Err(Trouble::Refused(String::from("no"))),
+            ]
+            .into(),
+            count: 0,
+            last: None,
+        };
+        let (_working, phase) = watch::channel(Phase::Drain);
+        let ended = played(told, phase, async |client| client.insist().await).await;
+        let expected = [
+            (Ending::Failed, "not sent: there is no connection: redis: could not connect: nobody listens"),
+            (Ending::Unknown, "it broke"),
+            (Ending::Failed, "not sent: there is no connection any more"),
+            (Ending::Failed, "no"),
+            (Ending::Ok, ""),
+        ];
+        assert_eq!(ended, expected.map(|(outcome, detail)| (outcome, detail.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_while_a_client_waits_fails_at_once_and_nothing_begins_while_draining() {
+        let (draining, phase) = watch::channel(Phase::Work);
+        let told =
+            Told { connects: [false].into(), performs: VecDeque::new(), count: 0, last: Some((5, draining)) };
+        // The first wait is longer than 20 milliseconds.
+        let pace = Pace::Due(Duration::from_millis(1));
+        let ended = played(told, phase, async |client| client.work(pace).await).await;
+        assert_eq!(ended.len(), 5, "{ended:?}");
+        assert!(ended[0].1.ends_with("nobody listens"), "{ended:?}");
+        // A slow machine may have waited long enough before the last of them.
+        assert_eq!(ended[1], (Ending::Failed, String::from(NO_CONNECTION)));
+    }
+}

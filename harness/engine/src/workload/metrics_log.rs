@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{
     Stage, Working, Workload,
     clients::Trouble,
-    pg,
+    postgres,
     set::{self, Set},
 };
 
@@ -36,13 +36,18 @@ impl Workload for MetricsLog {
 
     fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            pg::create(stage, &pg::table(stage, "metrics"), "element text NOT NULL, body text NOT NULL").await
+            postgres::create(
+                stage,
+                &postgres::table(stage, "metrics"),
+                "element text NOT NULL, body text NOT NULL",
+            )
+            .await
         })
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let (table, size) = (pg::table(stage, "metrics"), stage.chosen.amount("size"));
+            let (table, size) = (postgres::table(stage, "metrics"), stage.chosen.amount("size"));
             set::fill(
                 self,
                 stage,
@@ -72,12 +77,12 @@ impl Set for Log<'_> {
         let sql = format!("INSERT INTO {} (element, body) VALUES ($1, $2)", self.table);
         let body = ".".repeat(self.size.saturating_sub(element.len()));
         let added = sqlx::query(AssertSqlSafe(sql)).bind(element).bind(body).execute(connection).await;
-        added.map(drop).map_err(|error| pg::trouble(&error))
+        added.map(drop).map_err(|error| postgres::trouble(&error))
     }
 
     async fn read_all(&self, connection: &mut PgConnection) -> Result<Vec<String>, Trouble> {
         let sql = format!("SELECT element FROM {}", self.table);
         let read = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await;
-        read.map_err(|error| pg::trouble(&error))
+        read.map_err(|error| postgres::trouble(&error))
     }
 }
