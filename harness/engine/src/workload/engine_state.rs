@@ -92,7 +92,7 @@ impl Doer for Keeper<'_> {
         let drawn = self.seed.child(&self.count.to_string());
         let register = format!("engine {}", drawn.child("register").number() % self.engines.max(1) + 1);
         match self.seen.get(&register) {
-            Some(from) if drawn.child("act").number() % 2 == 0 => {
+            Some(from) if drawn.child("act").number().is_multiple_of(2) => {
                 let to = format!("{}.{}.{}", self.access.tenant.name, self.number, self.count);
                 Act::Swap { register, from: from.clone(), to }
             }
