@@ -16,6 +16,7 @@ use bulkhead_model::{
     scenario::Expected,
 };
 
+mod answers_within;
 #[cfg(test)]
 mod book;
 mod checklist_done;
@@ -27,18 +28,21 @@ mod nothing_foreign;
 mod nothing_lost;
 mod ops;
 mod rows;
+mod within_limit;
 mod words;
 
 pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 5] = [
+pub const ALL: [&dyn Check; 7] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
     &linearizable::Linearizable,
+    &within_limit::WithinLimit,
+    &answers_within::AnswersWithin,
 ];
 
 /// An invariant that a history can prove or refute.

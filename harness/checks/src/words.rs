@@ -1,7 +1,7 @@
 //! The words of evidence: moments, spans, the faults that were on, and many uses' judgements as one.
 
 use bulkhead_model::{
-    Verdict,
+    Act, Amount, Unit, Verdict,
     history::{Event, EventKind},
 };
 
@@ -20,6 +20,11 @@ pub(crate) fn span(nanoseconds: u64) -> String {
         10_000_000..1_000_000_000 => format!("{} ms", nanoseconds / 1_000_000),
         _ => moment(nanoseconds),
     }
+}
+
+/// A bound as the scenario has it, of milliseconds: `5s`.
+pub(crate) fn bound(milliseconds: u64) -> String {
+    Amount { unit: Unit::Time, value: milliseconds }.to_string()
 }
 
 /// The faults that were on at that moment, as the end of a sentence; nothing where none was.
@@ -42,6 +47,22 @@ pub(crate) fn during_any(history: &[Event], from: u64, to: u64) -> String {
     let mut names: Vec<_> = on.into_iter().map(|(_, what)| what).collect();
     names.dedup();
     if names.is_empty() { String::new() } else { format!(", during {}", names.join(" and ")) }
+}
+
+/// What an operation does, in words.
+pub(crate) fn deed(act: &Act) -> String {
+    match act {
+        Act::Hand { element } => format!("handing over `{element}`"),
+        Act::Take { element, .. } => format!("taking `{element}`"),
+        Act::Add { element } => format!("adding `{element}`"),
+        Act::ReadAll => String::from("reading all"),
+        Act::Read { register } => format!("reading `{register}`"),
+        Act::Write { register, value } => format!("writing `{value}` to `{register}`"),
+        Act::Swap { register, from, to } => {
+            format!("swapping {} for `{to}` in `{register}`", held(from.as_deref()))
+        }
+        Act::Admit { window, .. } => format!("asking to be let through in `{window}`"),
+    }
 }
 
 /// What a register holds, in words.

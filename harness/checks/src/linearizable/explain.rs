@@ -24,7 +24,8 @@ pub(super) fn explain(calls: &[Call], stuck: usize, allowance: &mut Allowance) -
     let held = search(&prefix, Some(stuck), allowance).1;
     let unknown =
         prefix.iter().rev().filter(|call| call.over.is_none()).filter_map(|call| call.step.leaves());
-    let mut candidates: Vec<Value> = held.into_iter().collect();
+    // What appeared last is what most likely lasted; a call that overlaps thousands need not be told of each.
+    let mut candidates: Vec<Value> = held.into_iter().rev().take(TRIED).collect();
     for value in unknown {
         if !candidates.contains(&value) && candidates.len() < TRIED {
             candidates.push(value);

@@ -39,6 +39,9 @@ pub(crate) struct Linearizable;
 /// What all registers of a history together may take, in words of 8 bytes: 256 MiB.
 const ALLOWANCE: usize = 32 << 20;
 
+/// How many values that could have been found are told.
+const SHOWN: usize = 3;
+
 impl Check for Linearizable {
     fn name(&self) -> &'static str {
         "linearizable"
@@ -193,9 +196,13 @@ fn why(history: &[Event], register: &Register<'_>, stuck: usize, explanation: &E
         moment(end),
         during_any(history, op.began, end)
     );
-    let instead: Vec<_> = instead.iter().map(|value| register.described(*value, until)).collect();
-    if !instead.is_empty() {
-        text.push_str(&format!("; it could have been {}", instead.join(" or ")));
+    let mut shown: Vec<_> =
+        instead.iter().take(SHOWN).map(|value| register.described(*value, until)).collect();
+    if instead.len() > SHOWN {
+        shown.push(format!("{} others", instead.len() - SHOWN));
+    }
+    if !shown.is_empty() {
+        text.push_str(&format!("; it could have been {}", shown.join(" or ")));
     }
     text
 }
