@@ -27,6 +27,7 @@ mod linearizable;
 mod nothing_foreign;
 mod nothing_lost;
 mod ops;
+mod recovers_within;
 mod rows;
 mod within_limit;
 mod words;
@@ -35,7 +36,7 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 7] = [
+pub const ALL: [&dyn Check; 8] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
@@ -43,6 +44,7 @@ pub const ALL: [&dyn Check; 7] = [
     &linearizable::Linearizable,
     &within_limit::WithinLimit,
     &answers_within::AnswersWithin,
+    &recovers_within::RecoversWithin,
 ];
 
 /// An invariant that a history can prove or refute.

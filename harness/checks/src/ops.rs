@@ -69,6 +69,13 @@ pub(crate) fn ops(history: &[Event]) -> Vec<Op<'_>> {
     ops
 }
 
+/// Whether the case came to its end by itself, and everything in it.
+pub(crate) fn is_whole(history: &[Event]) -> bool {
+    let holds = |wanted: fn(&EventKind) -> bool| history.iter().any(|event| wanted(&event.kind));
+    holds(|kind| matches!(kind, EventKind::CaseEnded))
+        && !holds(|kind| matches!(kind, EventKind::Broken { .. }))
+}
+
 /// Whose operations they are: a tenant's use of what is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Use<'h> {

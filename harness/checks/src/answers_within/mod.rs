@@ -1,9 +1,9 @@
 //! `answers-within: TIME`: every operation is over within the time from when it was due, however it comes out.
 //!
 //! Time counts from when the rate says that an operation is due and not from when it began, so that a client that is held
-//! up cannot hide those behind it (Tene's coordinated omission), where Jepsen's `latency-graph` counts from the invocation. One
-//! that is never over is over too late: in a case that ended by itself always, in one
-//! that was cut off as soon as the history goes on for longer than the bound. Linear in the history.
+//! up cannot hide those behind it (Tene's coordinated omission); Jepsen's `latency-graph` counts from the beginning. One
+//! that is never over is over too late: in a case that ended by itself always, in one that was cut off as soon as the
+//! history goes on for longer than the bound. Linear in the history.
 
 use bulkhead_model::{
     Unit, Verdict,
@@ -12,7 +12,7 @@ use bulkhead_model::{
 
 use crate::{
     Check, Judgement,
-    ops::{Op, Use, ops},
+    ops::{Op, Use, is_whole, ops},
     words::{bound, deed, during_any, moment, span},
 };
 
@@ -66,13 +66,6 @@ impl Check for AnswersWithin {
         );
         Judgement::new(Verdict::Pass, text)
     }
-}
-
-/// Whether the case came to its end by itself, and everything in it.
-fn is_whole(history: &[Event]) -> bool {
-    let holds = |wanted: fn(&EventKind) -> bool| history.iter().any(|event| wanted(&event.kind));
-    holds(|kind| matches!(kind, EventKind::CaseEnded))
-        && !holds(|kind| matches!(kind, EventKind::Broken { .. }))
 }
 
 /// How long an operation took, in nanoseconds. The order is how bad it is.
