@@ -2,8 +2,8 @@
 //! is `unknown` whenever the data or the end is missing.
 
 use bulkhead_model::{
-    Amount, AuditRecord, Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service,
-    TenantName, Verdict,
+    Act, Amount, AuditRecord, Class, Control, Ended, Ending, Enforcement, FaultRecord, Found, Invoked, Item,
+    ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -182,6 +182,64 @@ fn any_probe() -> impl Strategy<Value = EventKind> {
     })
 }
 
+fn any_act() -> impl Strategy<Value = Act> {
+    let name =
+        || prop::sample::select(vec!["engine.1", "engine.2", "plane.1", "nobody"]).prop_map(String::from);
+    prop_oneof![
+        name().prop_map(|element| Act::Hand { element }),
+        (name(), any::<bool>()).prop_map(|(element, again)| Act::Take { element, again }),
+        name().prop_map(|element| Act::Add { element }),
+        Just(Act::ReadAll),
+        name().prop_map(|register| Act::Read { register }),
+        (name(), name()).prop_map(|(register, value)| Act::Write { register, value }),
+        (name(), prop::option::of(name()), name()).prop_map(|(register, from, to)| Act::Swap {
+            register,
+            from,
+            to
+        }),
+        (name(), 0_u64..3).prop_map(|(window, limit)| Act::Admit { window, limit }),
+    ]
+}
+
+fn any_found() -> impl Strategy<Value = Found> {
+    let name =
+        || prop::sample::select(vec!["engine.1", "engine.2", "plane.1", ".", ""]).prop_map(String::from);
+    prop_oneof![
+        prop::collection::vec(name(), 0..4).prop_map(Found::Elements),
+        prop::option::of(name()).prop_map(Found::Value),
+        any::<bool>().prop_map(Found::Admitted),
+    ]
+}
+
+/// Beginnings and ends that need not belong together.
+fn any_operation() -> impl Strategy<Value = EventKind> {
+    let (op, service) = (0_u64..8, prop::sample::select(Service::ALL.to_vec()));
+    let begins = (op.clone(), any_tenant(), service, any_act(), prop::option::of(any::<u64>()));
+    let begins = begins.prop_map(|(op, tenant, service, act, due)| Invoked {
+        op,
+        client: format!("client {op}"),
+        tenant,
+        service,
+        workload: format!("{service}.{}", op % 2),
+        act,
+        due,
+    });
+    let outcome = prop::sample::select(vec![Ending::Ok, Ending::Failed, Ending::Unknown]);
+    let ends = (op, outcome, ".{0,9}", prop::option::of(any_found()));
+    let ends = ends.prop_map(|(op, outcome, detail, found)| Ended { op, outcome, detail, found });
+    prop_oneof![begins.prop_map(EventKind::Invoked), ends.prop_map(EventKind::Ended)]
+}
+
+fn any_fault() -> impl Strategy<Value = EventKind> {
+    let fault = (0_usize..3, ".{0,9}", 0_u64..3);
+    let fault = fault.prop_map(|(fault, what, touched)| FaultRecord { fault, what, touched });
+    prop_oneof![
+        2 => fault.clone().prop_map(EventKind::FaultBegan),
+        2 => fault.prop_map(EventKind::FaultEnded),
+        1 => Just(EventKind::Healed),
+    ]
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let item = (any_tenant(), prop::sample::select(Item::ALL.to_vec()), any::<bool>(), ".{0,20}");
     let item = item.prop_map(|(tenant, item, done, evidence)| {
@@ -198,13 +256,16 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => ".{0,9}".prop_map(|case| EventKind::CaseStarted { case }),
         1 => ".{0,9}".prop_map(|error| EventKind::Broken { error }),
         2 => Just(EventKind::CaseEnded),
+        9 => any_operation(),
+        3 => any_fault(),
     ];
-    (any::<u64>(), kind).prop_map(|(at, kind)| Event { at, kind })
+    // Clocks that go on and clocks that jump anywhere.
+    (prop_oneof![0_u64..99, any::<u64>()], kind).prop_map(|(at, kind)| Event { at, kind })
 }
 
 proptest! {
     #[test]
-    fn no_history_makes_a_check_crash_or_pass_without_an_end(history in prop::collection::vec(any_event(), 0..12)) {
+    fn no_history_makes_a_check_crash_or_pass_without_an_end(history in prop::collection::vec(any_event(), 0..40)) {
         let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
         let broke = history.iter().any(|event| matches!(event.kind, EventKind::Broken { .. }));
         for check in ALL {

@@ -16,24 +16,35 @@ use bulkhead_model::{
     scenario::Expected,
 };
 
+mod answers_within;
+#[cfg(test)]
+mod book;
 mod checklist_done;
 #[cfg(test)]
 mod generic_tests;
 mod isolated;
+mod linearizable;
 mod nothing_foreign;
 mod nothing_lost;
 mod ops;
+mod recovers_within;
 mod rows;
+mod within_limit;
+mod words;
 
 pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 4] = [
+pub const ALL: [&dyn Check; 8] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
+    &linearizable::Linearizable,
+    &within_limit::WithinLimit,
+    &answers_within::AnswersWithin,
+    &recovers_within::RecoversWithin,
 ];
 
 /// An invariant that a history can prove or refute.

@@ -1,9 +1,14 @@
 //! The operations of a history, each with its beginning and its end in one place.
+//!
+//! What came before what is told by the order of the history's lines, which is exact; the clock tells how long it took.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use bulkhead_model::{
-    Ended, Ending, Invoked,
+    Ended, Ending, Found, Invoked, Service,
     history::{Event, EventKind},
 };
 
@@ -12,31 +17,50 @@ use bulkhead_model::{
 pub(crate) struct Op<'h> {
     /// When it began, in nanoseconds.
     pub(crate) began: u64,
+    /// The place of its beginning among the history's events.
+    pub(crate) place: usize,
     /// What it is.
     pub(crate) invoked: &'h Invoked,
     /// When it was over and how; nothing where the history does not say.
     pub(crate) ended: Option<(u64, &'h Ended)>,
+    /// The place of its end; behind all others where the history does not say.
+    pub(crate) over: usize,
 }
 
-impl Op<'_> {
+impl<'h> Op<'h> {
     /// How it came out. What was never over may have happened.
     pub(crate) fn outcome(&self) -> Ending {
         self.ended.map_or(Ending::Unknown, |(_, ended)| ended.outcome)
+    }
+
+    /// What it found, whatever else is said of it.
+    pub(crate) fn found(&self) -> Option<&'h Found> {
+        self.ended.and_then(|(_, ended)| ended.found.as_ref())
+    }
+
+    /// Who did it.
+    pub(crate) fn client(&self) -> &'h str {
+        &self.invoked.client
+    }
+
+    /// When it was over, where the history says so.
+    pub(crate) fn ended_at(&self) -> Option<u64> {
+        self.ended.map(|(at, _)| at)
     }
 }
 
 /// All operations in the order in which they began. An end without a beginning is left out.
 pub(crate) fn ops(history: &[Event]) -> Vec<Op<'_>> {
     let (mut ops, mut places) = (Vec::new(), HashMap::new());
-    for Event { at, kind } in history {
+    for (line, Event { at, kind }) in history.iter().enumerate() {
         match kind {
             EventKind::Invoked(invoked) => {
                 places.insert(invoked.op, ops.len());
-                ops.push(Op { began: *at, invoked, ended: None });
+                ops.push(Op { began: *at, place: line, invoked, ended: None, over: usize::MAX });
             }
             EventKind::Ended(ended) => {
                 if let Some(op) = places.get(&ended.op).and_then(|place: &usize| ops.get_mut(*place)) {
-                    op.ended = Some((*at, ended));
+                    (op.ended, op.over) = (Some((*at, ended)), line);
                 }
             }
             _ => {}
@@ -45,21 +69,54 @@ pub(crate) fn ops(history: &[Event]) -> Vec<Op<'_>> {
     ops
 }
 
-/// A moment of the run for a sentence.
-pub(crate) fn moment(nanoseconds: u64) -> String {
-    let milliseconds = nanoseconds / 1_000_000;
-    format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000)
+/// Whether the case came to its end by itself, and everything in it.
+pub(crate) fn is_whole(history: &[Event]) -> bool {
+    let holds = |wanted: fn(&EventKind) -> bool| history.iter().any(|event| wanted(&event.kind));
+    holds(|kind| matches!(kind, EventKind::CaseEnded))
+        && !holds(|kind| matches!(kind, EventKind::Broken { .. }))
 }
 
-/// The faults that were on at that moment, in words.
-pub(crate) fn faults_at(history: &[Event], moment: u64) -> Vec<&str> {
-    let mut on = Vec::new();
-    for event in history.iter().take_while(|event| event.at <= moment) {
-        match &event.kind {
-            EventKind::FaultBegan(fault) => on.push((fault.fault, fault.what.as_str())),
-            EventKind::FaultEnded(fault) => on.retain(|(number, _)| *number != fault.fault),
-            _ => {}
+/// Whose operations they are: a tenant's use of what is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Use<'h> {
+    tenant: &'h str,
+    workload: &'h str,
+    /// Where uses are told apart by it, too.
+    service: Option<Service>,
+}
+
+impl<'h> Use<'h> {
+    /// The workload that an operation belongs to.
+    pub(crate) fn of(invoked: &'h Invoked) -> Self {
+        let Invoked { tenant, workload, .. } = invoked;
+        Self { tenant: tenant.as_str(), workload, service: None }
+    }
+
+    /// The workload and the service.
+    pub(crate) fn with_service(invoked: &'h Invoked) -> Self {
+        Self { service: Some(invoked.service), ..Self::of(invoked) }
+    }
+}
+
+impl fmt::Display for Use<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, workload, service } = self;
+        write!(f, "{tenant}'s {workload}")?;
+        match service {
+            Some(service) if !workload.starts_with(service.name()) => write!(f, " on {service}"),
+            _ => Ok(()),
         }
     }
-    on.into_iter().map(|(_, what)| what).collect()
+}
+
+/// The operations by what a key makes of them, each in the order in which they began.
+pub(crate) fn grouped<'h, K: Ord>(
+    ops: impl IntoIterator<Item = Op<'h>>,
+    key: impl Fn(&'h Invoked) -> K,
+) -> BTreeMap<K, Vec<Op<'h>>> {
+    let mut groups: BTreeMap<K, Vec<_>> = BTreeMap::new();
+    for op in ops {
+        groups.entry(key(op.invoked)).or_default().push(op);
+    }
+    groups
 }

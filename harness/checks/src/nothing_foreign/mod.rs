@@ -1,14 +1,22 @@
 //! `nothing-foreign`: no tenant ever received a neighbour's content, in a reply, an error text or a pushed message.
+//!
+//! Probes look for a neighbour's canary; what workloads receive carries its tenant's name, `engine.…`, and one with
+//! another's or nobody's is foreign. Each is judged apart and the worst wins. Linear in the history.
 
 use bulkhead_model::{
     Enforcement, Outcome, ProbeRecord, Verdict,
     history::{Event, EventKind},
 };
 
+use self::received::is_received;
 use crate::{
     Check, Judgement,
     isolated::{probes, why_unknown, witness},
 };
+
+#[cfg(test)]
+mod properties;
+mod received;
 
 /// The check.
 pub(crate) struct NothingForeign;
@@ -19,39 +27,56 @@ impl Check for NothingForeign {
     }
 
     fn sentence(&self) -> &'static str {
-        "No neighbour's canary is in anything that a tenant receives: replies, error texts, pushed messages."
+        "No neighbour's canary is in anything that a tenant receives: replies, error texts, pushed messages; and all that \
+         its workloads receive is its own."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
+        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped) || is_received(event)
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
-        let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
-        let verdict = Verdict::worst(probes.iter().map(|probe| judge_content(probe)));
-        let total = probes.len();
-        let worst: Vec<_> = probes.iter().filter(|probe| judge_content(probe) == verdict).collect();
-        let evidence = match (verdict, worst.first()) {
-            (Verdict::Fail, Some(first)) => {
-                format!(
-                    "{} of {total} probes brought the canary back, at most 0 may: {}",
-                    worst.len(),
-                    witness(first)
-                )
-            }
-            (Verdict::Unknown, Some(first)) => {
-                format!("{} of {total} probes say nothing: {}", worst.len(), why_unknown(first))
-            }
-            _ => match probes.iter().filter(|probe| probe.canary_seen).count() {
-                0 => format!("0 canaries in what {total} probes received"),
-                seen => format!(
-                    "{seen} of {total} probes brought the canary back, which the convention or the server's nature \
-                     does not refuse"
-                ),
-            },
-        };
-        Judgement::new(verdict, evidence)
+        let judged: Vec<_> =
+            [judge_probes(history), received::judge(history)].into_iter().flatten().collect();
+        let verdict = Verdict::worst(judged.iter().map(|judgement| judgement.verdict));
+        let shown = judged.iter().filter(|judgement| judgement.verdict == verdict);
+        let texts: Vec<_> = shown.map(|judgement| judgement.evidence.as_str()).collect();
+        Judgement::new(
+            verdict,
+            if texts.is_empty() { String::from("nobody received anything") } else { texts.join("; ") },
+        )
     }
+}
+
+/// Judges what probes brought back; `None` where none was made.
+fn judge_probes(history: &[Event]) -> Option<Judgement> {
+    let probes: Vec<_> = probes(history).filter(|probe| probe.outcome != Outcome::Skipped).collect();
+    if probes.is_empty() {
+        return None;
+    }
+    let verdict = Verdict::worst(probes.iter().map(|probe| judge_content(probe)));
+    let total = probes.len();
+    let worst: Vec<_> = probes.iter().filter(|probe| judge_content(probe) == verdict).collect();
+    let evidence = match (verdict, worst.first()) {
+        (Verdict::Fail, Some(first)) => {
+            format!(
+                "{} of {total} probes brought the canary back, at most 0 may: {}",
+                worst.len(),
+                witness(first)
+            )
+        }
+        (Verdict::Unknown, Some(first)) => {
+            format!("{} of {total} probes say nothing: {}", worst.len(), why_unknown(first))
+        }
+        _ => match probes.iter().filter(|probe| probe.canary_seen).count() {
+            0 => format!("0 canaries in what {total} probes received"),
+            seen => format!(
+                "{seen} of {total} probes brought the canary back, which the convention or the server's nature \
+                 does not refuse"
+            ),
+        },
+    };
+    Some(Judgement::new(verdict, evidence))
 }
 
 fn judge_content(probe: &ProbeRecord) -> Verdict {

@@ -15,10 +15,26 @@ use tokio::sync::watch;
 use crate::{scribe::Scribe, seed::Seed};
 
 mod back_off;
+mod clients;
+mod engine_state;
+mod metrics_log;
+mod postgres;
+mod rate_limit;
+mod s3;
+mod s3_config;
+mod s3_logs;
+mod set;
 mod tasks;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 1] = [&tasks::Tasks];
+pub const ALL: [&dyn Workload; 6] = [
+    &engine_state::EngineState,
+    &metrics_log::MetricsLog,
+    &rate_limit::RateLimit,
+    &tasks::Tasks,
+    &s3_config::Config,
+    &s3_logs::Logs,
+];
 
 /// The longest that one operation may take before its outcome counts as unknown.
 pub(crate) const OPERATION: Duration = Duration::from_secs(5);

@@ -7,7 +7,6 @@
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use bulkhead_model::{
@@ -33,7 +32,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{OPERATION, Stage, Working, Workload, back_off::BackOff};
+use super::{
+    OPERATION, Stage, Working, Workload,
+    back_off::BackOff,
+    clients::{NO_CONNECTION, on_the_runs_clock, share},
+};
 use crate::scribe::Client;
 
 const NAME: &str = "rabbitmq.tasks";
@@ -210,8 +213,7 @@ struct Answer {
 async fn publish(stage: &Stage<'_>, number: u64, open: &Open) {
     let client = client(stage, "publisher", number);
     let back_off = BackOff::new(&stage.seed.child(&client.name));
-    let (publishers, rate) = (stage.chosen.amount("publishers"), stage.chosen.amount("rate"));
-    let each = Duration::from_secs(60).mul_f64(as_float(publishers) / as_float(rate));
+    let each = share(stage, stage.chosen.amount("publishers"));
     let mut due = Instant::now();
     let (line, sent) = (Line::Waits(due), FuturesUnordered::new());
     let mut publisher = Publisher { stage, client, open, line, lines: 0, back_off, sent };
@@ -270,11 +272,10 @@ impl Publisher<'_, '_> {
 
     /// Begins a task that was due then; without a line it fails at once, unsent.
     fn hand_over(&mut self, task: String, due: Instant) {
-        let late = u64::try_from(due.elapsed().as_nanos()).unwrap_or(0);
-        let due = self.stage.scribe.now().saturating_sub(late);
+        let due = on_the_runs_clock(self.stage, due);
         let op = self.stage.scribe.begin(&self.client, Act::Hand { element: task.clone() }, Some(due));
         let Line::Open(made) = &self.line else {
-            return self.stage.scribe.end(op, Ending::Failed, "not sent: there is no connection");
+            return self.stage.scribe.end(op, Ending::Failed, NO_CONNECTION);
         };
         let (channel, stage, line) = (made.1.clone(), self.stage, self.lines);
         self.sent.push(Box::pin(async move {
@@ -371,8 +372,4 @@ async fn take(stage: &Stage<'_>, client: &Client, back_off: &mut BackOff, open: 
         stage.scribe.end(op, outcome, detail);
         open.taken(&element);
     }
-}
-
-fn as_float(number: u64) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -1,0 +1,92 @@
+//! Histories as tests write them: an event a millisecond, operations that overlap or follow one another.
+
+use bulkhead_model::{
+    Act, Ended, Ending, FaultRecord, Found, Invoked, OpId, Service, TenantName,
+    history::{Event, EventKind},
+};
+
+/// A history that is being written.
+#[derive(Clone)]
+pub(crate) struct Book {
+    /// What is written.
+    pub(crate) events: Vec<Event>,
+    /// When the next event is, in nanoseconds.
+    pub(crate) now: u64,
+    /// For whom operations are.
+    pub(crate) tenant: &'static str,
+    workload: &'static str,
+    service: Service,
+    last: OpId,
+}
+
+/// How long one event takes.
+const STEP: u64 = 1_000_000;
+
+impl Book {
+    /// One whose operations are engine's and of this workload.
+    pub(crate) fn of(service: Service, workload: &'static str) -> Self {
+        Self { events: Vec::new(), now: 0, tenant: "engine", workload, service, last: 0 }
+    }
+
+    /// It goes on after these.
+    pub(crate) fn after(mut self, events: Vec<Event>) -> Self {
+        self.now = events.last().map_or(0, |event| event.at + STEP);
+        (self.last, self.events) = (10_000 + events.len() as u64, events);
+        self
+    }
+
+    pub(crate) fn write(&mut self, kind: EventKind) {
+        self.events.push(Event { at: self.now, kind });
+        self.now += STEP;
+    }
+
+    /// An operation begins.
+    pub(crate) fn begin(&mut self, client: &str, act: Act) -> OpId {
+        self.last += 1;
+        self.write(EventKind::Invoked(Invoked {
+            op: self.last,
+            client: client.to_owned(),
+            tenant: TenantName::new(self.tenant).unwrap(),
+            service: self.service,
+            workload: self.workload.to_owned(),
+            act,
+            due: None,
+        }));
+        self.last
+    }
+
+    /// An operation is over.
+    pub(crate) fn end(&mut self, op: OpId, outcome: Ending, found: Option<Found>) {
+        self.write(EventKind::Ended(Ended { op, outcome, detail: String::new(), found }));
+    }
+
+    /// An operation from its beginning to its end, where it has one.
+    pub(crate) fn operation(&mut self, client: &str, act: Act, outcome: Option<Ending>) {
+        let op = self.begin(client, act);
+        if let Some(outcome) = outcome {
+            self.end(op, outcome, None);
+        }
+    }
+
+    /// An operation that finds something.
+    pub(crate) fn finds(&mut self, client: &str, act: Act, found: Found) {
+        let op = self.begin(client, act);
+        self.end(op, Ending::Ok, Some(found));
+    }
+
+    /// A fault begins.
+    pub(crate) fn fault(&mut self, fault: usize, what: &str) {
+        self.write(EventKind::FaultBegan(FaultRecord { fault, what: what.to_owned(), touched: 0 }));
+    }
+
+    /// A fault ends.
+    pub(crate) fn undo(&mut self, fault: usize, what: &str) {
+        self.write(EventKind::FaultEnded(FaultRecord { fault, what: what.to_owned(), touched: 1 }));
+    }
+
+    /// The case ends, and the history is whole.
+    pub(crate) fn close(mut self) -> Vec<Event> {
+        self.write(EventKind::CaseEnded);
+        self.events
+    }
+}

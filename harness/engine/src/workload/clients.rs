@@ -1,0 +1,306 @@
+//! Clients that do one operation after another, as a careful app does: each on a connection of its own, which it makes
+//! when it needs it, each operation under a deadline, and none done again whose outcome it cannot know.
+
+use std::{future::Future, time::Duration};
+
+use bulkhead_model::{Act, Ending, Found};
+use bulkhead_target::Error;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{OPERATION, Stage, Workload, back_off::BackOff};
+use crate::scribe;
+
+/// Why nothing was sent.
+pub(super) const NO_CONNECTION: &str = "not sent: there is no connection";
+
+/// What one client does.
+pub(super) trait Doer: Send {
+    /// Its way to the server.
+    type Line: Send;
+
+    /// Makes it.
+    fn connect(&self) -> impl Future<Output = Result<Self::Line, Error>> + Send;
+
+    /// What is to be done next.
+    fn next(&mut self) -> Act;
+
+    /// Does it once. Where it is given up half-way, its outcome is unknown.
+    fn perform(&mut self, line: &mut Self::Line, act: &Act) -> impl Future<Output = Performed> + Send;
+}
+
+/// What came of it: what was found, for what looks for something.
+pub(super) type Performed = Result<Option<Found>, Trouble>;
+
+/// Why an operation was not acknowledged, in the server's words or the client's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The server refused it; the connection is as good as before.
+    Refused(String),
+    /// There was no connection to send it on.
+    Unsent(String),
+    /// It was sent, and nothing that is certain came back.
+    Unsure(String),
+}
+
+/// When a client does its operations.
+#[derive(Clone, Copy)]
+pub(super) enum Pace {
+    /// One is due each time so long after the one before. A client that is behind goes on at once.
+    Due(Duration),
+    /// This long after the last one, and at least a tenth of the time so far: what is read grows with it.
+    Rarer(Duration),
+}
+
+/// One client.
+pub(super) struct Client<'a, 's, D: Doer> {
+    stage: &'a Stage<'s>,
+    who: scribe::Client,
+    does: D,
+    line: Option<D::Line>,
+    back_off: BackOff,
+    /// No connection is made before then.
+    patient_until: Instant,
+}
+
+/// The name under which a client of that workload writes into the journal.
+pub(super) fn name(workload: &dyn Workload, stage: &Stage<'_>, name: impl Into<String>) -> scribe::Client {
+    scribe::Client {
+        name: name.into(),
+        tenant: stage.access.tenant.name.clone(),
+        service: workload.service(),
+        workload: workload.shape().name,
+    }
+}
+
+/// The time between two operations of one of so many clients that keep up the stage's `rate` together.
+pub(super) fn share(stage: &Stage<'_>, clients: u64) -> Duration {
+    let float = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    Duration::from_secs(60).mul_f64(float(clients) / float(stage.chosen.amount("rate")))
+}
+
+/// A moment that has passed on the run's clock.
+pub(super) fn on_the_runs_clock(stage: &Stage<'_>, moment: Instant) -> u64 {
+    let ago = u64::try_from(moment.elapsed().as_nanos()).unwrap_or(0);
+    stage.scribe.now().saturating_sub(ago)
+}
+
+impl<'a, 's, D: Doer> Client<'a, 's, D> {
+    /// One that has no connection yet.
+    pub(super) fn new(stage: &'a Stage<'s>, who: scribe::Client, does: D) -> Self {
+        let back_off = BackOff::new(&stage.seed.child(&who.name));
+        Self { stage, who, does, line: None, back_off, patient_until: Instant::now() }
+    }
+
+    /// Works until no new work is to be begun.
+    pub(super) async fn work(&mut self, pace: Pace) {
+        let draining = self.stage.draining();
+        tokio::pin!(draining);
+        let begun = Instant::now();
+        let mut next = begun;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut draining => return,
+                () = sleep_until(next) => {}
+            }
+            match pace {
+                Pace::Due(each) => {
+                    self.operate(Some(next)).await;
+                    next += each;
+                }
+                Pace::Rarer(rest) => {
+                    self.operate(None).await;
+                    next = (Instant::now() + rest.max(begun.elapsed() / 10)).max(self.patient_until);
+                }
+            }
+        }
+    }
+
+    /// Does one operation after another until one is acknowledged, or the stage's patience is over.
+    pub(super) async fn insist(&mut self) {
+        let late = Instant::now() + self.stage.patience;
+        while self.patient_until < late {
+            sleep_until(self.patient_until).await;
+            if self.operate(None).await == Ending::Ok {
+                return;
+            }
+            if self.line.is_some() {
+                // It was refused.
+                self.patient_until = Instant::now() + self.back_off.next();
+            }
+        }
+    }
+
+    /// One operation from its beginning to its end.
+    async fn operate(&mut self, due: Option<Instant>) -> Ending {
+        let act = self.does.next();
+        let due = due.map(|due| on_the_runs_clock(self.stage, due));
+        let op = self.stage.scribe.begin(&self.who, act.clone(), due);
+        let (outcome, detail) = match self.attempt(&act).await {
+            Ok(found) => {
+                self.back_off.reset();
+                match found {
+                    Some(found) => self.stage.scribe.found(op, found),
+                    None => self.stage.scribe.end(op, Ending::Ok, ""),
+                }
+                return Ending::Ok;
+            }
+            Err(Trouble::Refused(why)) => (Ending::Failed, why),
+            Err(Trouble::Unsent(why)) => {
+                self.hang_up();
+                (Ending::Failed, format!("{NO_CONNECTION}{why}"))
+            }
+            Err(Trouble::Unsure(why)) => {
+                self.hang_up();
+                (Ending::Unknown, why)
+            }
+        };
+        self.stage.scribe.end(op, outcome, detail);
+        outcome
+    }
+
+    async fn attempt(&mut self, act: &Act) -> Performed {
+        let late = Instant::now() + OPERATION;
+        let line = match &mut self.line {
+            Some(line) => line,
+            None if Instant::now() < self.patient_until => return Err(Trouble::Unsent(String::new())),
+            none => {
+                let made = timeout_at(late, self.does.connect()).await;
+                let made = made.map_err(|_| Trouble::Unsent(format!(" within {OPERATION:?}")))?;
+                none.insert(made.map_err(|error| Trouble::Unsent(format!(": {}", error.chain())))?)
+            }
+        };
+        let performed = timeout_at(late, self.does.perform(line, act)).await;
+        performed.unwrap_or_else(|_| Err(Trouble::Unsure(format!("no answer within {OPERATION:?}"))))
+    }
+
+    /// Gives the connection up; another one is made later.
+    fn hang_up(&mut self) {
+        self.line = None;
+        // What could not be done meanwhile makes the wait no longer.
+        if self.patient_until <= Instant::now() {
+            self.patient_until = Instant::now() + self.back_off.next();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bulkhead_model::{
+        Ended, Service,
+        history::{Event, EventKind},
+        scenario::Chosen,
+    };
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        recorder::{Clock, Recorder},
+        scribe::Scribe,
+        seed::Seed,
+        testing::tenant,
+        workload::Phase,
+    };
+
+    /// Does as it is told, and the last thing again and again.
+    struct Told {
+        connects: VecDeque<bool>,
+        performs: VecDeque<Result<(), Trouble>>,
+        count: usize,
+        /// With this operation draining begins.
+        last: Option<(usize, watch::Sender<Phase>)>,
+    }
+
+    impl Doer for Told {
+        type Line = ();
+
+        async fn connect(&self) -> Result<(), Error> {
+            match self.connects.get(self.count - 1).unwrap_or(&true) {
+                true => Ok(()),
+                false => Err(Error::serve(Service::Redis, "connect")("nobody listens")),
+            }
+        }
+
+        fn next(&mut self) -> Act {
+            self.count += 1;
+            if let Some((last, phase)) = &self.last
+                && self.count == *last
+            {
+                phase.send_replace(Phase::Drain);
+            }
+            Act::Add { element: self.count.to_string() }
+        }
+
+        async fn perform(&mut self, (): &mut (), _: &Act) -> Performed {
+            self.performs.pop_front().unwrap_or(Ok(())).map(|()| None)
+        }
+    }
+
+    /// What the history says of each operation of a client that does so.
+    async fn played(
+        told: Told,
+        phase: watch::Receiver<Phase>,
+        how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
+    ) -> Vec<(Ending, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::begin(folder.path().join("one.jsonl"), Clock::start());
+        let (access, scribe) = (tenant("engine"), Scribe::new(&mut recorder));
+        let chosen = Chosen { name: String::from("redis.told"), settings: [].into() };
+        let (seed, patience) = (Seed::new(1), Duration::from_secs(30));
+        let stage = Stage { access: &access, chosen: &chosen, seed, scribe: &scribe, phase, patience };
+        let tenant = access.tenant.name.clone();
+        let who = scribe::Client {
+            name: String::from("client 1"),
+            tenant,
+            service: Service::Redis,
+            workload: "redis.told",
+        };
+        how(&mut Client::new(&stage, who, told)).await;
+        let ended = |event: Event| match event.kind {
+            EventKind::Ended(Ended { outcome, detail, .. }) => Some((outcome, detail)),
+            _ => None,
+        };
+        recorder.finish().0.into_iter().filter_map(ended).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_insists_begins_anew_until_one_is_acknowledged() {
+        let told = Told {
+            connects: [false].into(),
+            performs: [
+                Err(Trouble::Unsure(String::from("it broke"))),
+                Err(Trouble::Unsent(String::from(" any more"))),
+                Err(Trouble::Refused(String::from("no"))),
+            ]
+            .into(),
+            count: 0,
+            last: None,
+        };
+        let (_working, phase) = watch::channel(Phase::Drain);
+        let ended = played(told, phase, async |client| client.insist().await).await;
+        let expected = [
+            (Ending::Failed, "not sent: there is no connection: redis: could not connect: nobody listens"),
+            (Ending::Unknown, "it broke"),
+            (Ending::Failed, "not sent: there is no connection any more"),
+            (Ending::Failed, "no"),
+            (Ending::Ok, ""),
+        ];
+        assert_eq!(ended, expected.map(|(outcome, detail)| (outcome, detail.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_while_a_client_waits_fails_at_once_and_nothing_begins_while_draining() {
+        let (draining, phase) = watch::channel(Phase::Work);
+        let told =
+            Told { connects: [false].into(), performs: VecDeque::new(), count: 0, last: Some((5, draining)) };
+        // The first wait is longer than 20 milliseconds.
+        let pace = Pace::Due(Duration::from_millis(1));
+        let ended = played(told, phase, async |client| client.work(pace).await).await;
+        assert_eq!(ended.len(), 5, "{ended:?}");
+        assert!(ended[0].1.ends_with("nobody listens"), "{ended:?}");
+        // A slow machine may have waited long enough before the last of them.
+        assert_eq!(ended[1], (Ending::Failed, String::from(NO_CONNECTION)));
+    }
+}

@@ -1,0 +1,88 @@
+//! `postgres.metrics-log`: a log of measurements. Clients append rows, each in a transaction of its own, and a reader
+//! reads the whole log. Nothing makes a row unique: one that was written twice shows.
+
+use bulkhead_model::{
+    Service, Unit,
+    scenario::{Kind, Shape, Wanted},
+};
+use bulkhead_target::{Error, TenantAccess, clients};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::{
+    Stage, Working, Workload,
+    clients::Trouble,
+    postgres,
+    set::{self, Set},
+};
+
+/// The workload.
+pub(super) struct MetricsLog;
+
+impl Workload for MetricsLog {
+    fn shape(&self) -> Shape<'static> {
+        Shape {
+            name: "postgres.metrics-log",
+            settings: &[
+                Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
+                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
+                Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("128B") },
+            ],
+        }
+    }
+
+    fn service(&self) -> Service {
+        Service::Postgres
+    }
+
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async move {
+            postgres::create(
+                stage,
+                &postgres::table(stage, "metrics"),
+                "element text NOT NULL, body text NOT NULL",
+            )
+            .await
+        })
+    }
+
+    fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async move {
+            let (table, size) = (postgres::table(stage, "metrics"), stage.chosen.amount("size"));
+            set::fill(
+                self,
+                stage,
+                Log { access: stage.access, table, size: usize::try_from(size).unwrap_or(0) },
+            )
+            .await;
+            Ok(())
+        })
+    }
+}
+
+/// The table.
+struct Log<'a> {
+    access: &'a TenantAccess,
+    table: String,
+    size: usize,
+}
+
+impl Set for Log<'_> {
+    type Line = PgConnection;
+
+    async fn connect(&self) -> Result<PgConnection, Error> {
+        clients::postgres::connect(self.access).await
+    }
+
+    async fn add(&self, connection: &mut PgConnection, element: &str) -> Result<(), Trouble> {
+        let sql = format!("INSERT INTO {} (element, body) VALUES ($1, $2)", self.table);
+        let body = ".".repeat(self.size.saturating_sub(element.len()));
+        let added = sqlx::query(AssertSqlSafe(sql)).bind(element).bind(body).execute(connection).await;
+        added.map(drop).map_err(|error| postgres::trouble(&error))
+    }
+
+    async fn read_all(&self, connection: &mut PgConnection) -> Result<Vec<String>, Trouble> {
+        let sql = format!("SELECT element FROM {}", self.table);
+        let read = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await;
+        read.map_err(|error| postgres::trouble(&error))
+    }
+}

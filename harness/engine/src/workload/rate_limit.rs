@@ -1,0 +1,109 @@
+//! `redis.rate-limit`: a limiter of fixed windows. Each client asks one counter, which counts and answers in one script,
+//! whether one more may pass.
+//!
+//! A window is numbered by the clients' clock and its counter outlives every case, so that none is begun anew.
+
+use std::time::Duration;
+
+use bulkhead_model::{
+    Act, Found, Service, Unit,
+    scenario::{Kind, Shape, Wanted},
+};
+use bulkhead_target::{Error, clients as connections};
+use futures::future::join_all;
+use redis::{RedisError, aio::MultiplexedConnection};
+use tokio::time::Instant;
+
+use super::{
+    Stage, Working, Workload,
+    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+};
+
+/// How long a window is.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// How long its counter is kept: longer than any case may take.
+const KEPT: Duration = Duration::from_secs(30 * 60);
+
+/// Counts one more. Only the first sets when the counter goes, so that nothing puts that off.
+const COUNT: &str = "\
+    local count = redis.call('INCR', KEYS[1]) \
+    if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end \
+    return count";
+
+/// The workload.
+pub(super) struct RateLimit;
+
+impl Workload for RateLimit {
+    fn shape(&self) -> Shape<'static> {
+        Shape {
+            name: "redis.rate-limit",
+            settings: &[
+                Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
+                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("200/s") },
+                Wanted { name: "limit", kind: Kind::Amount(Unit::Count, 1..=1_000_000), usual: Some("50") },
+            ],
+        }
+    }
+
+    fn service(&self) -> Service {
+        Service::Redis
+    }
+
+    /// Nothing: a counter begins where it is not there.
+    fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async move {
+            let (clients, limit, begun) =
+                (stage.chosen.amount("clients"), stage.chosen.amount("limit"), Instant::now());
+            let asking = (1..=clients).map(|number| {
+                let who = name(self, stage, format!("client {number}"));
+                let mut client = Client::new(stage, who, Asker { stage, limit, begun });
+                async move { client.work(Pace::Due(share(stage, clients))).await }
+            });
+            join_all(asking).await;
+            Ok(())
+        })
+    }
+}
+
+/// One client.
+struct Asker<'a, 's> {
+    stage: &'a Stage<'s>,
+    limit: u64,
+    begun: Instant,
+}
+
+impl Doer for Asker<'_, '_> {
+    type Line = MultiplexedConnection;
+
+    async fn connect(&self) -> Result<MultiplexedConnection, Error> {
+        connections::redis::connect(self.stage.access).await
+    }
+
+    fn next(&mut self) -> Act {
+        let number = self.begun.elapsed().as_millis() / WINDOW.as_millis();
+        let window = self.stage.access.tenant.slices.redis.key(&format!("bulkhead:rate:{number}"));
+        Act::Admit { window, limit: self.limit }
+    }
+
+    async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
+        let Act::Admit { window, limit } = act else { return Ok(None) };
+        let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
+        let mut count = redis::cmd("EVAL");
+        count.arg(COUNT).arg(1).arg(window).arg(kept);
+        let counted: u64 = count.query_async(connection).await.map_err(trouble)?;
+        Ok(Some(Found::Admitted(counted <= *limit)))
+    }
+}
+
+/// What the error says of the command: only the server's own word is a refusal.
+fn trouble(error: RedisError) -> Trouble {
+    match error.code() {
+        Some(_) => Trouble::Refused(error.to_string()),
+        None => Trouble::Unsure(error.to_string()),
+    }
+}
