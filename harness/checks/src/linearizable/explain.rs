@@ -4,14 +4,14 @@
 use super::search::{Allowance, Call, Finding, Step, Value, search};
 
 /// How many values are tried for what a call could have found.
-const TRIED: usize = 16;
+const TRIED: usize = 8;
 
 /// What goes well and what could have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Explanation {
     /// How many calls were over before it and have an order.
     pub(super) before: usize,
-    /// All that it could have found; empty where that is not known.
+    /// What it could have found, of at most 8 values; empty where that is not known.
     pub(super) instead: Vec<Value>,
 }
 

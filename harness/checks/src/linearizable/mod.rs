@@ -126,7 +126,9 @@ impl<'h> Register<'h> {
         let mut writers = self.calls.iter().zip(&self.ops).rev();
         match writers.find(|(call, _)| call.step.leaves() == Some(value) && call.place < before) {
             Some((_, op)) => format!("{text} (put there by {} at {})", op.client(), moment(op.began)),
-            None => text,
+            // Where it is not there, nobody has to have put it there.
+            None if value == 0 => text,
+            None => format!("{text} (which nobody put there)"),
         }
     }
 }
@@ -183,14 +185,13 @@ fn why(history: &[Event], register: &Register<'_>, stuck: usize, explanation: &E
     let Explanation { before, instead } = explanation;
     let until = call.over.unwrap_or(usize::MAX);
     let end = op.ended_at().unwrap_or(op.began);
-    let deed = match op.invoked.act {
-        Act::Swap { .. } => "whose swap found",
-        _ => "who found",
-    };
     let found = call.step.finds().map_or_else(|| held(None), |value| register.described(value, until));
+    let deed = match op.invoked.act {
+        Act::Swap { .. } => format!("swaps {found} away"),
+        _ => format!("reads {found}"),
+    };
     let mut text = format!(
-        "the {before} operations that were over by then linearise, and none can follow by {}, {deed} {found} between {} \
-         and {}{}",
+        "{before} operations linearise, then {} {deed} between {} and {}{}",
         op.client(),
         moment(op.began),
         moment(end),
@@ -202,7 +203,7 @@ fn why(history: &[Event], register: &Register<'_>, stuck: usize, explanation: &E
         shown.push(format!("{} others", instead.len() - SHOWN));
     }
     if !shown.is_empty() {
-        text.push_str(&format!("; it could have been {}", shown.join(" or ")));
+        text.push_str(&format!("; it could have held {}", shown.join(" or ")));
     }
     text
 }

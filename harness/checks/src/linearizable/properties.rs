@@ -163,10 +163,10 @@ proptest! {
         let wrong = |read, held| if read == index { Some(String::from("plane.9")) } else { held };
         let Judgement { verdict, evidence } = judged(&history(&reals, wrong));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
-        let words = "1 of 1 registers do not linearise, at most 0 may: `engine.r` first: the ";
+        let words = "1 of 1 registers do not linearise, at most 0 may: `engine.r` first: ";
         prop_assert!(evidence.starts_with(words), "{}", evidence);
-        let named = format!("by client {index}, who found `plane.9` between ");
-        prop_assert!(evidence.contains(&named) && evidence.contains("it could have been "), "{}", evidence);
+        let named = format!("operations linearise, then client {index} reads `plane.9` (which nobody put there) between ");
+        prop_assert!(evidence.contains(&named) && evidence.contains("it could have held "), "{}", evidence);
     }
 
     #[test]
@@ -183,9 +183,9 @@ proptest! {
         let stale = |read, held| if read == last { Some(String::from("engine.8")) } else { held };
         let Judgement { verdict, evidence } = judged(&history(&reals, stale));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
-        let named = format!("by client {last}, who found `engine.8` (put there by client {} at ", last - gap - 2);
+        let named = format!("then client {last} reads `engine.8` (put there by client {} at ", last - gap - 2);
         prop_assert!(evidence.contains(&named), "{}", evidence);
-        let instead = format!("; it could have been `engine.9` (put there by client {} at ", last - gap - 1);
+        let instead = format!("; it could have held `engine.9` (put there by client {} at ", last - gap - 1);
         prop_assert!(evidence.contains(&instead), "{}", evidence);
     }
 }

@@ -10,7 +10,7 @@
 //! overwrites it, it may as well not have happened. And those calls are never waited for, so that a history of
 //! thousands of them is searched as fast as one without.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What a register holds, as a number; 0 where it is not there.
 pub(super) type Value = u32;
@@ -130,8 +130,9 @@ struct Search<'c> {
     calls: &'c [Call],
     /// The calls that came back, as they began; a rank is a place in here.
     known: Vec<usize>,
-    /// The other calls, as they began.
+    /// The other calls, as they began; and which of them leave a value.
     unknown: Vec<usize>,
+    leaving: HashMap<Value, Vec<usize>>,
     /// Entry 0 is the list's head.
     list: Vec<Entry>,
     /// Where each rank's call and return stand in the list.
@@ -172,6 +173,10 @@ impl<'c> Search<'c> {
         }
         // Behind the last return.
         list.push(Entry { rank: 0, returns: true, previous: list.len() - 1, next: 0 });
+        let mut leaving: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, call) in unknown.iter().filter_map(|index| calls.get(*index)).enumerate() {
+            call.step.leaves().into_iter().for_each(|value| leaving.entry(value).or_default().push(index));
+        }
         let words = |count: usize| vec![0; count.div_ceil(64)];
         Self {
             calls,
@@ -183,6 +188,7 @@ impl<'c> Search<'c> {
             used: words(unknown.len()),
             known,
             unknown,
+            leaving,
             first: 0,
             top: 0,
             made: Vec::new(),
@@ -256,33 +262,40 @@ impl<'c> Search<'c> {
         if next >= self.unknown.len() {
             return None;
         }
-        let wanted = self.wanted(wall);
-        let mut rest = self.unused(wall).skip_while(|(index, _)| *index < next);
-        let seen = |step: Step| {
-            self.may_come(step)
-                && step.after(self.held).is_some_and(|left| left != self.held && wanted.contains(&left))
+        self.of_use(wall).into_iter().find(|index| *index >= next).map(|index| (Move::Unknown(index), false))
+    }
+
+    /// The calls that nobody knows the fate of and that can take effect now and be seen right away, as they began: each
+    /// leaves what one that came back has to find, be it through others of its kind.
+    fn of_use(&self, wall: usize) -> Vec<usize> {
+        let mut wanted: Vec<Value> = Vec::new();
+        let want = |wanted: &mut Vec<Value>, step: Step| {
+            let found = step.finds().filter(|found| *found != self.held && !wanted.contains(found));
+            wanted.extend(found);
         };
-        rest.find(|(_, step)| seen(*step)).map(|(index, _)| (Move::Unknown(index), false))
-    }
-
-    /// The calls that nobody knows the fate of and that may take effect now.
-    fn unused(&self, wall: usize) -> impl Iterator<Item = (usize, Step)> {
-        let calls = self.unknown.iter().map(|index| self.calls[*index]).enumerate();
-        calls
-            .take_while(move |(_, call)| call.place < wall)
-            .filter(|(index, _)| self.used[index / 64] >> (index % 64) & 1 == 0)
-            .map(|(index, call)| (index, call.step))
-    }
-
-    /// What a call that may come soon would have to find.
-    fn wanted(&self, wall: usize) -> HashSet<Value> {
-        let mut wanted: HashSet<_> = self.unused(wall).filter_map(|(_, step)| step.finds()).collect();
         let mut entry = self.list[0].next;
         while !self.list[entry].returns {
-            wanted.extend(self.step(self.list[entry].rank).finds());
+            want(&mut wanted, self.step(self.list[entry].rank));
             entry = self.list[entry].next;
         }
-        wanted
+        let (mut of_use, mut looked) = (Vec::new(), 0);
+        while let Some(value) = wanted.get(looked).copied() {
+            looked += 1;
+            for index in self.leaving.get(&value).into_iter().flatten().copied() {
+                let call = self.calls[self.unknown[index]];
+                if call.place >= wall {
+                    break;
+                }
+                if self.used[index / 64] >> (index % 64) & 1 == 0 {
+                    want(&mut wanted, call.step);
+                    if self.may_come(call.step) {
+                        of_use.push(index);
+                    }
+                }
+            }
+        }
+        of_use.sort_unstable();
+        of_use
     }
 
     /// Notes how far the search has come, and finds a read that can come at once.
