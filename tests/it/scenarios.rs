@@ -20,12 +20,13 @@ use crate::support;
 
 include!(concat!(env!("OUT_DIR"), "/scenario_tests.rs"));
 
-/// Runs the file on the documents' layout and expects every case of it to pass.
+/// Runs the file's first scenario on the documents' layout and expects every case of it to pass.
 async fn passes(name: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.yaml"));
     let scenarios = known(|known| scenario::load(&[file], known)).unwrap();
     assert_eq!(scenarios[0].name, name);
-    all_pass(&Topology::builtin(), &scenarios).await;
+    // Of several that the file makes, one: the command runs all of them.
+    all_pass(&Topology::builtin(), &scenarios[..1]).await;
 }
 
 /// Runs all cases of these scenarios on that layout and expects each to pass.

@@ -95,24 +95,29 @@ fn variables<'a>(review: &mut Review<'_>, root: &'a [Entry]) -> Vec<Variable<'a>
     entries.iter().filter_map(read).collect()
 }
 
-/// The values, each with a name of its own: what it is, or its only key, and a number where that is not enough.
+/// The values, each with a name of its own: what it is, its only key, or its parts' names, and a number where that is
+/// not enough.
 fn called(items: &[Node]) -> Vec<(String, &Node)> {
-    let plain = items.iter().map(|item| match &item.value {
-        Value::Text(text) => text.clone(),
-        Value::Whole(number) => number.to_string(),
-        Value::Table(entries) => match entries.as_slice() {
-            [only] => only.key.value.clone(),
-            _ => String::from("value"),
-        },
-        Value::List(_) | Value::Other(_) => String::from("value"),
-    });
-    let plain: Vec<_> = plain.collect();
+    let plain: Vec<_> = items.iter().map(word).collect();
     let number = |index: usize, name: &String| {
         let alone = plain.iter().filter(|other| *other == name).count() == 1;
         let earlier = plain.iter().take(index).filter(|other| *other == name).count();
         if alone { name.clone() } else { format!("{name} {}", earlier + 1) }
     };
     plain.iter().enumerate().map(|(index, name)| number(index, name)).zip(items).collect()
+}
+
+fn word(value: &Node) -> String {
+    match &value.value {
+        Value::Text(text) => text.clone(),
+        Value::Whole(number) => number.to_string(),
+        Value::Table(entries) => match entries.as_slice() {
+            [only] => only.key.value.clone(),
+            _ => String::from("value"),
+        },
+        Value::List(items) => items.iter().map(word).collect::<Vec<_>>().join("+"),
+        Value::Other(_) => String::from("value"),
+    }
 }
 
 /// Every `$NAME` below a value.
