@@ -109,6 +109,12 @@ fn file_of(given: &Path, name: &str) -> String {
     found.strip_prefix(&here).unwrap_or(&found).display().to_string()
 }
 
+/// The page about what scenario files may say.
+pub(crate) fn reference() -> String {
+    let invariants = bulkhead_checks::ALL.map(|check| (check.name(), check.bound(), check.sentence()));
+    with_known(|known| bulkhead_report::reference::page(known.workloads, known.faults, &invariants))
+}
+
 /// Calls with the names that live in other rooms.
 pub(crate) fn with_known<T>(call: impl FnOnce(&Known<'_>) -> T) -> T {
     let probes: Vec<(&str, Service, Class)> = bulkhead_engine::probes::all()

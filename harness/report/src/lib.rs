@@ -15,6 +15,7 @@ pub mod junit;
 pub mod markdown;
 pub mod matrix;
 pub mod redact;
+pub mod reference;
 pub mod terminal;
 pub mod text;
 

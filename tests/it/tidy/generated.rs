@@ -14,6 +14,9 @@ const DOCTOR: Generated = Generated {
     by: "cargo bulkhead doctor --known > harness/model/src/doctor/README.md",
 };
 
+const SCENARIOS: Generated =
+    Generated { path: "scenarios/README.md", by: "cargo bulkhead scenario reference > scenarios/README.md" };
+
 /// A file that is checked in, and the command that makes it again.
 struct Generated {
     path: &'static str,
@@ -43,6 +46,15 @@ fn the_schema_of_scenario_files_is_the_one_in_the_repository() {
 #[test]
 fn the_page_of_what_the_doctor_knows_is_the_one_in_the_repository() {
     assert_eq!(DOCTOR.stale_against(&bulkhead_report::doctor::page(doctor::providers())), None);
+}
+
+#[test]
+fn the_page_of_what_scenario_files_may_say_is_the_one_in_the_repository() {
+    let invariants = bulkhead_checks::ALL.map(|check| (check.name(), check.bound(), check.sentence()));
+    let page = crate::scenarios::known(|known| {
+        bulkhead_report::reference::page(known.workloads, known.faults, &invariants)
+    });
+    assert_eq!(SCENARIOS.stale_against(&page), None);
 }
 
 /// What is read by others than the room that starts servers: tests, and the library.

@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   bulkhead scenario list                       what there is, and what each expands to
   bulkhead scenario check my/scenarios         every problem with its place
+  bulkhead scenario reference                  workloads, faults and invariants with their settings
   bulkhead scenario schema > scenario.json     a JSON Schema for editors";
 
 /// `bulkhead scenario`
@@ -35,6 +36,9 @@ enum What {
     /// Read scenario files and name every problem in them
     #[command(after_help = "Examples:\n  bulkhead scenario check scenarios")]
     Check(Chosen),
+    /// Print what scenario files may say of workloads, faults and invariants, as Markdown
+    #[command(after_help = "Examples:\n  bulkhead scenario reference")]
+    Reference,
     /// Print the JSON Schema of scenario files
     #[command(after_help = "Examples:\n  bulkhead scenario schema > scenario.schema.json")]
     Schema,
@@ -59,6 +63,7 @@ impl Scenario {
                 serde_json::to_writer_pretty(&mut out, &scenario::schema())?;
                 writeln!(out)?;
             }
+            What::Reference => out.extend(scenarios::reference().into_bytes()),
             What::List(chosen) => {
                 let sources = chosen.counted(&project)?;
                 for (source, cases) in &sources {
@@ -94,10 +99,14 @@ impl Chosen {
         let topology = Topology::load(self.topology.as_deref());
         let (topology, sources) = Problems::both(topology, scenarios::load(&self.paths, project))?;
         let mut problems = Vec::new();
-        let mut counted = Vec::new();
+        let mut counted: Vec<(Source, usize)> = Vec::new();
         for source in sources {
             match scenario::expand(std::slice::from_ref(&source.scenario), &topology) {
-                Ok(cases) => counted.push((source, cases.len())),
+                Ok(cases) => match counted.last_mut() {
+                    // Another scenario of the same file.
+                    Some((earlier, count)) if earlier.path == source.path => *count += cases.len(),
+                    _ => counted.push((source, cases.len())),
+                },
                 Err(found) => problems.extend(found.into_vec()),
             }
         }

@@ -15,7 +15,11 @@ pub(super) struct Down;
 
 impl Fault for Down {
     fn shape(&self) -> Shape<'static> {
-        Shape { name: "down", settings: &[SERVICE, AT, FOR] }
+        Shape {
+            name: "down",
+            about: "The link is cut: its connections end, and whoever dials is refused.",
+            settings: &[SERVICE, AT, FOR],
+        }
     }
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {

@@ -56,49 +56,61 @@ const fn toxic(
     Toxic { shape, kind, attributes }
 }
 
-/// Every byte comes later, by a time that wavers.
 pub(super) static LATENCY: Toxic = toxic(
     "latency",
     Shape {
         name: "latency",
+        about: "Every byte comes later, by a time that wavers.",
         settings: &[SERVICE, AT, FOR, STREAM, time("delay", "100ms"), time("jitter", "0ms")],
     },
     &[("latency", "delay", Per::One), ("jitter", "jitter", Per::One)],
 );
 
-/// Bytes come no faster than that in a second.
 pub(super) static BANDWIDTH: Toxic = toxic(
     "bandwidth",
-    Shape { name: "bandwidth", settings: &[SERVICE, AT, FOR, STREAM, size("per-second", "64KiB")] },
+    Shape {
+        name: "bandwidth",
+        about: "Bytes come no faster than that many a second.",
+        settings: &[SERVICE, AT, FOR, STREAM, size("per-second", "64KiB")],
+    },
     &[("rate", "per-second", Per::Thousand)],
 );
 
-/// The end of a connection comes later.
 pub(super) static SLOW_CLOSE: Toxic = toxic(
     "slow_close",
-    Shape { name: "slow-close", settings: &[SERVICE, AT, FOR, STREAM, time("delay", "500ms")] },
+    Shape {
+        name: "slow-close",
+        about: "The end of a connection comes later.",
+        settings: &[SERVICE, AT, FOR, STREAM, time("delay", "500ms")],
+    },
     &[("delay", "delay", Per::One)],
 );
 
-/// Nothing comes through, and the connection ends after that time; never where it is 0.
 pub(super) static TIMEOUT: Toxic = toxic(
     "timeout",
-    Shape { name: "timeout", settings: &[SERVICE, AT, FOR, STREAM, time("after", "500ms")] },
+    Shape {
+        name: "timeout",
+        about: "Nothing comes through, and the connection ends after that time; never where it is 0.",
+        settings: &[SERVICE, AT, FOR, STREAM, time("after", "500ms")],
+    },
     &[("timeout", "after", Per::One)],
 );
 
-/// The connection is reset after that time.
 pub(super) static RESET_PEER: Toxic = toxic(
     "reset_peer",
-    Shape { name: "reset-peer", settings: &[SERVICE, AT, FOR, STREAM, time("after", "0ms")] },
+    Shape {
+        name: "reset-peer",
+        about: "The connection is reset after that time.",
+        settings: &[SERVICE, AT, FOR, STREAM, time("after", "0ms")],
+    },
     &[("timeout", "after", Per::One)],
 );
 
-/// Bytes come in small pieces, each a little later than the one before.
 pub(super) static SLICER: Toxic = toxic(
     "slicer",
     Shape {
         name: "slicer",
+        about: "Bytes come in small pieces, each a little later than the one before.",
         settings: &[
             SERVICE,
             AT,
@@ -116,20 +128,35 @@ pub(super) static SLICER: Toxic = toxic(
     ],
 );
 
-/// The connection ends after that many bytes.
 pub(super) static LIMIT_DATA: Toxic = toxic(
     "limit_data",
-    Shape { name: "limit-data", settings: &[SERVICE, AT, FOR, STREAM, size("after", "16KiB")] },
+    Shape {
+        name: "limit-data",
+        about: "The connection ends after that many bytes.",
+        settings: &[SERVICE, AT, FOR, STREAM, size("after", "16KiB")],
+    },
     &[("bytes", "after", Per::One)],
 );
 
-/// What is sent vanishes and no connection ends: a cable that was pulled.
-pub(super) static BLACKHOLE: Toxic =
-    toxic("blackhole", Shape { name: "blackhole", settings: &[SERVICE, AT, FOR, STREAM] }, &[]);
+pub(super) static BLACKHOLE: Toxic = toxic(
+    "blackhole",
+    Shape {
+        name: "blackhole",
+        about: "What is sent vanishes and no connection ends: a cable that was pulled.",
+        settings: &[SERVICE, AT, FOR, STREAM],
+    },
+    &[],
+);
 
-/// Who connects is accepted and meets nobody.
-pub(super) static HALF_OPEN: Toxic =
-    toxic("half_open", Shape { name: "half-open", settings: &[SERVICE, AT, FOR, STREAM] }, &[]);
+pub(super) static HALF_OPEN: Toxic = toxic(
+    "half_open",
+    Shape {
+        name: "half-open",
+        about: "Who connects is accepted and meets nobody.",
+        settings: &[SERVICE, AT, FOR, STREAM],
+    },
+    &[],
+);
 
 impl Toxic {
     fn spec(&self, name: String, chosen: &Chosen) -> Option<ToxicSpec> {

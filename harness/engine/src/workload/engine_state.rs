@@ -25,6 +25,7 @@ impl Workload for EngineState {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "postgres.engine-state",
+            about: "Clients read one row an engine and change it only where it still holds what they saw.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
                 Wanted { name: "engines", kind: Kind::Amount(Unit::Count, 1..=100), usual: Some("3") },

@@ -22,6 +22,7 @@ impl Workload for MetricsLog {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "postgres.metrics-log",
+            about: "Clients append rows; a reader reads all of them, and once more at the end.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },

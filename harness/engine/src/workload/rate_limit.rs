@@ -38,6 +38,7 @@ impl Workload for RateLimit {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "redis.rate-limit",
+            about: "Clients ask an atomic counter for each second's window whether one more is let through.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("200/s") },

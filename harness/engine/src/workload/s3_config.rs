@@ -25,6 +25,7 @@ impl Workload for Config {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "s3.config",
+            about: "Clients write and read whole small objects.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
                 Wanted { name: "objects", kind: Kind::Amount(Unit::Count, 1..=100), usual: Some("3") },

@@ -25,6 +25,7 @@ impl Workload for Logs {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "s3.logs",
+            about: "Clients put small objects; a reader lists all of them, and once more at the end.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("40/s") },

@@ -54,6 +54,7 @@ impl Workload for Tasks {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: NAME,
+            about: "Publishers hand over persistent tasks and await the confirms; consumers take and acknowledge them.",
             settings: &[
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "consumers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },

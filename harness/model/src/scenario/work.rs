@@ -36,6 +36,8 @@ pub enum Setting {
 pub struct Shape<'a> {
     /// Its name.
     pub name: &'a str,
+    /// What it does, in a sentence.
+    pub about: &'a str,
     /// Its settings.
     pub settings: &'a [Wanted<'a>],
 }
@@ -269,7 +271,8 @@ fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
 }
 
 impl Kind {
-    fn like(&self) -> String {
+    /// How such a setting is written.
+    pub fn like(&self) -> String {
         match self {
             Self::Amount(unit, _) => unit.like().to_owned(),
             Self::Service => {

@@ -18,6 +18,7 @@ pub(crate) const KNOWN: Known<'static> = Known {
     ],
     workloads: &[Shape {
         name: "rabbitmq.tasks",
+        about: "Works.",
         settings: &[
             Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("2") },
             Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=60_000), usual: Some("100/s") },
@@ -26,6 +27,7 @@ pub(crate) const KNOWN: Known<'static> = Known {
     }],
     faults: &[Shape {
         name: "down",
+        about: "Cuts.",
         settings: &[
             Wanted { name: "service", kind: Kind::Service, usual: None },
             Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
