@@ -19,6 +19,7 @@ mod proxy;
 mod rabbitmq;
 mod redis;
 mod s3;
+mod sabotage;
 mod scenarios;
 mod support;
 mod template;
