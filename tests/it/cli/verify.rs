@@ -11,8 +11,10 @@ use super::command::Desk;
 #[test]
 fn the_defaults_pass_and_every_report_says_so() {
     let desk = Desk::served();
-    let args =
-        ["verify", "--format", "json", "--seed", "7", "--junit", "r/junit.xml", "--markdown", "summary.md"];
+    // All but the workloads, which take the longest; `scenarios` plays those.
+    let mut args =
+        vec!["verify", "scenarios/isolation", "scenarios/checklist", "--format", "json", "--seed", "7"];
+    args.extend(["--junit", "r/junit.xml", "--markdown", "summary.md"]);
     let ran = desk.run(&args);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     let json: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -40,6 +42,32 @@ fn the_defaults_pass_and_every_report_says_so() {
     assert!(ran.stderr.contains("checklist   engine 6/6   plane 6/6"), "people read stderr: {}", ran.stderr);
 
     judge_again(&desk, &report.run);
+}
+
+/// What a run prints to run a case of many in one file again does that alone, and its history is judged again: as it
+/// was, and red once a request was let through that was refused.
+#[test]
+fn one_case_of_a_workload_runs_alone_and_is_judged_again() {
+    let desk = Desk::served();
+    let id = "chaos/redis/rate-limit-link [faults=down] (engine)";
+    let args = ["verify", "scenarios/chaos/redis", "--seed", "5", "--case", id, "--format", "json"];
+    let ran = desk.run(&args);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let report: RunReport = serde_json::from_str(&ran.stdout).unwrap();
+    let [case] = report.cases.as_slice() else { panic!("{:?}", report.cases) };
+    assert_eq!((case.id.as_str(), case.faults.as_slice()), (id, &[String::from("down redis")][..]));
+    assert!(case.repro.ends_with(&format!("--seed 5 --case '{id}'")), "{}", case.repro);
+    let folder = desk.path("target/bulkhead").join(&report.run).join("cases");
+    let journal = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let again = desk.run(&["check", journal.to_str().unwrap()]);
+    assert_eq!(again.code, Some(0), "{}", again.all());
+    let text = fs::read_to_string(&journal).unwrap();
+    let refused = r#"{"admitted":false}"#;
+    assert!(text.contains(refused), "{text}");
+    fs::write(&journal, text.replacen(refused, r#"{"admitted":true}"#, 1)).unwrap();
+    let again = desk.run(&["check", journal.to_str().unwrap()]);
+    assert_eq!(again.code, Some(1), "{}", again.all());
+    assert!(again.all().contains("admitted more than their limit"), "{}", again.all());
 }
 
 /// The classes of each service that there are probes of.
