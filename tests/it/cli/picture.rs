@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 use super::command::Desk;
 
 /// What the picture shows being typed.
-const COMMAND: &str = "bulkhead verify --seed 7";
+const COMMAND: &str = "bulkhead verify scenarios/isolation scenarios/checklist --seed 7";
 
 /// Columns of the run, and the pixels that a character and a line take.
 const COLUMNS: usize = 88;
