@@ -192,9 +192,15 @@ mod tests {
     #[test]
     fn what_runs_a_case_again_names_its_file_seed_and_key() {
         let plan = plan(&["engine"]).unwrap();
-        let planned = &plan.cases[0];
-        assert!(planned.repro.starts_with("bulkhead verify scenarios/"), "{}", planned.repro);
-        assert!(planned.repro.contains(".yaml --seed 7 --case engine"), "{}", planned.repro);
+        let repro = |beginning: &str| {
+            let planned = plan.cases.iter().find(|planned| planned.case.id.starts_with(beginning)).unwrap();
+            planned.repro.as_str()
+        };
+        let file = "bulkhead verify scenarios/checklist/bucket-created.yaml --seed 7 --case engine";
+        assert_eq!(repro("checklist/bucket-created "), file);
+        let one = "bulkhead verify scenarios/chaos/s3/logs-link.yaml --seed 7 --case \
+                   'chaos/s3/logs-link [faults=down] (engine)'";
+        assert_eq!(repro("chaos/s3/logs-link [faults=down] "), one);
         let place = Place { topology: Some("my file.toml".into()), s3: S3Arg::Minio, ..place() };
         let odd = options(&place, &Real::default());
         assert_eq!(odd, " --topology 'my file.toml' --s3 minio");
