@@ -206,8 +206,8 @@ const LIMITED: &str = "{ redis.rate-limit: { limit: 20, rate: 200/s } }";
 async fn evict(access: TenantAccess) {
     let mut connection = clients::redis::connect(&access).await.unwrap();
     loop {
-        // As many windows as the case lasts, and one more.
-        for window in 0..4 {
+        // Of those seconds that a slow machine may take to begin, and some more.
+        for window in 0..30 {
             let key = access.tenant.slices.redis.key(&format!("bulkhead:rate:{window}"));
             let count: Option<u64> = connection.get(&key).await.unwrap();
             if count.is_some_and(|count| count >= 20) {

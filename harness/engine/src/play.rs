@@ -9,7 +9,10 @@ use bulkhead_model::{
 };
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::{join_all, try_join_all};
-use tokio::{sync::watch, time::Instant, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
     faults::{self, Ground},
@@ -22,6 +25,9 @@ use crate::{
 
 /// How long what is under way may take to come to its end once nothing is broken any more.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the workloads may take to their first successes.
+const WARM: Duration = Duration::from_secs(20);
 
 /// Plays a case for its tenant.
 ///
@@ -54,8 +60,10 @@ pub(crate) async fn play(
     let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
     try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
 
-    let begun = Instant::now();
     let timeline = async {
+        // A fault is to meet work, however slow the machine: its time counts from when all of them do some.
+        let _the_checks_will_tell = timeout(WARM, scribe.works(chosen.len())).await;
+        let begun = Instant::now();
         let faults = scenario.faults.iter().enumerate();
         let injected = join_all(faults.map(|(index, fault)| {
             let ground = Ground { links: &links, access: &through, number: index + 1 };

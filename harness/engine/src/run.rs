@@ -24,7 +24,7 @@ use crate::{
     workload,
 };
 
-/// The longest that a case may take once its slices exist.
+/// The longest that a case may take once its slices exist, besides the time for which its workloads work.
 const CASE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The longest that making or removing a case's slices may take.
@@ -118,10 +118,11 @@ impl Runner<'_> {
         let lots = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
         // A crash in one case is a fault of ours; it must not take the other cases with it.
         let work = AssertUnwindSafe(self.work(case, &layout, &lots, recorder)).catch_unwind();
-        let done = match tokio::time::timeout(CASE_DEADLINE, work).await {
+        let deadline = CASE_DEADLINE.saturating_add(case.scenario.run_for);
+        let done = match tokio::time::timeout(deadline, work).await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => Err(Broken::Crashed(panic_text(&*panic))),
-            Err(_) => Err(Broken::Late("finish the case", CASE_DEADLINE)),
+            Err(_) => Err(Broken::Late("finish the case", deadline)),
         };
         let removing = tokio::time::timeout(SLICES_DEADLINE, self.target.release(lots));
         let removed = removing.await.map_err(|_| Broken::Late("remove slices", SLICES_DEADLINE));

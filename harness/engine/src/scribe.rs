@@ -1,8 +1,13 @@
 //! A case's recorder in many hands: the clients of its workloads and its faults write into one journal.
 
-use std::sync::{Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering},
+};
 
 use bulkhead_model::{Act, Ended, Ending, Found, Invoked, OpId, Service, TenantName, history::EventKind};
+
+use tokio::sync::watch;
 
 use crate::recorder::Recorder;
 
@@ -10,6 +15,16 @@ use crate::recorder::Recorder;
 pub struct Scribe<'r> {
     recorder: Mutex<&'r mut Recorder>,
     last: AtomicU64,
+    warming: Mutex<Warming>,
+    /// How many workloads have had a success.
+    working: watch::Sender<usize>,
+}
+
+/// Which workloads have had no success yet.
+#[derive(Default)]
+struct Warming {
+    open: HashMap<OpId, &'static str>,
+    succeeded: BTreeSet<&'static str>,
 }
 
 /// Who does operations, and for what.
@@ -28,13 +43,19 @@ pub struct Client {
 impl<'r> Scribe<'r> {
     /// Writes into this journal.
     pub fn new(recorder: &'r mut Recorder) -> Self {
-        Self { recorder: Mutex::new(recorder), last: AtomicU64::new(0) }
+        let (warming, working) = (Mutex::default(), watch::Sender::new(0));
+        Self { recorder: Mutex::new(recorder), last: AtomicU64::new(0), warming, working }
     }
 
     /// Writes that an operation begins, and gives it its number. `due` is when it should have, where a rate says so.
     pub fn begin(&self, client: &Client, act: Act, due: Option<u64>) -> OpId {
         let op = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let Client { name, tenant, service, workload } = client.clone();
+        let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warming.succeeded.contains(workload) {
+            warming.open.insert(op, workload);
+        }
+        drop(warming);
         self.record(EventKind::Invoked(Invoked {
             op,
             client: name,
@@ -49,13 +70,32 @@ impl<'r> Scribe<'r> {
 
     /// Writes that it is over.
     pub fn end(&self, op: OpId, outcome: Ending, detail: impl Into<String>) {
+        self.is_over(op, outcome);
         self.record(EventKind::Ended(Ended { op, outcome, detail: detail.into(), found: None }));
     }
 
     /// Writes that it is over and found this.
     pub fn found(&self, op: OpId, found: Found) {
         let (outcome, detail) = (Ending::Ok, String::new());
+        self.is_over(op, outcome);
         self.record(EventKind::Ended(Ended { op, outcome, detail, found: Some(found) }));
+    }
+
+    /// Returns when so many workloads have had a success.
+    pub async fn works(&self, workloads: usize) {
+        // The sender is this scribe's own, so it cannot be gone.
+        let mut working = self.working.subscribe();
+        let _gone = working.wait_for(|working| *working >= workloads).await;
+    }
+
+    fn is_over(&self, op: OpId, outcome: Ending) {
+        let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(workload) = warming.open.remove(&op)
+            && outcome == Ending::Ok
+            && warming.succeeded.insert(workload)
+        {
+            self.working.send_replace(warming.succeeded.len());
+        }
     }
 
     /// Writes anything else.
