@@ -1,5 +1,7 @@
 //! Histories as tests write them: an event a millisecond, operations that overlap or follow one another.
 
+use std::collections::HashMap;
+
 use bulkhead_model::{
     Act, Ended, Ending, FaultRecord, Found, Invoked, OpId, Service, TenantName,
     history::{Event, EventKind},
@@ -18,6 +20,9 @@ pub(crate) struct Book {
     service: Service,
     last: OpId,
 }
+
+/// When a client's only operation begins, with what it does, or is over, without; and how that comes out.
+pub(crate) type Moment = (u64, usize, Option<Act>, (Ending, Option<Found>));
 
 /// How long one event takes.
 const STEP: u64 = 1_000_000;
@@ -72,6 +77,21 @@ impl Book {
     pub(crate) fn finds(&mut self, client: &str, act: Act, found: Found) {
         let op = self.begin(client, act);
         self.end(op, Ending::Ok, Some(found));
+    }
+
+    /// The case consists of what happened at these moments, whatever their order here.
+    pub(crate) fn tell(mut self, mut moments: Vec<Moment>) -> Vec<Event> {
+        moments.sort_by_key(|(at, ..)| *at);
+        let mut numbers = HashMap::new();
+        for (_, client, act, (outcome, found)) in moments {
+            match act {
+                Some(act) => {
+                    numbers.insert(client, self.begin(&format!("client {client}"), act));
+                }
+                None => self.end(numbers[&client], outcome, found),
+            }
+        }
+        self.close()
     }
 
     /// A fault begins.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_model::{
-    FaultRecord, Service,
+    FaultRecord,
     history::EventKind,
     scenario::{Case, Chosen},
 };
@@ -20,7 +20,7 @@ use crate::{
     recorder::Recorder,
     scribe::Scribe,
     seed::Seed,
-    workload::{self, Phase, Stage, Workload},
+    workload::{self, Phase, Stage},
 };
 
 /// How long what is under way may take to come to its end once nothing is broken any more.
@@ -43,7 +43,7 @@ pub(crate) async fn play(
     let chosen: Vec<_> =
         scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
     let links = Links::new(seed)?;
-    let through = links.through(access, &services(chosen.iter().map(|(workload, _)| *workload))).await?;
+    let through = links.through(access, &workload::services(&scenario.workload)).await?;
     let scribe = Scribe::new(recorder);
     let (phase, watched) = watch::channel(Phase::Work);
     let stages: Vec<_> = chosen
@@ -99,12 +99,4 @@ async fn inject(
     let more = fault.undo(&ground, chosen).await?;
     scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
     Ok(())
-}
-
-/// The services that these work on, in their order.
-fn services(workloads: impl Iterator<Item = &'static dyn Workload>) -> Vec<Service> {
-    let mut services: Vec<_> = workloads.map(|workload| workload.service()).collect();
-    services.sort_unstable();
-    services.dedup();
-    services
 }

@@ -364,7 +364,7 @@ pub fn services(scenario: &Scenario) -> Result<Vec<Service>, probes::UnknownProb
     for item in &scenario.checklist {
         services.extend(item.service().map_or_else(|| Service::ALL.to_vec(), |service| vec![service]));
     }
-    services.extend(scenario.workload.iter().filter_map(|w| Some(workload::find(&w.name)?.service())));
+    services.extend(workload::services(&scenario.workload));
     services.sort_unstable();
     services.dedup();
     Ok(services)

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bulkhead_model::{Act, Ended, Ending, Found, Invoked, OpId, Service, TenantName, history::EventKind};
-
 use tokio::sync::watch;
 
 use crate::recorder::Recorder;

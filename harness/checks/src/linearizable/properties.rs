@@ -74,16 +74,7 @@ fn history(reals: &[Real], found: impl Fn(usize, Option<String>) -> Option<Strin
         moments.push((now - 1 - real.before, index, Some(act), ended.clone()));
         moments.push((now + 1 + real.after, index, None, ended));
     }
-    moments.sort_by_key(|(at, ..)| *at);
-    let mut book = Book::of(Service::Postgres, "postgres.engine-state");
-    let mut numbers = vec![0; reals.len()];
-    for (_, index, act, (outcome, found)) in moments {
-        match act {
-            Some(act) => numbers[index] = book.begin(&format!("client {index}"), act),
-            None => book.end(numbers[index], outcome, found),
-        }
-    }
-    book.close()
+    Book::of(Service::Postgres, "postgres.engine-state").tell(moments)
 }
 
 fn judged(history: &[Event]) -> Judgement {

@@ -40,16 +40,7 @@ fn history(asks: &[Asks], limit: u64, answer: impl Fn(usize, bool) -> bool) -> V
         moments.push((now - 1 - ask.before, index, Some(act), ended.clone()));
         moments.push((now + 1 + ask.after, index, None, ended));
     }
-    moments.sort_by_key(|(at, ..)| *at);
-    let mut book = Book::of(Service::Redis, "redis.rate-limit");
-    let mut numbers = vec![0; asks.len()];
-    for (_, index, act, (outcome, found)) in moments {
-        match act {
-            Some(act) => numbers[index] = book.begin(&format!("client {index}"), act),
-            None => book.end(numbers[index], outcome, found),
-        }
-    }
-    book.close()
+    Book::of(Service::Redis, "redis.rate-limit").tell(moments)
 }
 
 fn judged(history: &[Event]) -> Judgement {

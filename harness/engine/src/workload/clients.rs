@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 
 use bulkhead_model::{Act, Ending, Found};
 use bulkhead_target::Error;
+use futures::future::join_all;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{OPERATION, Stage, Workload, back_off::BackOff};
@@ -82,6 +83,23 @@ pub(super) fn share(stage: &Stage<'_>, clients: u64) -> Duration {
 pub(super) fn on_the_runs_clock(stage: &Stage<'_>, moment: Instant) -> u64 {
     let ago = u64::try_from(moment.elapsed().as_nanos()).unwrap_or(0);
     stage.scribe.now().saturating_sub(ago)
+}
+
+/// Works with as many `clients` as the stage says, which keep up its `rate` together. `does` makes what each does, from
+/// its number and its name.
+pub(super) async fn work_together<D: Doer>(
+    workload: &dyn Workload,
+    stage: &Stage<'_>,
+    does: impl Fn(u64, &str) -> D,
+) {
+    let clients = stage.chosen.amount("clients");
+    let working = (1..=clients).map(|number| {
+        let who = name(workload, stage, format!("client {number}"));
+        let does = does(number, &who.name);
+        let mut client = Client::new(stage, who, does);
+        async move { client.work(Pace::Due(share(stage, clients))).await }
+    });
+    join_all(working).await;
 }
 
 impl<'a, 's, D: Doer> Client<'a, 's, D> {

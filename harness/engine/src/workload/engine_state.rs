@@ -8,12 +8,11 @@ use bulkhead_model::{
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
-use futures::future::join_all;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
     Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    clients::{Doer, Performed, Trouble, work_together},
     postgres,
 };
 use crate::seed::Seed;
@@ -47,22 +46,16 @@ impl Workload for EngineState {
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let clients = stage.chosen.amount("clients");
-            let working = (1..=clients).map(|number| {
-                let who = name(self, stage, format!("client {number}"));
-                let does = Keeper {
-                    access: stage.access,
-                    table: postgres::table(stage, "engines"),
-                    engines: stage.chosen.amount("engines"),
-                    number,
-                    count: 0,
-                    seed: stage.seed.child(&who.name),
-                    seen: HashMap::new(),
-                };
-                let mut client = Client::new(stage, who, does);
-                async move { client.work(Pace::Due(share(stage, clients))).await }
-            });
-            join_all(working).await;
+            let keeper = |number, name: &str| Keeper {
+                access: stage.access,
+                table: postgres::table(stage, "engines"),
+                engines: stage.chosen.amount("engines"),
+                number,
+                count: 0,
+                seed: stage.seed.child(name),
+                seen: HashMap::new(),
+            };
+            work_together(self, stage, keeper).await;
             Ok(())
         })
     }

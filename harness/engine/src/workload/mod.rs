@@ -97,6 +97,15 @@ impl Stage<'_> {
     }
 }
 
+/// The services that these work on, in their order.
+pub(crate) fn services(chosen: &[Chosen]) -> Vec<Service> {
+    let mut services: Vec<_> =
+        chosen.iter().filter_map(|chosen| Some(find(&chosen.name)?.service())).collect();
+    services.sort_unstable();
+    services.dedup();
+    services
+}
+
 /// The workload of that name.
 pub fn find(name: &str) -> Option<&'static dyn Workload> {
     ALL.into_iter().find(|workload| workload.shape().name == name)

@@ -10,13 +10,12 @@ use bulkhead_model::{
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
-use futures::future::join_all;
 use redis::{RedisError, aio::MultiplexedConnection};
 use tokio::time::Instant;
 
 use super::{
     Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    clients::{Doer, Performed, Trouble, work_together},
 };
 
 /// How long a window is.
@@ -58,14 +57,8 @@ impl Workload for RateLimit {
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let (clients, limit, begun) =
-                (stage.chosen.amount("clients"), stage.chosen.amount("limit"), Instant::now());
-            let asking = (1..=clients).map(|number| {
-                let who = name(self, stage, format!("client {number}"));
-                let mut client = Client::new(stage, who, Asker { stage, limit, begun });
-                async move { client.work(Pace::Due(share(stage, clients))).await }
-            });
-            join_all(asking).await;
+            let (limit, begun) = (stage.chosen.amount("limit"), Instant::now());
+            work_together(self, stage, |_, _| Asker { stage, limit, begun }).await;
             Ok(())
         })
     }

@@ -6,11 +6,10 @@ use bulkhead_model::{
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
-use futures::future::join_all;
 
 use super::{
     Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    clients::{Doer, Performed, Trouble, work_together},
     s3::trouble,
 };
 use crate::seed::Seed;
@@ -53,20 +52,14 @@ impl Workload for Config {
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let clients = stage.chosen.amount("clients");
-            let working = (1..=clients).map(|number| {
-                let who = name(self, stage, format!("client {number}"));
-                let does = Editor {
-                    access: stage.access,
-                    objects: stage.chosen.amount("objects"),
-                    number,
-                    count: 0,
-                    seed: stage.seed.child(&who.name),
-                };
-                let mut client = Client::new(stage, who, does);
-                async move { client.work(Pace::Due(share(stage, clients))).await }
-            });
-            join_all(working).await;
+            let editor = |number, name: &str| Editor {
+                access: stage.access,
+                objects: stage.chosen.amount("objects"),
+                number,
+                count: 0,
+                seed: stage.seed.child(name),
+            };
+            work_together(self, stage, editor).await;
             Ok(())
         })
     }

@@ -13,7 +13,7 @@ use bulkhead_model::{
     Act, Ending, OpId, Service, Unit,
     scenario::{Kind, Shape, Wanted},
 };
-use bulkhead_target::{Error, clients};
+use bulkhead_target::{Error, clients as connections};
 use futures::{
     StreamExt,
     future::{BoxFuture, join_all},
@@ -35,11 +35,9 @@ use tokio::{
 use super::{
     OPERATION, Stage, Working, Workload,
     back_off::BackOff,
-    clients::{NO_CONNECTION, on_the_runs_clock, share},
+    clients::{self, NO_CONNECTION, on_the_runs_clock, share},
 };
 use crate::scribe::Client;
-
-const NAME: &str = "rabbitmq.tasks";
 
 /// Tasks that a consumer holds unacknowledged.
 const PREFETCH: u16 = 20;
@@ -53,7 +51,7 @@ pub(super) struct Tasks;
 impl Workload for Tasks {
     fn shape(&self) -> Shape<'static> {
         Shape {
-            name: NAME,
+            name: "rabbitmq.tasks",
             about: "Publishers hand over persistent tasks and await the confirms; consumers take and acknowledge them.",
             settings: &[
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
@@ -155,7 +153,7 @@ fn name(stage: &Stage<'_>) -> String {
 }
 
 async fn open(stage: &Stage<'_>) -> Result<(Connection, Channel), Error> {
-    let connection = clients::rabbitmq::connect(stage.access).await?;
+    let connection = connections::rabbitmq::connect(stage.access).await?;
     let channel = connection.create_channel().await;
     Ok((connection, channel.map_err(Error::serve(Service::Rabbitmq, "open a channel"))?))
 }
@@ -168,15 +166,6 @@ async fn declare(channel: &Channel, name: &str) -> lapin::Result<()> {
     channel.exchange_declare(name.into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
     let (queue, exchange, key) = (name.into(), name.into(), name.into());
     channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
-}
-
-fn client(stage: &Stage<'_>, role: &str, number: u64) -> Client {
-    Client {
-        name: format!("{role} {number}"),
-        tenant: stage.access.tenant.name.clone(),
-        service: Service::Rabbitmq,
-        workload: NAME,
-    }
 }
 
 /// One publisher: its part of the rate, whether the broker keeps up or not.
@@ -212,7 +201,7 @@ struct Answer {
 }
 
 async fn publish(stage: &Stage<'_>, number: u64, open: &Open) {
-    let client = client(stage, "publisher", number);
+    let client = clients::name(&Tasks, stage, format!("publisher {number}"));
     let back_off = BackOff::new(&stage.seed.child(&client.name));
     let each = share(stage, stage.chosen.amount("publishers"));
     let mut due = Instant::now();
@@ -327,7 +316,7 @@ async fn send(channel: &Channel, stage: &Stage<'_>, task: &str) -> Result<(), (E
 
 /// One consumer, until everything was taken.
 async fn consume(stage: &Stage<'_>, number: u64, open: &Open) {
-    let client = client(stage, "consumer", number);
+    let client = clients::name(&Tasks, stage, format!("consumer {number}"));
     let seed = stage.seed.child(&client.name);
     let mut back_off = BackOff::new(&seed);
     let late = async {

@@ -14,6 +14,9 @@ pub(super) const MOST: usize = 256;
 /// A file's tree with one choice of values, and what the choice is called: `fault=down, size=1KiB`; empty without any.
 pub(super) type Variant = (String, Vec<Entry>);
 
+/// A variable, what the value that it takes is called, and the value.
+type Choice<'a> = (&'a str, &'a str, &'a Node);
+
 /// A variable with its values and what each is called.
 struct Variable<'a> {
     entry: &'a Entry,
@@ -49,34 +52,24 @@ pub(super) fn variants(review: &mut Review<'_>, root: &[Entry]) -> Vec<Variant> 
     if review.count() > before {
         return Vec::new();
     }
-    let mut chosen: Vec<Vec<(usize, usize)>> = vec![Vec::new()];
-    for (variable, Variable { values, .. }) in variables.iter().enumerate() {
-        chosen = chosen
-            .into_iter()
-            .flat_map(|so_far| {
-                (0..values.len()).map(move |value| {
-                    let mut more = so_far.clone();
-                    more.push((variable, value));
-                    more
-                })
-            })
-            .collect();
+    let mut choices: Vec<Vec<Choice<'_>>> = vec![Vec::new()];
+    for Variable { entry, values } in &variables {
+        let mut longer = Vec::new();
+        for so_far in &choices {
+            longer.extend(values.iter().map(|(called, value)| {
+                let choice = (entry.key.value.as_str(), called.as_str(), *value);
+                so_far.iter().copied().chain([choice]).collect()
+            }));
+        }
+        choices = longer;
     }
-    chosen.iter().map(|chosen| one(&variables, chosen, &rest)).collect()
+    choices.iter().map(|chosen| one(chosen, &rest)).collect()
 }
 
-fn one(variables: &[Variable<'_>], chosen: &[(usize, usize)], rest: &[Entry]) -> Variant {
-    let values: Vec<_> = chosen
-        .iter()
-        .filter_map(|(variable, value)| {
-            let variable = variables.get(*variable)?;
-            let (called, node) = variable.values.get(*value)?;
-            Some((variable.entry.key.value.as_str(), called, *node))
-        })
-        .collect();
-    let called: Vec<_> = values.iter().map(|(name, called, _)| format!("{name}={called}")).collect();
+fn one(chosen: &[Choice<'_>], rest: &[Entry]) -> Variant {
+    let called: Vec<_> = chosen.iter().map(|(name, called, _)| format!("{name}={called}")).collect();
     let mut tree = rest.to_vec();
-    tree.iter_mut().for_each(|entry| fill(&mut entry.value, &values));
+    tree.iter_mut().for_each(|entry| fill(&mut entry.value, chosen));
     (called.join(", "), tree)
 }
 
@@ -134,7 +127,7 @@ fn names(node: &Node, found: &mut impl FnMut(crate::document::Place, &str)) {
     }
 }
 
-fn fill(node: &mut Node, values: &[(&str, &String, &Node)]) {
+fn fill(node: &mut Node, values: &[Choice<'_>]) {
     let with = match &mut node.value {
         Value::Text(text) => variable(text).and_then(|name| values.iter().find(|(known, ..)| *known == name)),
         Value::List(items) => return items.iter_mut().for_each(|item| fill(item, values)),

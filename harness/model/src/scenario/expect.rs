@@ -1,9 +1,9 @@
 //! What a file's `expect` says: invariants by name, some with a bound.
 
-use super::{Expected, Known};
+use super::{Expected, Known, work::written};
 use crate::{
     Amount, Unit,
-    document::{Entry, Located, Node, Place, Review, Shown, Value, entry},
+    document::{Entry, Located, Node, Place, Review, Value, entry},
 };
 
 /// The invariants that must hold; a file without any could not fail.
@@ -80,23 +80,8 @@ fn one(review: &mut Review<'_>, item: &Node, known: &Known<'_>) -> Option<Expect
 }
 
 fn amount(review: &mut Review<'_>, node: &Node, name: &str, unit: Unit) -> Option<Amount> {
-    let text = match &node.value {
-        Value::Text(text) => text.clone(),
-        Value::Whole(number) => number.to_string(),
-        _ => {
-            review.add(node.at, format!("`{name}` must be {}", unit.like()));
-            return None;
-        }
-    };
-    match Amount::parse(&text, unit) {
-        Ok(amount) if amount.value > 0 => Some(amount),
-        Ok(_) => {
-            review.add(node.at, format!("`{name}` is `{}`: nothing is within it", Shown(&text)));
-            None
-        }
-        Err(why) => {
-            review.add(node.at, format!("`{name}` is `{}`: {why}", Shown(&text)));
-            None
-        }
-    }
+    written(review, node, name, unit.like(), |text| match Amount::parse(text, unit)? {
+        Amount { value: 0, .. } => Err(String::from("nothing is within it")),
+        amount => Ok(amount),
+    })
 }

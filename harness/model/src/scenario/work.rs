@@ -232,21 +232,30 @@ fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) ->
 }
 
 fn setting(review: &mut Review<'_>, node: &Node, name: &str, kind: &Kind) -> Option<Setting> {
+    written(review, node, name, &kind.like(), |text| read(text, kind))
+}
+
+/// What `read` makes of a text or a number; anything else must be as `like` says.
+pub(super) fn written<T>(
+    review: &mut Review<'_>,
+    node: &Node,
+    name: &str,
+    like: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
     let text = match &node.value {
         Value::Text(text) => text.clone(),
         Value::Whole(number) => number.to_string(),
         _ => {
-            review.add(node.at, format!("`{name}` must be {}", kind.like()));
+            review.add(node.at, format!("`{name}` must be {like}"));
             return None;
         }
     };
-    match read(&text, kind) {
-        Ok(setting) => Some(setting),
-        Err(why) => {
-            review.add(node.at, format!("`{name}` is `{}`: {why}", Shown(&text)));
-            None
-        }
+    let read = read(&text);
+    if let Err(why) = &read {
+        review.add(node.at, format!("`{name}` is `{}`: {why}", Shown(&text)));
     }
+    read.ok()
 }
 
 fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
