@@ -1,9 +1,10 @@
 //! The keeper as its harnesses see it: sharing, lingering, leaving, and that nothing stays behind.
 //!
 //! Every test has a set of servers of its own and a folder of its own for them, so that whatever is left is known.
-//! `kill` ends harnesses and keepers by SIGKILL, `broken` lets servers fail.
+//! `kill` ends harnesses and keepers by SIGKILL, `broken` lets servers fail, `disturbed` stops them for a while.
 
 mod broken;
+mod disturbed;
 mod kill;
 mod trace;
 

@@ -11,7 +11,7 @@ use bulkhead_model::{
     report::{InvariantReport, LogTail, ServerReport},
     scenario::{self, Case, Scenario},
 };
-use bulkhead_target::{Error, Lot, Session, Target, TenantAccess, clients};
+use bulkhead_target::{Disturbance, Error, Lot, Session, Target, TenantAccess, clients};
 use futures::StreamExt;
 use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
@@ -40,8 +40,17 @@ impl Target for Watched {
         true
     }
 
-    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error> {
-        let lots = Target::lots(&self.session, layout, services).await?;
+    async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
+        self.session.disturb(service, how).await
+    }
+
+    async fn lots(
+        &self,
+        layout: &Topology,
+        services: &[Service],
+        alone: &[Service],
+    ) -> Result<Vec<Lot>, Error> {
+        let lots = Target::lots(&self.session, layout, services, alone).await?;
         self.given.send_replace(lots[0].access.clone());
         Ok(lots)
     }

@@ -7,7 +7,7 @@ use bulkhead_model::{
     history::EventKind,
     scenario::{Case, Chosen},
 };
-use bulkhead_target::{Error, TenantAccess};
+use bulkhead_target::{Error, Target, TenantAccess};
 use futures::future::{join_all, try_join_all};
 use tokio::{
     sync::watch,
@@ -36,6 +36,7 @@ const WARM: Duration = Duration::from_secs(20);
 pub(crate) async fn play(
     case: &Case,
     access: &TenantAccess,
+    target: &dyn Target,
     seed: &Seed,
     recorder: &mut Recorder,
 ) -> Result<(), Error> {
@@ -66,7 +67,7 @@ pub(crate) async fn play(
         let begun = Instant::now();
         let faults = scenario.faults.iter().enumerate();
         let injected = join_all(faults.map(|(index, fault)| {
-            let ground = Ground { links: &links, access: &through, number: index + 1 };
+            let ground = Ground { links: &links, access: &through, target, number: index + 1 };
             inject(fault, begun, ground, &scribe)
         }))
         .await;

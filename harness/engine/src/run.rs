@@ -17,7 +17,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::{
     audit,
     checklist::{self, Examination},
-    play,
+    faults, play,
     probes::{self, About, Finding, Pair, Probe},
     recorder::{Clock, Recorder},
     seed::Seed,
@@ -27,7 +27,10 @@ use crate::{
 /// The longest that a case may take once its slices exist, besides the time for which its workloads work.
 const CASE_DEADLINE: Duration = Duration::from_secs(120);
 
-/// The longest that making or removing a case's slices may take.
+/// The longest that a case waits for its slices, while others have the servers alone or are where it wants to be.
+const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest that removing a case's slices may take.
 const SLICES_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How many probes of one pair and service run side by side.
@@ -114,8 +117,9 @@ impl Runner<'_> {
     async fn in_slices(&self, case: &Case, recorder: &mut Recorder) -> Result<(), Broken> {
         let layout = self.layout(&case.subject)?;
         let services = services(&case.scenario)?;
-        let making = tokio::time::timeout(SLICES_DEADLINE, self.target.lots(&layout, &services));
-        let lots = making.await.map_err(|_| Broken::Late("make slices", SLICES_DEADLINE))??;
+        let alone = faults::disturbed(&case.scenario.faults);
+        let making = tokio::time::timeout(TURN_DEADLINE, self.target.lots(&layout, &services, &alone));
+        let lots = making.await.map_err(|_| Broken::Late("make slices", TURN_DEADLINE))??;
         // A crash in one case is a fault of ours; it must not take the other cases with it.
         let work = AssertUnwindSafe(self.work(case, &layout, &lots, recorder)).catch_unwind();
         let deadline = CASE_DEADLINE.saturating_add(case.scenario.run_for);
@@ -153,7 +157,7 @@ impl Runner<'_> {
         match &case.subject {
             Subject::Tenant(name) if !case.scenario.workload.is_empty() => {
                 let seed = Seed::new(self.seed).child(&case.id);
-                Ok(play::play(case, access(of(lots, name)?)?, &seed, recorder).await?)
+                Ok(play::play(case, access(of(lots, name)?)?, self.target, &seed, recorder).await?)
             }
             Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
             Subject::Pair { from, to } => {

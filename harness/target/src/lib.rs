@@ -23,6 +23,7 @@ mod tls;
 
 pub use access::{Detour, Detours, TenantAccess};
 pub use error::{Cause, Error, Missing};
+pub use keeper::Disturbance;
 pub use process::{Child, ChildSpec, RUN_VARIABLE};
 pub use session::Session;
 pub use spec::{S3Kind, TargetSpec};

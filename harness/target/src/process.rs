@@ -5,6 +5,7 @@
 //! run's folder, so that the janitor can find strays, and [`Child::stop`] waits until the process is really gone.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
@@ -166,6 +167,31 @@ impl Child {
         }
     }
 
+    /// Stops the process and all below it where they are, or lets all of them go on.
+    ///
+    /// # Errors
+    /// When the system cannot say which processes there are.
+    pub fn pause(&self, paused: bool) -> io::Result<()> {
+        let signal = if paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+        // The parent first, and again until no more are found: a stopped one makes no others.
+        let mut told = HashSet::from([self.pid.as_raw()]);
+        self.signal(signal);
+        loop {
+            let below: Vec<_> = children()?
+                .into_iter()
+                .filter(|(pid, parent)| told.contains(parent) && !told.contains(pid))
+                .collect();
+            if below.is_empty() {
+                return Ok(());
+            }
+            for (pid, _) in below {
+                // One that has ended meanwhile is no error.
+                let _gone = nix::sys::signal::kill(Pid::from_raw(pid), signal);
+                told.insert(pid);
+            }
+        }
+    }
+
     /// Asks it to end with `signal`, gives it `grace`, then kills it; returns when it is gone.
     pub async fn stop(&mut self, signal: Signal, grace: Duration) {
         self.signal(signal);
@@ -186,6 +212,18 @@ impl Child {
     pub fn ended(&self, status: ExitStatus) -> Error {
         Error::Exited { service: self.service, status, log: self.log_tail(20) }
     }
+}
+
+/// Every process of the system with its parent.
+fn children() -> io::Result<Vec<(i32, i32)>> {
+    let numbers =
+        std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The second field after the name, which may itself hold spaces and brackets.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    Ok(numbers.filter_map(|pid: i32| Some((pid, parent(pid)?))).collect())
 }
 
 /// The last `lines` lines of a file; nothing when it cannot be read.

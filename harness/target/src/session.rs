@@ -14,7 +14,7 @@ use crate::{
         self,
         join::join,
         link::Link,
-        wire::{Answer, Granted, Request, Wanted, WireAccess, WireTenant},
+        wire::{Answer, Disturbance, Granted, Request, Wanted, WireAccess, WireTenant},
     },
 };
 
@@ -59,10 +59,11 @@ impl Session {
     /// # Errors
     /// What the server refused.
     pub async fn slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.slices_on(topology, &Service::ALL).await
+        self.slices_on(topology, &Service::ALL, &[]).await
     }
 
-    /// As [`Session::slices`], on these services alone: on the others no slice is made, and the connections lead nowhere.
+    /// As [`Session::slices`], on these services only: on the others no slice is made, and the connections lead nowhere.
+    /// On those of them in `alone` nobody else has slices meanwhile; this waits until that is so.
     ///
     /// # Errors
     /// As there.
@@ -70,13 +71,14 @@ impl Session {
         &self,
         topology: &Topology,
         services: &[Service],
+        alone: &[Service],
     ) -> Result<Vec<TenantAccess>, Error> {
         let count = self.scopes.fetch_add(1, Ordering::Relaxed);
         // The lease's number is unique in its keeper, the count in the lease.
         let scope = format!("k{}s{count}", self.granted.lease);
         let scope = Scope::new(&scope)
             .ok_or_else(|| Error::Reported(format!("`{scope}` is too long for a scope")))?;
-        self.provision(&topology.scoped(&scope), services, false, false).await
+        self.provision(&topology.scoped(&scope), services, alone, (false, false)).await
     }
 
     /// Makes the topology's slices under exactly the names it gives: for `bulkhead up`.
@@ -85,7 +87,7 @@ impl Session {
     /// What the server refused, or that another process holds such names. While one is still making, removing or about
     /// to detach them, this waits for how that ends.
     pub async fn exact_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.provision(topology, &Service::ALL, true, false).await
+        self.provision(topology, &Service::ALL, &[], (true, false)).await
     }
 
     /// As [`Session::exact_slices`], for a session that is going to be detached: until it has been, or has ended, others
@@ -94,19 +96,20 @@ impl Session {
     /// # Errors
     /// As there.
     pub async fn lasting_slices(&self, topology: &Topology) -> Result<Vec<TenantAccess>, Error> {
-        self.provision(topology, &Service::ALL, true, true).await
+        self.provision(topology, &Service::ALL, &[], (true, true)).await
     }
 
     async fn provision(
         &self,
         topology: &Topology,
         services: &[Service],
-        exact: bool,
-        stays: bool,
+        alone: &[Service],
+        (exact, stays): (bool, bool),
     ) -> Result<Vec<TenantAccess>, Error> {
         let tenants = topology.tenants.iter().cloned().map(WireTenant).collect();
         let enforcement = Service::ALL.map(|service| topology.enforcement(service));
-        let wanted = Wanted { tenants, services: services.to_vec(), enforcement, exact, stays };
+        let (services, alone) = (services.to_vec(), alone.to_vec());
+        let wanted = Wanted { tenants, services, alone, enforcement, exact, stays };
         match self.link.ask("make slices", Request::Provision(wanted)).await? {
             Answer::Slices(access) => Ok(access.into_iter().map(|WireAccess(access)| access).collect()),
             _ => Err(odd("make slices")),
@@ -142,6 +145,18 @@ impl Session {
         match self.link.ask("start the management API", Request::Management(service)).await? {
             Answer::Management(address) => address.map_err(Error::Reported),
             _ => Err(odd("start the management API")),
+        }
+    }
+
+    /// Does something to a server on which slices of this session are alone. What was not undone is, when they go.
+    ///
+    /// # Errors
+    /// When they are not alone there, or it could not be done.
+    pub async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
+        let doing = "disturb a server";
+        match self.link.ask(doing, Request::Disturb(service, how)).await? {
+            Answer::Disturbed(done) => done.map_err(Error::Reported),
+            _ => Err(odd(doing)),
         }
     }
 

@@ -6,7 +6,7 @@ use bulkhead_model::{
     report::{LogTail, ServerReport},
 };
 
-use crate::{Error, Session, TenantAccess};
+use crate::{Disturbance, Error, Session, TenantAccess};
 
 /// A target that is open. Many tasks may use it at the same time.
 #[async_trait]
@@ -18,11 +18,23 @@ pub trait Target: Send + Sync {
     fn is_ours(&self) -> bool;
 
     /// Gives every tenant of the layout a place of this case's own, in the layout's order. The case will use no other
-    /// `services` than these.
+    /// `services` than these. On those of them in `alone` no other case is meanwhile, so that they may be disturbed; this
+    /// waits for that.
     ///
     /// # Errors
     /// What a server refused; then nothing of it is left.
-    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error>;
+    async fn lots(
+        &self,
+        layout: &Topology,
+        services: &[Service],
+        alone: &[Service],
+    ) -> Result<Vec<Lot>, Error>;
+
+    /// Does something to a whole server that the case has alone.
+    ///
+    /// # Errors
+    /// When it has not, or nothing may be done to servers here.
+    async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error>;
 
     /// Takes back what one call of [`Target::lots`] gave, contents included.
     ///
@@ -82,8 +94,17 @@ impl Target for Session {
         true
     }
 
-    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error> {
-        Ok(self.slices_on(layout, services).await?.into_iter().map(Lot::whole).collect())
+    async fn lots(
+        &self,
+        layout: &Topology,
+        services: &[Service],
+        alone: &[Service],
+    ) -> Result<Vec<Lot>, Error> {
+        Ok(self.slices_on(layout, services, alone).await?.into_iter().map(Lot::whole).collect())
+    }
+
+    async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
+        Self::disturb(self, service, how).await
     }
 
     async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use bulkhead_model::{
 use bulkhead_proxy::spec::ProxyChange;
 use bulkhead_target::Error;
 
-use super::{AT, Doing, FOR, Fault, Ground, SERVICE};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE, service};
 use crate::links::Links;
 
 /// The fault.
@@ -24,22 +24,14 @@ impl Fault for Down {
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
-            let Some(service) = chosen.service("service") else { return Ok(0) };
-            let name = Links::name(ground.access, service);
-            let open = ground.links.proxies().connections();
-            let touched = open.iter().filter(|connection| *connection.proxy == *name).count();
-            enable(ground, service, false).await?;
-            Ok(u64::try_from(touched).unwrap_or(u64::MAX))
+            let service = service(chosen)?;
+            let open = ground.open(service);
+            enable(ground, service, false).await.map(|()| open)
         })
     }
 
     fn undo<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
-        Box::pin(async move {
-            match chosen.service("service") {
-                Some(service) => enable(ground, service, true).await.map(|()| 0),
-                None => Ok(0),
-            }
-        })
+        Box::pin(async move { enable(ground, service(chosen)?, true).await.map(|()| 0) })
     }
 }
 

@@ -3,20 +3,22 @@
 //! A new one is a file and a line in [`ALL`].
 
 use bulkhead_model::{
-    Unit,
+    Service, Unit,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
-use bulkhead_target::Error;
+use bulkhead_target::{Error, Target};
 use futures::future::BoxFuture;
 
 use crate::links::Links;
 
 mod down;
+mod pause;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 10] = [
+pub static ALL: [&dyn Fault; 11] = [
     &down::Down,
+    &pause::Pause,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,
@@ -43,6 +45,11 @@ pub trait Fault: Sync {
     /// Its name and what it may be told. Every fault has `at` and `for`.
     fn shape(&self) -> Shape<'static>;
 
+    /// Whether it is done to a whole server, which the case then has alone.
+    fn disturbs(&self) -> bool {
+        false
+    }
+
     /// Begins it.
     ///
     /// # Errors
@@ -65,8 +72,35 @@ pub struct Ground<'a> {
     pub links: &'a Links,
     /// The tenant whose links they are.
     pub access: &'a bulkhead_target::TenantAccess,
+    /// Where the servers are.
+    pub target: &'a dyn Target,
     /// Which of the case's faults it is, from 1.
     pub number: usize,
+}
+
+impl Ground<'_> {
+    /// How many connections the tenant's link to that service has.
+    fn open(&self, service: Service) -> u64 {
+        let name = Links::name(self.access, service);
+        let open = self.links.proxies().connections();
+        let count = open.iter().filter(|connection| *connection.proxy == *name).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+}
+
+/// The service that a fault is on.
+fn service(chosen: &Chosen) -> Result<Service, Error> {
+    let named = chosen.service(SERVICE.name);
+    named.ok_or_else(|| Error::Reported(format!("`{}` names no service", chosen.name)))
+}
+
+/// The services whose servers these faults are done to.
+pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
+    let disturbing = faults.iter().filter(|chosen| find(&chosen.name).is_some_and(Fault::disturbs));
+    let mut services: Vec<_> = disturbing.filter_map(|chosen| chosen.service(SERVICE.name)).collect();
+    services.sort_unstable();
+    services.dedup();
+    services
 }
 
 /// The fault of that name.

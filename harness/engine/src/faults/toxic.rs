@@ -13,7 +13,7 @@ use bulkhead_proxy::{
 };
 use bulkhead_target::Error;
 
-use super::{AT, Doing, FOR, Fault, Ground, SERVICE};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE, service};
 use crate::links::Links;
 
 /// A toxic as a fault.
@@ -209,8 +209,7 @@ impl Fault for Toxic {
 
 /// The link, the toxic's name on it and the service.
 fn place(ground: &Ground<'_>, chosen: &Chosen) -> Result<(String, String, Service), Error> {
-    let service = chosen.service(SERVICE.name);
-    let service = service.ok_or_else(|| Error::Reported(format!("`{}` names no service", chosen.name)))?;
+    let service = service(chosen)?;
     Ok((Links::name(ground.access, service), format!("fault-{}", ground.number), service))
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Holding {
     lease: LeaseId,
     tenants: Vec<WireTenant>,
     services: Vec<Service>,
+    /// The services that nobody else may be on.
+    alone: Vec<Service>,
     enforcement: [Enforcement; 4],
     exact: bool,
     stays: bool,
@@ -113,13 +115,40 @@ impl Leases {
         self.next += 1;
         let id = self.next;
         self.names.extend(names.into_iter().map(|name| (name, (lease, id))));
-        let Wanted { tenants, services, enforcement, exact, stays } = wanted;
-        let (tenants, services) = (tenants.clone(), services.clone());
+        let Wanted { tenants, services, alone, enforcement, exact, stays } = wanted;
+        let (tenants, services, alone) = (tenants.clone(), services.clone(), alone.clone());
         let (enforcement, exact, stays) = (*enforcement, *exact, *stays);
         let (overdue, state) = (false, State::Making);
-        let holding = Holding { lease, tenants, services, enforcement, exact, stays, overdue, state };
+        let holding = Holding { lease, tenants, services, alone, enforcement, exact, stays, overdue, state };
         self.holdings.insert(id, holding);
         Ok(id)
+    }
+
+    /// Whether these slices cannot be made now, because others have a server alone or would be on one that these want
+    /// alone.
+    pub(super) fn in_the_way(&self, wanted: &Wanted) -> Way {
+        let mut conflicting = self.holdings.values().filter(|holding| {
+            let (others, theirs) = (&holding.services, &holding.alone);
+            meet(&wanted.alone, others) || meet(theirs, &wanted.services)
+        });
+        // Slices under a topology's own names stay for as long as somebody develops on them.
+        match (conflicting.clone().find(|holding| holding.exact), conflicting.next()) {
+            (Some(holding), _) => Way::Closed(holding.lease),
+            (None, Some(_)) => Way::Wait,
+            (None, None) => Way::Free,
+        }
+    }
+
+    /// Whether slices that this lease was given have the service alone.
+    pub(super) fn is_alone(&self, lease: LeaseId, service: Service) -> bool {
+        self.holdings
+            .values()
+            .any(|h| h.lease == lease && h.alone.contains(&service) && matches!(h.state, State::Made(_)))
+    }
+
+    /// The services that these slices have alone.
+    pub(super) fn alone(&self, id: HoldingId) -> Vec<Service> {
+        self.holdings.get(&id).map_or_else(Vec::new, |holding| holding.alone.clone())
     }
 
     /// The slices are there. False when nobody holds the lease any more, so that they are to be removed.
@@ -202,6 +231,26 @@ impl Leases {
     }
 }
 
+/// Whether slices can be made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// They can.
+    Free,
+    /// Once others are gone.
+    Wait,
+    /// Not while this lease stays, which may be for ever.
+    Closed(LeaseId),
+}
+
+/// Whether two requests cannot be there at the same time.
+pub(super) fn conflict(one: &Wanted, other: &Wanted) -> bool {
+    meet(&one.alone, &other.services) || meet(&other.alone, &one.services)
+}
+
+fn meet(some: &[Service], others: &[Service]) -> bool {
+    some.iter().any(|service| others.contains(service))
+}
+
 /// What a tenant's slices occupy. Containers are named whole: a second holder's tenant in the same container would find
 /// it made, and see it go with the first.
 fn names(tenant: &Tenant) -> [String; 4] {
@@ -232,7 +281,8 @@ mod tests {
 
     fn wanted(tenants: Vec<WireTenant>, exact: bool) -> Wanted {
         let services = Service::ALL.to_vec();
-        Wanted { tenants, services, enforcement: [Enforcement::Enforced; 4], exact, stays: false }
+        let alone = Vec::new();
+        Wanted { tenants, services, alone, enforcement: [Enforcement::Enforced; 4], exact, stays: false }
     }
 
     #[test]
@@ -297,6 +347,36 @@ mod tests {
         assert!(leases.unsettled(2));
         leases.gone(id);
         assert!(!leases.unsettled(2));
+    }
+
+    #[test]
+    fn a_server_that_one_has_alone_is_nobody_elses_meanwhile() {
+        let mut leases = Leases::default();
+        leases.begin(1, Duration::ZERO);
+        let on = |name: &str, services: &[Service], alone: &[Service]| Wanted {
+            services: services.to_vec(),
+            alone: alone.to_vec(),
+            ..wanted(vec![tenant(name, name)], false)
+        };
+        let (redis, s3) = (on("a", &[Service::Redis], &[]), on("b", &[Service::S3], &[]));
+        let alone = on("c", &[Service::Redis], &[Service::Redis]);
+        let first = leases.reserve(1, &redis).unwrap();
+        assert_eq!((leases.in_the_way(&alone), leases.in_the_way(&s3)), (Way::Wait, Way::Free));
+        leases.gone(first);
+        assert_eq!(leases.in_the_way(&alone), Way::Free);
+        let second = leases.reserve(1, &alone).unwrap();
+        assert!(!leases.is_alone(1, Service::Redis), "not before it is made");
+        leases.made(second, Vec::new());
+        assert!(leases.is_alone(1, Service::Redis) && !leases.is_alone(2, Service::Redis));
+        assert_eq!((leases.in_the_way(&redis), leases.in_the_way(&s3)), (Way::Wait, Way::Free));
+        leases.gone(second);
+        leases.reserve(1, &wanted(vec![tenant("d", "d")], true)).unwrap();
+        assert_eq!(leases.in_the_way(&alone), Way::Closed(1));
+        assert!(
+            conflict(&alone, &redis)
+                && conflict(&redis, &alone)
+                && !conflict(&redis, &on("e", &[Service::Redis], &[]))
+        );
     }
 
     #[test]

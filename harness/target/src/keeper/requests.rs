@@ -3,20 +3,29 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bulkhead_model::Service;
 use tokio::time::Instant;
 
 use super::{
     connection::Role,
     kind::Kind,
-    leases::{HoldingId, LeaseId},
+    leases::{HoldingId, LeaseId, Way, conflict},
     serve::{Asked, Event, Keeper, Phase},
     servers::Servers,
-    wire::{Answer, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant},
+    wire::{Answer, Disturbance, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant},
 };
 
 /// How long a process may take to detach slices that it was given, which is its next step. Others wait for it, and a
 /// process that was stopped never comes to it.
 const DETACHED: Duration = Duration::from_secs(10);
+
+/// Why nobody waits for a server that somebody develops on.
+fn occupied(holder: LeaseId) -> String {
+    format!(
+        "keeper: lease {holder} holds slices under a topology's own names (`bulkhead up`) on a server that this case breaks; \
+         stop it with `bulkhead down`, or run elsewhere with a set of another name"
+    )
+}
 
 impl Keeper {
     pub(super) fn request(&mut self, asked: Asked, what: Request) {
@@ -41,6 +50,7 @@ impl Keeper {
                     });
                 }
             }
+            Request::Disturb(service, how) => self.disturb(asked, service, how),
             Request::Leave => self.leave(asked),
             Request::Detach => {
                 self.leases.detach(asked.0);
@@ -79,6 +89,14 @@ impl Keeper {
                 Some(holder) => self.answer(asked, Err(self.stuck(holder))),
                 None => self.deferred.push((asked, wanted)),
             };
+        }
+        // Whoever came earlier and waits goes first, or one that wants a server alone might wait for ever.
+        let behind = self.deferred.iter().any(|(_, earlier)| conflict(earlier, &wanted));
+        match self.leases.in_the_way(&wanted) {
+            Way::Closed(holder) => return self.answer(asked, Err(occupied(holder))),
+            Way::Wait => return self.deferred.push((asked, wanted)),
+            Way::Free if behind => return self.deferred.push((asked, wanted)),
+            Way::Free => {}
         }
         let holding = match self.leases.reserve(asked.0, &wanted) {
             Ok(holding) => holding,
@@ -143,6 +161,20 @@ impl Keeper {
         self.settle();
     }
 
+    /// Does something to a server that slices of this lease have alone.
+    fn disturb(&mut self, asked: Asked, service: Service, how: Disturbance) {
+        let Some(servers) = self.serving(asked) else { return };
+        if !self.leases.is_alone(asked.0, service) {
+            let why = format!("keeper: {service} is not this lease's alone, so nothing may be done to it");
+            return self.answer(asked, Ok(Answer::Disturbed(Err(why))));
+        }
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let done = servers.disturb(service, how).await;
+            let _stopping = events.send(Event::Answered(asked, Answer::Disturbed(done)));
+        });
+    }
+
     pub(super) fn release(&mut self, asked: Asked, tenants: &[WireTenant]) {
         match self.leases.find(asked.0, tenants) {
             Some(holding) => self.remove(Some(asked), holding),
@@ -156,8 +188,12 @@ impl Keeper {
     pub(super) fn remove(&mut self, asked: Option<Asked>, holding: HoldingId) {
         let Phase::Serving(servers) = &self.phase else { return };
         let Some((tenants, services)) = self.leases.going(holding) else { return };
-        let (servers, events) = (Arc::clone(servers), self.events.clone());
+        let (servers, events, alone) = (Arc::clone(servers), self.events.clone(), self.leases.alone(holding));
         self.tasks.spawn(async move {
+            // Whatever the lease's process asked for and did not live to undo.
+            for service in alone {
+                let _the_removal_will_tell = servers.disturb(service, Disturbance::Resume).await;
+            }
             let removed = servers.remove(&tenants, &services).await;
             let _stopping = events.send(Event::Removed(asked, holding, removed));
         });
@@ -180,6 +216,8 @@ impl Keeper {
         for holding in self.leases.end(id) {
             self.remove(None, holding);
         }
+        // It may have waited for a server that others wait for behind it.
+        self.settle();
     }
 
     pub(super) fn status(&self) -> StatusParts {

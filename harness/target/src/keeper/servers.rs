@@ -19,7 +19,7 @@ use crate::{
     services::{self, Access, Place, Running},
 };
 
-use super::folder::RunFolder;
+use super::{folder::RunFolder, wire::Disturbance};
 
 /// Lines of a server's log that go with its being given up.
 const LOG_LINES: usize = 20;
@@ -156,6 +156,22 @@ impl Servers {
         let removed = join_all(concerned.map(|slot| slot.remove(tenants))).await;
         let errors: Vec<_> = removed.into_iter().filter_map(Result::err).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
+    }
+
+    /// Does something to a whole server.
+    ///
+    /// # Errors
+    /// What could not be done, as text.
+    pub(super) async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), String> {
+        let slot = self.slots.iter().find(|slot| slot.service == service);
+        let slot = slot.ok_or_else(|| format!("{service}: no such server runs"))?;
+        slot.check()?;
+        let mut running = slot.running.lock().await;
+        let done = match how {
+            Disturbance::Pause => running.pause(true),
+            Disturbance::Resume => running.pause(false),
+        };
+        done.map_err(|error| error.chain())
     }
 
     /// The address of a server's management API, started when it does not run yet; none for a server without one.

@@ -18,7 +18,7 @@ use crate::{Detours, Error, TargetSpec, TenantAccess};
 use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -91,6 +91,8 @@ pub(crate) enum Request {
     Logs(usize),
     /// The address of a server's management API, started when it does not run yet.
     Management(Service),
+    /// Do this to a server that slices of this lease have alone.
+    Disturb(Service, Disturbance),
     /// End the lease; answered when it has ended, and when nothing else holds the servers, after they are gone.
     Leave,
     /// Keep the servers and this lease's slices without anyone holding them.
@@ -108,12 +110,23 @@ pub(crate) struct Wanted {
     pub(crate) tenants: Vec<WireTenant>,
     /// Where; on the others nothing is made, and nothing can be reached.
     pub(crate) services: Vec<Service>,
+    /// Those of them on which nobody else's slices are while these are there, so that the servers may be disturbed.
+    pub(crate) alone: Vec<Service>,
     /// In [`Service::ALL`]'s order.
     pub(crate) enforcement: [Enforcement; 4],
     /// Whether the names are the topology's own, for others to find.
     pub(crate) exact: bool,
     /// Whether the lease is going to be detached: only then are the slices there for others.
     pub(crate) stays: bool,
+}
+
+/// What is done to a whole server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Disturbance {
+    /// It is stopped where it is.
+    Pause,
+    /// It goes on.
+    Resume,
 }
 
 /// From keeper to harness.
@@ -188,6 +201,8 @@ pub(crate) enum Answer {
     Logs(Vec<LogTail>),
     /// To `Management`: none when the server has none, or why it does not start.
     Management(Result<Option<String>, String>),
+    /// To `Disturb`: why it could not be done.
+    Disturbed(Result<(), String>),
     /// To `Status`.
     Status(Box<StatusParts>),
 }

@@ -90,6 +90,12 @@ pub trait Running: Send {
         Err(Error::serve(service, "run a statement as administrator")("this stand-in takes none"))
     }
 
+    /// Stops the server where it is, with every process of it, or lets it go on. Its sockets stay open meanwhile.
+    ///
+    /// # Errors
+    /// When it could not be told.
+    fn pause(&mut self, paused: bool) -> Result<(), Error>;
+
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;
 

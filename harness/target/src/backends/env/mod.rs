@@ -21,7 +21,7 @@ use bulkhead_model::{
 };
 use tokio::time::timeout;
 
-use crate::{Error, Lot, Target, TenantAccess, clients};
+use crate::{Disturbance, Error, Lot, Target, TenantAccess, clients};
 
 mod clean;
 mod ledger;
@@ -124,7 +124,11 @@ impl Target for Env {
         false
     }
 
-    async fn lots(&self, layout: &Topology, services: &[Service]) -> Result<Vec<Lot>, Error> {
+    async fn disturb(&self, service: Service, _: Disturbance) -> Result<(), Error> {
+        Err(Error::serve(service, "disturb the server")("others use it"))
+    }
+
+    async fn lots(&self, layout: &Topology, services: &[Service], _: &[Service]) -> Result<Vec<Lot>, Error> {
         let case = self.count.fetch_add(1, Ordering::Relaxed);
         let space = Space { run: self.run.clone(), case };
         // Noted before anything is made, so that whatever happens from here on is removed in the end.

@@ -287,6 +287,10 @@ impl Running for Server {
         self.unmake(tenants).await
     }
 
+    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        self.child.pause(paused).map_err(Error::serve(Service::Postgres, "pause the server, or let it go on"))
+    }
+
     fn exited(&mut self) -> Option<Error> {
         self.child.end()
     }

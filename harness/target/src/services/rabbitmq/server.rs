@@ -154,6 +154,13 @@ impl Running for Server {
         self.node.caller.eval(statement).await.map_err(failed)
     }
 
+    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        self.node
+            .beam
+            .pause(paused)
+            .map_err(Error::serve(Service::Rabbitmq, "pause the server, or let it go on"))
+    }
+
     fn exited(&mut self) -> Option<Error> {
         self.node.beam.end()
     }

@@ -232,6 +232,10 @@ impl Running for Server {
         Ok(format!("{answer:?}"))
     }
 
+    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        self.child.pause(paused).map_err(Error::serve(Service::Redis, "pause the server, or let it go on"))
+    }
+
     fn exited(&mut self) -> Option<Error> {
         self.child.end()
     }

@@ -205,6 +205,10 @@ impl Running for Embedded {
         Ok(String::from("done"))
     }
 
+    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        self.child.pause(paused).map_err(Error::serve(Service::S3, "pause the server, or let it go on"))
+    }
+
     fn exited(&mut self) -> Option<Error> {
         self.child.end()
     }
