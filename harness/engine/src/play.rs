@@ -23,7 +23,8 @@ use crate::{
     workload::{self, Phase, Stage},
 };
 
-/// How long what is under way may take to come to its end once nothing is broken any more.
+/// How long the workloads may take to work again once nothing is broken any more, and what is under way to come to its
+/// end after that.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long the workloads may take to their first successes.
@@ -71,6 +72,9 @@ pub(crate) async fn play(
             inject(fault, begun, ground, &scribe)
         }))
         .await;
+        // A server that takes its time to start again is to be met once more, or nothing could be said of its recovery.
+        scribe.begin_anew();
+        let _the_checks_will_tell = timeout(PATIENCE, scribe.works(chosen.len())).await;
         sleep_until(begun + scenario.run_for).await;
         scribe.record(EventKind::Healed);
         phase.send_replace(Phase::Drain);

@@ -87,6 +87,13 @@ impl<'r> Scribe<'r> {
         let _gone = working.wait_for(|working| *working >= workloads).await;
     }
 
+    /// Looks for the first success of each workload anew, among operations that begin from now on.
+    pub fn begin_anew(&self) {
+        let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
+        *warming = Warming::default();
+        self.working.send_replace(0);
+    }
+
     fn is_over(&self, op: OpId, outcome: Ending) {
         let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(workload) = warming.open.remove(&op)

@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     ffi::OsString,
+    fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
@@ -26,8 +27,11 @@ pub const RUN_VARIABLE: &str = "BULKHEAD_RUN";
 /// How much of a log's end is read for its last lines, in bytes.
 const TAIL_BYTES: u64 = 64 * 1024;
 
+/// How long the processes below one that was killed may take to be gone, which the kernel alone decides.
+const FAMILY_GONE: Duration = Duration::from_secs(10);
+
 /// What to start. The environment is exactly `env` plus `PATH`, `LANG`, `HOME`, `TMPDIR` and the run's mark.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct ChildSpec {
     /// The service that the process plays.
     pub service: Service,
@@ -37,7 +41,7 @@ pub struct ChildSpec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Its variables.
+    /// Its variables, of which some hold passwords.
     pub env: Vec<(OsString, OsString)>,
     /// Its working folder, below the run's folder.
     pub dir: PathBuf,
@@ -59,6 +63,15 @@ pub struct Child {
     pid: Pid,
     log: PathBuf,
     death_signal: Signal,
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildSpec")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ChildSpec {
@@ -172,17 +185,39 @@ impl Child {
     /// # Errors
     /// When the system cannot say which processes there are.
     pub fn pause(&self, paused: bool) -> io::Result<()> {
-        let signal = if paused { Signal::SIGSTOP } else { Signal::SIGCONT };
+        self.tell_all(if paused { Signal::SIGSTOP } else { Signal::SIGCONT }).map(drop)
+    }
+
+    /// Kills the process and all below it, and returns when none of them is left.
+    ///
+    /// # Errors
+    /// When the system cannot say which processes there are, or one of them does not go.
+    pub async fn kill(&mut self) -> io::Result<()> {
+        // Stopped first: what is killed one after another would see the others go and begin to clear up.
+        let family: Vec<_> = self.tell_all(Signal::SIGSTOP)?.into_iter().filter_map(Process::read).collect();
+        family.iter().for_each(|process| process.signal(Signal::SIGKILL));
+        self.inner.wait().await?;
+        if all_gone(&family, FAMILY_GONE).await {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "a process below the server does not go although it was killed",
+        ))
+    }
+
+    /// Sends a signal to the process and all below it, and says which they are.
+    fn tell_all(&self, signal: Signal) -> io::Result<HashSet<i32>> {
         // The parent first, and again until no more are found: a stopped one makes no others.
         let mut told = HashSet::from([self.pid.as_raw()]);
         self.signal(signal);
         loop {
-            let below: Vec<_> = children()?
+            let below: Vec<_> = parents()?
                 .into_iter()
                 .filter(|(pid, parent)| told.contains(parent) && !told.contains(pid))
                 .collect();
             if below.is_empty() {
-                return Ok(());
+                return Ok(told);
             }
             for (pid, _) in below {
                 // One that has ended meanwhile is no error.
@@ -214,16 +249,60 @@ impl Child {
     }
 }
 
-/// Every process of the system with its parent.
-fn children() -> io::Result<Vec<(i32, i32)>> {
-    let numbers =
-        std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let parent = |pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field after the name, which may itself hold spaces and brackets.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+/// A process as Linux tells it apart from a later one with the same number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pid: i32,
+    started: u64,
+}
+
+impl Process {
+    /// The process, unless it is over and only waits for its parent to notice. None where there is no `/proc`.
+    pub(crate) fn read(pid: i32) -> Option<Self> {
+        let fields = stat(pid)?;
+        let over = matches!(fields.first()?.as_str(), "Z" | "X");
+        (!over).then_some(Self { pid, started: fields.get(19)?.parse().ok()? })
+    }
+
+    fn lives(&self) -> bool {
+        Self::read(self.pid).as_ref() == Some(self)
+    }
+
+    /// Sends it a signal, if it lives.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.lives() {
+            // It may end in this very moment.
+            let _gone = nix::sys::signal::kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
+/// Waits until all of these are gone, and says whether they are in that time. Nothing tells of the end of a process
+/// that is not one's child.
+pub(crate) async fn all_gone(processes: &[Process], within: Duration) -> bool {
+    let gone = async {
+        while processes.iter().any(Process::lives) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     };
-    Ok(numbers.filter_map(|pid: i32| Some((pid, parent(pid)?))).collect())
+    tokio::time::timeout(within, gone).await.is_ok()
+}
+
+/// What `/proc` says of a process after its name, from its state on (proc_pid_stat(5)).
+fn stat(pid: i32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name is in parentheses and may hold anything, parentheses too.
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// The number of every process of the system. Nothing where there is no `/proc`.
+pub(crate) fn all() -> io::Result<impl Iterator<Item = i32>> {
+    Ok(std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// Every process of the system with its parent.
+fn parents() -> io::Result<Vec<(i32, i32)>> {
+    Ok(all()?.filter_map(|pid| Some((pid, stat(pid)?.get(1)?.parse().ok()?))).collect())
 }
 
 /// The last `lines` lines of a file; nothing when it cannot be read.

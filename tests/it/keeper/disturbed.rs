@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use bulkhead_model::{Service, Topology};
+use aws_sdk_s3::primitives::ByteStream;
+use bulkhead_model::{Enforcement, Service, Topology};
 use bulkhead_target::{Disturbance, Session, TenantAccess, clients};
+use futures::future::join_all;
+use lapin::{
+    BasicProperties, Channel, Confirmation, ExchangeKind,
+    options::{
+        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
+    types::FieldTable,
+};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
+use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
 use super::trace::Own;
-use crate::support::open;
+use crate::support::{self, open};
 
 /// Long enough for any answer, and short enough to wait for none.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -22,6 +33,69 @@ async fn ping(access: &TenantAccess) -> MultiplexedConnection {
     let mut connection = clients::redis::connect(access).await.unwrap();
     let _: Option<String> = connection.get(access.tenant.slices.redis.key("x")).await.unwrap();
     connection
+}
+
+/// Stores a value on every service.
+async fn keep(access: &TenantAccess, value: &str) {
+    let slices = &access.tenant.slices;
+    let mut postgres = clients::postgres::connect(access).await.unwrap();
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS kept (value text); TRUNCATE kept; INSERT INTO kept VALUES ('{value}')"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut postgres).await.unwrap();
+    let mut redis = clients::redis::connect(access).await.unwrap();
+    let () = redis.set(slices.redis.key("kept"), value).await.unwrap();
+    let (_connection, channel, queue) = queue(access).await;
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    channel
+        .exchange_declare(queue.as_str().into(), ExchangeKind::Direct, EXCHANGE, FieldTable::default())
+        .await
+        .unwrap();
+    let name = || queue.as_str().into();
+    channel
+        .queue_bind(name(), name(), name(), QueueBindOptions::default(), FieldTable::default())
+        .await
+        .unwrap();
+    let persistent = BasicProperties::default().with_delivery_mode(2);
+    let sent =
+        channel.basic_publish(name(), name(), BasicPublishOptions::default(), value.as_bytes(), persistent);
+    assert!(matches!(sent.await.unwrap().await.unwrap(), Confirmation::Ack(_)));
+    let s3 = clients::s3::client(access).unwrap();
+    let body = ByteStream::from(value.as_bytes().to_vec());
+    s3.put_object().bucket(&slices.s3.bucket).key(slices.s3.key("kept")).body(body).send().await.unwrap();
+}
+
+/// What every service has of it.
+async fn kept(access: &TenantAccess) -> [String; 4] {
+    let slices = &access.tenant.slices;
+    let mut postgres = clients::postgres::connect(access).await.unwrap();
+    let row = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut postgres).await.unwrap();
+    let key = clients::redis::connect(access).await.unwrap().get(slices.redis.key("kept")).await.unwrap();
+    let (_connection, channel, queue) = queue(access).await;
+    let message = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap();
+    let message =
+        String::from_utf8(message.map(|message| message.delivery.data).unwrap_or_default()).unwrap();
+    let s3 = clients::s3::client(access).unwrap();
+    let object = s3.get_object().bucket(&slices.s3.bucket).key(slices.s3.key("kept")).send().await.unwrap();
+    let object = String::from_utf8(object.body.collect().await.unwrap().to_vec()).unwrap();
+    [row, key, message, object]
+}
+
+const EXCHANGE: ExchangeDeclareOptions = ExchangeDeclareOptions {
+    durable: true,
+    passive: false,
+    auto_delete: false,
+    internal: false,
+    nowait: false,
+};
+
+async fn queue(access: &TenantAccess) -> (lapin::Connection, Channel, String) {
+    let connection = clients::rabbitmq::connect(access).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let queue = access.tenant.slices.rabbitmq.queue("kept");
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
+    (connection, channel, queue)
 }
 
 #[tokio::test]
@@ -60,7 +134,7 @@ async fn every_server_stops_answering_and_goes_on() {
     let rabbitmq = clients::rabbitmq::connect(access).await.unwrap();
     let (s3, bucket) = (clients::s3::client(access).unwrap(), &access.tenant.slices.s3.bucket);
     for paused in [true, false] {
-        let how = if paused { Disturbance::Pause } else { Disturbance::Resume };
+        let how = if paused { Disturbance::Pause } else { Disturbance::Mend };
         for service in Service::ALL {
             session.disturb(service, how).await.unwrap();
         }
@@ -82,6 +156,43 @@ async fn every_server_stops_answering_and_goes_on() {
     ping(access).await;
     clients::rabbitmq::connect(access).await.unwrap().create_channel().await.unwrap();
     s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+    session.close().await.unwrap();
+    own.assert_gone().await;
+}
+
+#[tokio::test]
+async fn every_server_is_there_again_with_its_data_and_its_logins_after_a_kill_and_after_a_restart() {
+    let own = Own::new("again");
+    let session = open(&own.spec).await;
+    let shared = Topology::parse(support::ALL_SHARED, "all-shared.toml").unwrap();
+    for topology in [Topology::builtin(), shared] {
+        let alone = session.slices_on(&topology, &Service::ALL, &Service::ALL).await.unwrap();
+        for (round, how) in [Disturbance::Kill, Disturbance::Stop].into_iter().enumerate() {
+            let value = format!("kept {round}");
+            join_all(alone.iter().map(|access| keep(access, &value))).await;
+            for service in Service::ALL {
+                session.disturb(service, how).await.unwrap();
+                let twice = session.disturb(service, how).await.unwrap_err();
+                assert!(twice.chain().contains("it does not run"), "{}", twice.chain());
+            }
+            let access = &alone[0];
+            assert!(clients::postgres::connect(access).await.is_err(), "nobody listens");
+            assert!(clients::redis::connect(access).await.is_err(), "nobody listens");
+            assert!(clients::rabbitmq::connect(access).await.is_err(), "nobody listens");
+            for service in Service::ALL {
+                session.disturb(service, Disturbance::Mend).await.unwrap();
+            }
+            for access in &alone {
+                assert_eq!(kept(access).await, [&*value; 4], "{how:?} of {}", access.tenant.name);
+            }
+        }
+        if topology.enforcement(Service::Redis) == Enforcement::Enforced {
+            let mut connection = ping(&alone[0]).await;
+            let foreign = connection.get::<_, Option<String>>(alone[1].tenant.slices.redis.key("kept")).await;
+            assert!(foreign.is_err(), "the neighbour is no nearer than before");
+        }
+        session.release(alone).await.unwrap();
+    }
     session.close().await.unwrap();
     own.assert_gone().await;
 }

@@ -12,13 +12,15 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
-mod pause;
+mod process;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 11] = [
+pub static ALL: [&dyn Fault; 13] = [
     &down::Down,
-    &pause::Pause,
+    &process::PAUSE,
+    &process::KILL,
+    &process::RESTART,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,

@@ -192,7 +192,7 @@ impl Keeper {
         self.tasks.spawn(async move {
             // Whatever the lease's process asked for and did not live to undo.
             for service in alone {
-                let _the_removal_will_tell = servers.disturb(service, Disturbance::Resume).await;
+                let _the_removal_will_tell = servers.disturb(service, Disturbance::Mend).await;
             }
             let removed = servers.remove(&tenants, &services).await;
             let _stopping = events.send(Event::Removed(asked, holding, removed));

@@ -1,7 +1,10 @@
 //! The four servers of one keeper: started together, carved up together, stopped together.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,8 @@ struct Slot {
     patience: Duration,
     /// Why it is of no use any more, once it is.
     dead: OnceLock<String>,
+    /// Whether it was ended on purpose and is to be started again.
+    halted: AtomicBool,
 }
 
 /// A step of the start, told as it happens.
@@ -86,9 +91,16 @@ impl Servers {
                     let report = running.report();
                     tell(Step::Ready(report.clone()));
                     running.notes().into_iter().for_each(|note| tell(Step::Note(note)));
-                    let (running, dead, patience) =
-                        (Mutex::new(running), OnceLock::new(), spec.slice_deadline);
-                    slots.push(Slot { service, report, running, patience, dead });
+                    let (running, dead, halted) =
+                        (Mutex::new(running), OnceLock::new(), AtomicBool::new(false));
+                    slots.push(Slot {
+                        service,
+                        report,
+                        running,
+                        patience: spec.slice_deadline,
+                        dead,
+                        halted,
+                    });
                 }
                 Err(error) => {
                     drop(starting);
@@ -165,13 +177,7 @@ impl Servers {
     pub(super) async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), String> {
         let slot = self.slots.iter().find(|slot| slot.service == service);
         let slot = slot.ok_or_else(|| format!("{service}: no such server runs"))?;
-        slot.check()?;
-        let mut running = slot.running.lock().await;
-        let done = match how {
-            Disturbance::Pause => running.pause(true),
-            Disturbance::Resume => running.pause(false),
-        };
-        done.map_err(|error| error.chain())
+        slot.disturb(how).await.map_err(|error| error.chain())
     }
 
     /// The address of a server's management API, started when it does not run yet; none for a server without one.
@@ -225,10 +231,38 @@ async fn start_one(
 
 impl Slot {
     async fn look(&self) {
-        if self.dead.get().is_none()
-            && let Some(error) = self.running.lock().await.exited()
+        if self.dead.get().is_some() {
+            return;
+        }
+        let mut running = self.running.lock().await;
+        if !self.halted.load(Ordering::Relaxed)
+            && let Some(error) = running.exited()
         {
             let _first = self.dead.set(error.chain());
+        }
+    }
+
+    async fn disturb(&self, how: Disturbance) -> Result<(), Error> {
+        self.check().map_err(Error::Reported)?;
+        let mut running = self.running.lock().await;
+        let halted = self.halted.load(Ordering::Relaxed);
+        match how {
+            Disturbance::Mend if halted => {
+                let started = running.start_again().await;
+                match &started {
+                    Ok(()) => self.halted.store(false, Ordering::Relaxed),
+                    // Nobody could mend it later either.
+                    Err(error) => drop(self.dead.set(error.chain())),
+                }
+                started
+            }
+            Disturbance::Mend => running.pause(false),
+            _ if halted => Err(Error::serve(self.service, "disturb the server")("it does not run")),
+            Disturbance::Pause => running.pause(true),
+            Disturbance::Kill | Disturbance::Stop => {
+                self.halted.store(true, Ordering::Relaxed);
+                running.halt(how == Disturbance::Stop).await
+            }
         }
     }
 

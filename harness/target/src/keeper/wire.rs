@@ -125,8 +125,12 @@ pub(crate) struct Wanted {
 pub enum Disturbance {
     /// It is stopped where it is.
     Pause,
-    /// It goes on.
-    Resume,
+    /// It is killed, with every process of it.
+    Kill,
+    /// It is ended in good order.
+    Stop,
+    /// Whatever was done to it is over: it goes on, or is started again with the data that it had.
+    Mend,
 }
 
 /// From keeper to harness.

@@ -1,6 +1,6 @@
 //! The four services: how each is found, started and carved into slices. A folder a service, a line in [`ALL`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bulkhead_model::{
@@ -18,6 +18,9 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 pub mod s3;
+
+/// How long a server has to end in good order before it is killed, when its data are wanted again.
+pub(crate) const HALT: Duration = Duration::from_secs(20);
 
 /// Every stand-in, in [`Service::ALL`]'s order.
 pub const ALL: [&dyn StandIn; 4] = [&postgres::Postgres, &redis::Redis, &rabbitmq::Rabbitmq, &s3::S3];
@@ -96,6 +99,18 @@ pub trait Running: Send {
     /// When it could not be told.
     fn pause(&mut self, paused: bool) -> Result<(), Error>;
 
+    /// Ends the server and keeps its data: in good order, or at once with every process of it.
+    ///
+    /// # Errors
+    /// When the system could not be told.
+    async fn halt(&mut self, in_good_order: bool) -> Result<(), Error>;
+
+    /// Starts a server that was halted again, on the same port, with the data and the slices that it had.
+    ///
+    /// # Errors
+    /// As [`StandIn::start`].
+    async fn start_again(&mut self) -> Result<(), Error>;
+
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;
 
@@ -159,4 +174,10 @@ pub struct Place {
     pub deadline: Duration,
     /// A port to use instead of one that the kernel picks. Tests use it to take the port first.
     pub port: Option<u16>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("dir", &self.dir).field("port", &self.port).finish_non_exhaustive()
+    }
 }

@@ -13,7 +13,7 @@ use bulkhead_model::{Service, report::ServerReport};
 use nix::sys::signal::Signal;
 
 use super::{Place, Running, StandIn, locate, port};
-use crate::{ChildSpec, Error, Missing, TargetSpec, clients, ready};
+use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
 
 mod account;
 mod config;
@@ -75,7 +75,7 @@ impl StandIn for Postgres {
         }
         let port = port::pick(Service::Postgres, place)?;
         config::write(&data, &place.dir, port, &identity, &account)?;
-        let mut child = ChildSpec {
+        let spec = ChildSpec {
             service: Service::Postgres,
             run: place.run.clone(),
             program: installation.postgres,
@@ -87,16 +87,12 @@ impl StandIn for Postgres {
             // Immediate shutdown: unlike SIGKILL it removes the shared-memory segment and ends every backend.
             death_signal: Signal::SIGQUIT,
             piped: false,
-        }
-        .spawn()?;
+        };
+        let mut child = spec.clone().spawn()?;
 
         // Only our own server listens in our folder, so a stranger on the port is never taken for it.
         let admin = clients::postgres::admin(&place.dir, port, config::ADMIN, config::ADMIN_DATABASE);
-        let connected = ready::until(Service::Postgres, &mut child, place.deadline, || {
-            let admin = admin.clone();
-            async move { clients::postgres::open(&admin).await.map_err(|error| error.to_string()) }
-        });
-        let mut connection = connected.await?;
+        let mut connection = server::ready(&mut child, place.deadline, &admin).await?;
         let version = clients::postgres::server_version(&mut connection).await?;
         let report = ServerReport {
             service: Service::Postgres,
@@ -104,7 +100,7 @@ impl StandIn for Postgres {
             version,
             startup_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let server = server::Server::open(child, connection, admin, report, port, place.ca.clone()).await?;
+        let server = server::Server::open((child, spec), connection, admin, report, port, place).await?;
         Ok(Box::new(server))
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,15 +13,20 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 
 use super::{spares::Spares, sql};
 use crate::{
-    Child, Error, clients,
+    Child, ChildSpec, Error, clients,
     clients::{ALIVE_DEADLINE, COMMAND_DEADLINE},
     deadlines::SERVER_STOPS,
     error::Cause,
-    services::{Access, Running, password},
+    ready,
+    services::{Access, HALT, Place, Running, password},
 };
 
 pub(super) struct Server {
     child: Child,
+    /// How the child is started.
+    spec: ChildSpec,
+    /// From its start to ready.
+    deadline: Duration,
     admin: PgConnection,
     options: PgConnectOptions,
     report: ServerReport,
@@ -43,17 +49,18 @@ struct Slice<'a> {
 impl Server {
     /// Takes a server that serves, and closes its maintenance databases to everybody.
     pub(super) async fn open(
-        child: Child,
+        (child, spec): (Child, ChildSpec),
         admin: PgConnection,
         options: PgConnectOptions,
         report: ServerReport,
         port: u16,
-        ca: PathBuf,
+        place: &Place,
     ) -> Result<Self, Error> {
         let version = report.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
         let spares = Spares::start(options.clone(), version);
-        let databases = BTreeMap::new();
-        let mut server = Self { child, admin, options, report, port, ca, version, spares, databases };
+        let (ca, deadline, databases) = (place.ca.clone(), place.deadline, BTreeMap::new());
+        let mut server =
+            Self { child, spec, deadline, admin, options, report, port, ca, version, spares, databases };
         let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
         server.run(close.into(), || "close the maintenance databases".into()).await?;
         Ok(server)
@@ -233,6 +240,18 @@ impl Plan<'_> {
     }
 }
 
+/// Waits until the server lets its administrator in.
+pub(super) async fn ready(
+    child: &mut Child,
+    deadline: Duration,
+    options: &PgConnectOptions,
+) -> Result<PgConnection, Error> {
+    ready::until(Service::Postgres, child, deadline, || async {
+        clients::postgres::open(options).await.map_err(|error| error.to_string())
+    })
+    .await
+}
+
 /// Runs statements as one implicit transaction, where they allow that, under the deadline.
 pub(super) async fn run(
     connection: &mut PgConnection,
@@ -289,6 +308,21 @@ impl Running for Server {
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.child.pause(paused).map_err(Error::serve(Service::Postgres, "pause the server, or let it go on"))
+    }
+
+    async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
+        if in_good_order {
+            // Fast shutdown: clients are told, and a checkpoint is written.
+            self.child.stop(Signal::SIGINT, HALT).await;
+            return Ok(());
+        }
+        self.child.kill().await.map_err(Error::serve(Service::Postgres, "kill the server"))
+    }
+
+    async fn start_again(&mut self) -> Result<(), Error> {
+        self.child = self.spec.clone().spawn()?;
+        self.admin = ready(&mut self.child, self.deadline, &self.options).await?;
+        Ok(())
     }
 
     fn exited(&mut self) -> Option<Error> {

@@ -15,7 +15,7 @@ use super::{
     definitions::{Definitions, Login},
     install::Install,
     node::{Home, LOG, Launch, Node, write_private},
-    server::Server,
+    server::{Origin, Server},
 };
 use crate::{Error, Identity, clients, process::tail, ready, services::Place};
 
@@ -77,6 +77,7 @@ pub(super) async fn boot(
     };
     Ok(Server {
         node,
+        origin: Origin { install: install.clone(), place: place.clone() },
         version,
         port,
         dir: home.dir,

@@ -8,16 +8,16 @@ use std::{
     fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use bulkhead_model::Service;
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::sys::signal::Signal;
 
 use super::{call::Caller, install::Install};
 use crate::{
     Child, ChildSpec, Error,
     deadlines::HELPERS_STOP,
+    process::{self, Process, all_gone},
     services::{Place, port},
 };
 
@@ -146,17 +146,9 @@ impl Node {
         let family = family(&self.dir);
         self.beam.stop(Signal::SIGKILL, HELPERS_STOP).await;
         self.epmd.stop(Signal::SIGKILL, HELPERS_STOP).await;
-        // Helpers end when the pipe to the node closes; nothing tells a process that is not their parent.
-        let waited = tokio::time::timeout(HELPERS_STOP, async {
-            while family.iter().any(Process::lives) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        });
-        if waited.await.is_err() {
-            for helper in family.iter().filter(|helper| helper.lives()) {
-                // It may end in this very moment, which is what is wanted.
-                let _gone = nix::sys::signal::kill(Pid::from_raw(helper.pid), Signal::SIGKILL);
-            }
+        // Helpers end when the pipe to the node closes.
+        if !all_gone(&family, HELPERS_STOP).await {
+            family.iter().for_each(|helper| helper.signal(Signal::SIGKILL));
         }
     }
 }
@@ -174,28 +166,6 @@ fn caller(install: &Install, place: &Place, home: &Home) -> Caller {
     }
 }
 
-/// A process as Linux tells it apart from a later one with the same number.
-#[derive(Debug, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    started: u64,
-}
-
-impl Process {
-    /// The process, unless it is over and only waits for its parent to notice.
-    fn read(pid: i32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The program's name is in parentheses and may hold anything, parentheses too.
-        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let over = matches!(*fields.first()?, "Z" | "X");
-        (!over).then_some(Self { pid, started: fields.get(19)?.parse().ok()? })
-    }
-
-    fn lives(&self) -> bool {
-        Self::read(self.pid).as_ref() == Some(self)
-    }
-}
-
 /// Every process whose home is this folder: the node, the port mapper and the node's helpers, orphaned ones too.
 /// Empty where there is no `/proc`.
 fn family(dir: &Path) -> Vec<Process> {
@@ -204,9 +174,7 @@ fn family(dir: &Path) -> Vec<Process> {
         let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         variables.split(|byte| *byte == 0).any(|variable| variable == home)
     };
-    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(at_home).filter_map(Process::read).collect()
+    process::all().into_iter().flatten().filter(at_home).filter_map(Process::read).collect()
 }
 
 /// A port that nobody else is given until the broker has it.

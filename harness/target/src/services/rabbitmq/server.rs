@@ -9,15 +9,19 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport, url::AmqpUrl};
+use nix::sys::signal::Signal;
 
 use super::{
     definitions::{self, Definitions},
+    fast_or_plain,
+    install::Install,
     management,
     node::Node,
+    plain,
 };
 use crate::{
     Error, Identity,
-    services::{Access, Running},
+    services::{Access, HALT, Place, Running},
 };
 
 /// Makes what a definitions document says.
@@ -48,6 +52,7 @@ ok"#;
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) node: Node,
+    pub(super) origin: Origin,
     pub(super) version: String,
     pub(super) port: u16,
     /// The folder of its files.
@@ -61,6 +66,13 @@ pub(super) struct Server {
     pub(super) vhosts: BTreeMap<String, BTreeSet<String>>,
     /// The vhosts of each user that tenants share by convention.
     pub(super) common: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What the broker was started from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) install: Install,
+    pub(super) place: Place,
 }
 
 /// What a removal takes away.
@@ -159,6 +171,28 @@ impl Running for Server {
             .beam
             .pause(paused)
             .map_err(Error::serve(Service::Rabbitmq, "pause the server, or let it go on"))
+    }
+
+    async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
+        if in_good_order {
+            self.node.beam.stop(Signal::SIGTERM, HALT).await;
+        }
+        self.node.stop().await;
+        Ok(())
+    }
+
+    /// The way in which it was started once is the way in which it starts again.
+    async fn start_again(&mut self) -> Result<(), Error> {
+        let Origin { install, place } = &self.origin;
+        let place = Place { port: Some(self.port), ..place.clone() };
+        let started = if self.notes.is_empty() {
+            fast_or_plain(install, &place).await?
+        } else {
+            plain(install, &place).await?
+        };
+        let Self { node, identity, .. } = started;
+        (self.node, self.identity, self.management) = (node, identity, None);
+        Ok(())
     }
 
     fn exited(&mut self) -> Option<Error> {

@@ -18,6 +18,12 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) const DEFAULT_RIGHTS: [&str; 8] =
     ["~*", "&*", "+@all", "-@admin", "-swapdb", "-migrate", "+monitor", "+client|list"];
 
+/// The shared login while nobody has it.
+pub(super) fn nobody() -> (String, Vec<String>) {
+    let rules = ["off"].iter().chain(&DEFAULT_RIGHTS);
+    (DEFAULT.to_owned(), rules.map(|rule| (*rule).to_owned()).collect())
+}
+
 /// The categories whose commands all name the keys that they touch, and the connection's own commands.
 const CATEGORIES: [&str; 11] = [
     "+@string",

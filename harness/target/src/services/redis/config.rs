@@ -1,31 +1,41 @@
 //! The server's configuration file.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, io::Write as _, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
 use bulkhead_model::Secret;
 
 use super::acl;
 use crate::{Error, Identity};
 
-/// Whether data outlives the process. Nothing does: a fresh server costs a few milliseconds and its data is thrown
-/// away. This is the one place to change that, `appendonly yes` with `appendfsync always` being what a restart needs.
-const DURABILITY: &str = "save \"\"\nappendonly no\n";
+/// Whether data outlives the process. It survives the server's death by any signal, because every write has reached the
+/// kernel before it is answered; it would not survive the machine's, and is not meant to. The file is never rewritten:
+/// that forks.
+const DURABILITY: &str = "save \"\"\nappendonly yes\nappendfsync no\nauto-aof-rewrite-percentage 0\n";
 
-/// Writes `redis.conf`, mode 0600, into the server's folder.
-pub(super) fn write(dir: &Path, port: u16, identity: &Identity, admin: &Secret) -> Result<PathBuf, Error> {
+/// What a server listens on, and whom it lets in.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    /// The server's folder.
+    pub(super) dir: PathBuf,
+    pub(super) port: u16,
+    pub(super) identity: Identity,
+    /// The administrator's password.
+    pub(super) admin: Secret,
+}
+
+/// Writes `redis.conf`, mode 0600, into the server's folder. Beside the administrator it lets these users in, each with
+/// its rules.
+pub(super) fn write(config: &Config, users: &[(String, Vec<String>)]) -> Result<PathBuf, Error> {
+    let dir = &config.dir;
     let path = dir.join("redis.conf");
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    let text = text(dir, port, identity, admin);
+    let text = text(config, users);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", &path))?;
     Ok(path)
 }
 
-fn text(dir: &Path, port: u16, identity: &Identity, admin: &Secret) -> String {
+fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
+    let Config { dir, port, identity, admin } = config;
     let mut text = String::from("daemonize no\nlogfile \"\"\nbind 127.0.0.1\nport 0\ntls-auth-clients no\n");
     // Upstash serves logical database 0 only; with one database, SELECT cannot leave it.
     text.push_str("databases 1\n");
@@ -37,26 +47,28 @@ fn text(dir: &Path, port: u16, identity: &Identity, admin: &Secret) -> String {
         let _written = writeln!(text, "{key} {value}");
     };
     line("tls-port", &port.to_string());
-    line("dir", &quoted(dir));
-    line("tls-cert-file", &quoted(&identity.cert));
-    line("tls-key-file", &quoted(&identity.key));
-    line("tls-ca-cert-file", &quoted(&identity.ca));
+    line("dir", &quoted(&dir.display().to_string()));
+    line("tls-cert-file", &quoted(&identity.cert.display().to_string()));
+    line("tls-key-file", &quoted(&identity.key.display().to_string()));
+    line("tls-ca-cert-file", &quoted(&identity.ca.display().to_string()));
     line("user", &format!("{} on {} ~* &* +@all", acl::ADMIN, acl::digest(admin)));
-    line("user", &format!("{} off {}", acl::DEFAULT, acl::DEFAULT_RIGHTS.join(" ")));
+    for (user, rules) in users {
+        let rules: Vec<_> = rules.iter().map(|rule| quoted(rule)).collect();
+        line("user", &format!("{} {}", quoted(user), rules.join(" ")));
+    }
     text
 }
 
-/// A path as the configuration's quoted string.
-fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
+/// A text as the configuration's quoted string.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use bulkhead_model::Secret;
 
+    use super::Config;
     use crate::Identity;
 
     #[test]
@@ -66,9 +78,12 @@ mod tests {
             cert: "/run/cert.pem".into(),
             key: "/run/key.pem".into(),
         };
-        let text = super::text(Path::new("/run"), 4711, &identity, &Secret::new("hunter2"));
+        let (dir, admin) = ("/run".into(), Secret::new("hunter2"));
+        let users = [(String::from("default"), vec![String::from("off"), String::from(r#"~a"b\c *"#)])];
+        let text = super::text(&Config { dir, port: 4711, identity, admin }, &users);
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("\nport 0\n") && text.contains("\ntls-port 4711\n"), "{text}");
         assert!(text.contains(r#"tls-ca-cert-file "/r u\"n/ca.pem""#), "{text}");
+        assert!(text.contains(r#"user "default" "off" "~a\"b\\c *""#), "{text}");
     }
 }

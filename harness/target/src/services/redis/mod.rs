@@ -10,13 +10,16 @@ use bulkhead_model::{Service, url::RedisUrl};
 use nix::sys::signal::Signal;
 
 use super::{Place, Running, StandIn, locate, password, port};
-use crate::{ChildSpec, Error, Missing, TargetSpec, clients, ready};
+use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
 
 mod acl;
 mod config;
 mod server;
 
 pub use acl::WITHHELD;
+
+use config::Config;
+use server::Origin;
 
 /// The programs, in order of preference.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
@@ -57,8 +60,14 @@ impl StandIn for Redis {
             database: 0,
             tls: true,
         };
-        let file = config::write(&place.dir, port, &identity, &admin.password)?;
-        let mut child = ChildSpec {
+        let config = Config {
+            dir: place.dir.clone(),
+            port,
+            identity: identity.clone(),
+            admin: admin.password.clone(),
+        };
+        let file = config::write(&config, &[acl::nobody()])?;
+        let spec = ChildSpec {
             service: Service::Redis,
             run: place.run.clone(),
             program,
@@ -69,17 +78,15 @@ impl StandIn for Redis {
             user: None,
             death_signal: Signal::SIGKILL,
             piped: false,
-        }
-        .spawn()?;
+        };
+        let mut child = spec.clone().spawn()?;
 
         // Only our own server has both the certificate and the password, so a stranger on the port is never taken.
         let client = clients::redis::client(&admin, Some(&identity.ca))?;
-        let connected = ready::until(Service::Redis, &mut child, place.deadline, || async {
-            clients::redis::multiplexed(&client).await.map_err(|error| error.to_string())
-        });
-        let mut connection = connected.await?;
+        let mut connection = server::ready(&mut child, place.deadline, &client).await?;
         let facts = clients::redis::server_facts(&mut connection).await?;
-        Ok(Box::new(server::Server::new(child, client, connection, facts, port, begun.elapsed())))
+        let origin = Origin { spec, config, deadline: place.deadline };
+        Ok(Box::new(server::Server::new(child, origin, client, connection, facts, begun.elapsed())))
     }
 }
 

@@ -7,25 +7,37 @@ use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport,
 use nix::sys::signal::Signal;
 use redis::{Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
 
-use super::acl;
+use super::{
+    acl,
+    config::{self, Config},
+};
 use crate::{
-    Child, Error,
+    Child, ChildSpec, Error,
     clients::{self, ALIVE_DEADLINE, redis::ServerFacts},
     deadlines::SERVER_STOPS,
     error::Cause,
-    services::{Access, Running, password},
+    ready,
+    services::{Access, HALT, Running, password},
 };
 
 /// How many keys one step of the removal looks at.
 const SCAN_STEP: u32 = 1000;
 
+/// What the server was started from.
+pub(super) struct Origin {
+    pub(super) spec: ChildSpec,
+    pub(super) config: Config,
+    /// From its start to ready.
+    pub(super) deadline: Duration,
+}
+
 pub(super) struct Server {
     child: Child,
+    origin: Origin,
     /// Makes the administrator's connection.
     client: Client,
     admin: MultiplexedConnection,
     report: ServerReport,
-    port: u16,
     /// The login of every slice that exists, by prefix.
     logins: BTreeMap<String, Login>,
 }
@@ -34,17 +46,17 @@ pub(super) struct Server {
 enum Login {
     /// The shared `default` user with this password.
     Shared(Secret),
-    /// A user of the tenant's own.
-    Own(String),
+    /// A user of the tenant's own, with its rules.
+    Own(String, Vec<String>),
 }
 
 impl Server {
     pub(super) fn new(
         child: Child,
+        origin: Origin,
         client: Client,
         admin: MultiplexedConnection,
         facts: ServerFacts,
-        port: u16,
         startup: Duration,
     ) -> Self {
         let report = ServerReport {
@@ -53,7 +65,7 @@ impl Server {
             version: facts.version,
             startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         };
-        Self { child, client, admin, report, port, logins: BTreeMap::new() }
+        Self { child, origin, client, admin, report, logins: BTreeMap::new() }
     }
 
     /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
@@ -92,8 +104,9 @@ impl Server {
             }
             None => {
                 let (user, password) = (acl::user(tenant), password::random());
-                set.arg(&user).arg(acl::rules(prefix, &password));
-                (Login::Own(user.clone()), user, password)
+                let rules = acl::rules(prefix, &password);
+                set.arg(&user).arg(&rules);
+                (Login::Own(user.clone(), rules), user, password)
             }
         };
         self.logins.insert(prefix.clone(), login);
@@ -105,8 +118,14 @@ impl Server {
             self.logins.remove(prefix);
             return Err(failed(error.into()));
         }
-        let url =
-            RedisUrl { host: "127.0.0.1".into(), port: self.port, user, password, database: 0, tls: true };
+        let url = RedisUrl {
+            host: "127.0.0.1".into(),
+            port: self.origin.config.port,
+            user,
+            password,
+            database: 0,
+            tls: true,
+        };
         Ok(Access::Redis(url))
     }
 
@@ -126,13 +145,13 @@ impl Server {
     async fn dismiss(&mut self, prefix: &str) -> Result<(), RedisError> {
         let Some(login) = self.logins.get(prefix).cloned() else { return Ok(()) };
         match &login {
-            Login::Own(user) => self.run(cmd("ACL").arg("DELUSER").arg(user)).await?,
+            Login::Own(user, _) => self.run(cmd("ACL").arg("DELUSER").arg(user)).await?,
             Login::Shared(password) => {
                 let mut others =
                     self.logins.iter().filter(|(other, _)| *other != prefix).map(|(_, login)| login);
                 let mut set = cmd("ACL");
                 set.arg("SETUSER").arg(acl::DEFAULT);
-                if others.clone().all(|other| matches!(other, Login::Own(_))) {
+                if others.clone().all(|other| matches!(other, Login::Own(..))) {
                     self.run(set.arg("off").arg("resetpass")).await?;
                     self.end_shared().await?;
                 } else if !others.any(|other| *other == login) {
@@ -156,6 +175,19 @@ impl Server {
         Ok(())
     }
 
+    /// Every user but the administrator, with its rules.
+    fn users(&self) -> Vec<(String, Vec<String>)> {
+        let (mut shared, mut users) = (acl::nobody(), Vec::new());
+        for login in self.logins.values() {
+            match login {
+                Login::Own(user, rules) => users.push((user.clone(), rules.clone())),
+                Login::Shared(password) => shared.1.extend([String::from("on"), acl::digest(password)]),
+            }
+        }
+        users.push(shared);
+        users
+    }
+
     async fn unlink(&mut self, prefix: &str) -> Result<(), RedisError> {
         let pattern = acl::pattern(prefix);
         let mut cursor = String::from("0");
@@ -172,6 +204,18 @@ impl Server {
             cursor = next;
         }
     }
+}
+
+/// Waits until the server lets its administrator in.
+pub(super) async fn ready(
+    child: &mut Child,
+    deadline: Duration,
+    client: &Client,
+) -> Result<MultiplexedConnection, Error> {
+    ready::until(Service::Redis, child, deadline, || async {
+        clients::redis::multiplexed(client).await.map_err(|error| error.to_string())
+    })
+    .await
 }
 
 #[async_trait]
@@ -234,6 +278,22 @@ impl Running for Server {
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.child.pause(paused).map_err(Error::serve(Service::Redis, "pause the server, or let it go on"))
+    }
+
+    async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
+        if in_good_order {
+            self.child.stop(Signal::SIGTERM, HALT).await;
+            return Ok(());
+        }
+        self.child.kill().await.map_err(Error::serve(Service::Redis, "kill the server"))
+    }
+
+    /// Its logins are in its configuration from the beginning, so that nobody who comes early is refused.
+    async fn start_again(&mut self) -> Result<(), Error> {
+        config::write(&self.origin.config, &self.users())?;
+        self.child = self.origin.spec.clone().spawn()?;
+        self.admin = ready(&mut self.child, self.origin.deadline, &self.client).await?;
+        Ok(())
     }
 
     fn exited(&mut self) -> Option<Error> {

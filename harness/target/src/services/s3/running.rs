@@ -38,6 +38,15 @@ pub struct Embedded {
     asked: u64,
     port: u16,
     startup: Duration,
+    origin: Origin,
+}
+
+/// What the server was started from.
+#[derive(Clone, Debug)]
+struct Origin {
+    spec: TargetSpec,
+    place: Place,
+    options: Options,
 }
 
 impl Embedded {
@@ -70,7 +79,8 @@ impl Embedded {
         .spawn()?;
         let Some((input, output)) = child.pipes() else { return Err(broken("open its pipes")) };
         let output = BufReader::new(output).lines();
-        let mut server = Self { child, input, output, asked: 0, port: 0, startup: Duration::ZERO };
+        let origin = Origin { spec: spec.clone(), place: place.clone(), options: options.clone() };
+        let mut server = Self { child, input, output, asked: 0, port: 0, startup: Duration::ZERO, origin };
         let start =
             Start { data, cert: identity.cert, key: identity.key, port: place.port.unwrap_or(0), options };
         server.send(&start).await?;
@@ -207,6 +217,19 @@ impl Running for Embedded {
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.child.pause(paused).map_err(Error::serve(Service::S3, "pause the server, or let it go on"))
+    }
+
+    /// It has no order in which to end: what it acknowledged is on the disk.
+    async fn halt(&mut self, _in_good_order: bool) -> Result<(), Error> {
+        self.child.kill().await.map_err(Error::serve(Service::S3, "kill the server"))
+    }
+
+    async fn start_again(&mut self) -> Result<(), Error> {
+        let Origin { spec, place, options } = self.origin.clone();
+        let place = Place { port: Some(self.port), ..place };
+        let startup = self.startup;
+        *self = Self { startup, ..Self::start(&spec, &place, options).await? };
+        Ok(())
     }
 
     fn exited(&mut self) -> Option<Error> {

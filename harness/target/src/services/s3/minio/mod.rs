@@ -3,14 +3,19 @@
 //! Users and policies are made by MinIO's admin API, whose secrets travel sealed ([`seal`]) inside TLS. Its refusals
 //! are its own, not B2's.
 
-use std::{ffi::OsString, os::unix::fs::DirBuilderExt as _, path::PathBuf, time::Instant};
+use std::{
+    ffi::OsString,
+    os::unix::fs::DirBuilderExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::{Client, error::DisplayErrorContext};
 use bulkhead_model::{Service, url::S3Access};
 use nix::sys::signal::Signal;
 
 use crate::{
-    ChildSpec, Error, Missing, TargetSpec,
+    Child, ChildSpec, Error, Missing, TargetSpec,
     clients::s3::connect,
     ready,
     services::{Place, locate, password, port},
@@ -60,7 +65,7 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
         bucket: String::new(),
     };
     let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-    let mut child = ChildSpec {
+    let spec = ChildSpec {
         service: Service::S3,
         run: place.run.clone(),
         program,
@@ -80,16 +85,21 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
         user: None,
         death_signal: Signal::SIGKILL,
         piped: false,
-    }
-    .spawn()?;
+    };
+    let mut child = spec.clone().spawn()?;
     let client = connect(&root, Some(&place.ca))?;
+    ready(&mut child, place.deadline, &client).await?;
+    let admin = Admin::new(&root, port, &place.ca)?;
+    Ok(Server::new((child, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
+}
+
+/// Waits until it answers its administrator.
+async fn ready(child: &mut Child, deadline: Duration, client: &Client) -> Result<(), Error> {
     let asked = || {
         let list = client.list_buckets().send();
         async move { list.await.map(drop).map_err(|error| DisplayErrorContext(error).to_string()) }
     };
-    ready::until(Service::S3, &mut child, place.deadline, asked).await?;
-    let admin = Admin::new(&root, port, &place.ca)?;
-    Ok(Server::new(child, client, admin, root.endpoint, version, begun.elapsed()))
+    ready::until(Service::S3, child, deadline, asked).await
 }
 
 /// What it says about itself: `minio version RELEASE.2025-02-28T09-55-16Z (commit-id=…)`.

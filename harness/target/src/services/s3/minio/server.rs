@@ -12,15 +12,19 @@ use nix::sys::signal::Signal;
 
 use super::{admin::Admin, policy::document};
 use crate::{
-    Child, Error,
+    Child, ChildSpec, Error,
     deadlines::SERVER_STOPS,
     error::Cause,
-    services::{Access, Running, password},
+    services::{Access, HALT, Running, password},
 };
 
 /// The running server.
 pub(crate) struct Server {
     child: Child,
+    /// How the child is started.
+    spec: ChildSpec,
+    /// From its start to ready.
+    deadline: Duration,
     root: Client,
     admin: Admin,
     endpoint: String,
@@ -32,14 +36,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(super) fn new(
-        child: Child,
+        (child, spec, deadline): (Child, ChildSpec, Duration),
         root: Client,
         admin: Admin,
         endpoint: String,
         version: String,
         startup: Duration,
     ) -> Self {
-        Self { child, root, admin, endpoint, version, startup, users: Vec::new() }
+        Self { child, spec, deadline, root, admin, endpoint, version, startup, users: Vec::new() }
     }
 
     async fn make_bucket(&self, name: &str) -> Result<(), Cause> {
@@ -167,6 +171,19 @@ impl Running for Server {
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.child.pause(paused).map_err(Error::serve(Service::S3, "pause the server, or let it go on"))
+    }
+
+    async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
+        if in_good_order {
+            self.child.stop(Signal::SIGTERM, HALT).await;
+            return Ok(());
+        }
+        self.child.kill().await.map_err(Error::serve(Service::S3, "kill the server"))
+    }
+
+    async fn start_again(&mut self) -> Result<(), Error> {
+        self.child = self.spec.clone().spawn()?;
+        super::ready(&mut self.child, self.deadline, &self.root).await
     }
 
     fn exited(&mut self) -> Option<Error> {
