@@ -258,8 +258,12 @@ async fn no_secret_is_visible_and_nothing_outlives_stop() {
     let lines = command_lines(&server.place);
     assert!(!lines.is_empty(), "the server's process is marked with the run");
     assert!(lines.iter().all(|line| !line.contains(password)), "{lines:?}");
-    for entry in std::fs::read_dir(&server.place.dir).unwrap() {
-        let path = entry.unwrap().path();
+    let mut paths = vec![server.place.dir.clone()];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
         assert!(!text.contains(password), "{}", path.display());
         if path.ends_with("redis.conf") || path.ends_with("key.pem") {

@@ -7,7 +7,7 @@ use bulkhead_model::Verdict;
 use bulkhead_report::Terminal;
 
 use crate::{
-    args::{Output, Place, Volume},
+    args::{Output, Place, TargetArg, Volume},
     drive::{Drive, Driven},
     exit, failure,
     interrupt::Interrupt,
@@ -18,8 +18,11 @@ use crate::{
     real::Opening,
 };
 
-/// Cases wait for servers more than they compute, so more of them run than there are cores, within reason.
-pub(crate) const JOBS: usize = 4;
+/// Cases wait for servers and for faults to pass more than they compute, so more of them run than there are cores.
+const JOBS: usize = 8;
+
+/// On real services, whose smallest plans let twenty connections in.
+const JOBS_ON_REAL: usize = 4;
 
 /// What to run, and where its results go.
 pub(crate) struct Course<'a> {
@@ -28,7 +31,10 @@ pub(crate) struct Course<'a> {
     pub(crate) project: &'a Project,
     pub(crate) opening: &'a Opening,
     pub(crate) volume: Volume,
-    pub(crate) jobs: usize,
+    /// As many as the target is good for where nobody says.
+    pub(crate) jobs: Option<usize>,
+    /// Whether it ends with the first case that does not pass.
+    pub(crate) fail_fast: bool,
     pub(crate) output: &'a Output,
     pub(crate) terminal: &'a Terminal,
 }
@@ -45,19 +51,25 @@ impl Course<'_> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, project, opening, volume, jobs, output, terminal } = *self;
+        let Self { plan, place, project, opening, volume, jobs, fail_fast, output, terminal } = *self;
+        let jobs = jobs.unwrap_or(match place.target {
+            TargetArg::Native => JOBS,
+            TargetArg::Env => JOBS_ON_REAL,
+        });
         let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
         let cost = opening.afford(able.map(|planned| &planned.case))?;
-        let folder = match &output.out {
+        let made = match &output.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,
         };
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let target = place.target.name();
         let topology = &project.topology(place.topology.as_deref());
-        let drive = Drive { plan, opening, volume, target, topology, jobs, cost, folder: &folder, terminal };
+        let folder = &made;
+        let drive =
+            Drive { plan, opening, volume, target, topology, jobs, fail_fast, cost, folder, terminal };
         match drive.run(interrupt).await {
-            Ok(driven) => Ok(Finished { driven, folder }),
+            Ok(driven) => Ok(Finished { driven, folder: made }),
             Err(error) => {
                 terminal.settle();
                 folder.remove_if_empty();

@@ -25,8 +25,11 @@ use crate::{
 /// Lines of a server's log that go with a failure.
 const LOG_LINES: usize = 20;
 
-/// Why a case was not run to its end.
-const CUT_SHORT: &str = "interrupted";
+/// Why cases were not run to their end: somebody interrupted the run.
+const INTERRUPTION: &str = "interrupted";
+
+/// Another one did not pass, and that was to be enough.
+const ENOUGH: &str = "not run: another case did not pass, and --fail-fast was given";
 
 /// What a run needs.
 pub(crate) struct Drive<'a> {
@@ -37,6 +40,8 @@ pub(crate) struct Drive<'a> {
     /// Where the topology comes from, in words.
     pub(crate) topology: &'a str,
     pub(crate) jobs: usize,
+    /// Whether it ends with the first case that does not pass.
+    pub(crate) fail_fast: bool,
     /// What the run costs at most, in words, where something is billed.
     pub(crate) cost: Option<String>,
     pub(crate) folder: &'a Folder,
@@ -55,7 +60,8 @@ struct Found {
     cases: Vec<bulkhead_model::report::CaseReport>,
     isolation: Vec<IsolationRow>,
     checklist: Vec<ChecklistRow>,
-    interrupted: bool,
+    /// Why not all cases were run to their end, if so.
+    cut: Option<&'static str>,
 }
 
 impl Drive<'_> {
@@ -78,13 +84,13 @@ impl Drive<'_> {
         let target = tokio::select! {
             opened = self.opening.open(self.volume, &progress) => opened?,
             () = interrupt.asked() => {
-                let found = Found { interrupted: true, ..Found::default() };
+                let found = Found { cut: Some(INTERRUPTION), ..Found::default() };
                 return Ok(Driven { report: self.report(found, Vec::new(), begun), left: None });
             }
         };
         let found = self.cases(&*target, &mut interrupt).await;
         let servers = target.servers().to_vec();
-        let patience = self.opening.patience(found.interrupted);
+        let patience = self.opening.patience(found.cut == Some(INTERRUPTION));
         let closed = tokio::time::timeout(patience, target.close()).await;
         let left =
             closed.map_or_else(|_| Some(self.opening.late(patience)), |closed| self.opening.left(closed));
@@ -116,16 +122,21 @@ impl Drive<'_> {
             let run = tokio::select! {
                 run = runs.next() => run,
                 () = interrupt.asked() => {
-                    found.interrupted = true;
+                    found.cut = Some(INTERRUPTION);
                     return found;
                 }
             };
             let Some(run) = run else { return found };
             if let Some(judged) = self.judge(target, run).await {
                 self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
+                let bad = judged.report.skipped.is_none() && judged.report.verdict != Verdict::Pass;
                 found.cases.push(judged.report);
                 found.isolation.extend(judged.isolation);
                 found.checklist.extend(judged.checklist);
+                if bad && self.fail_fast {
+                    found.cut = Some(ENOUGH);
+                    return found;
+                }
             }
         }
     }
@@ -147,15 +158,15 @@ impl Drive<'_> {
     }
 
     fn report(&self, found: Found, servers: Vec<ServerReport>, begun: Instant) -> RunReport {
-        let Found { mut cases, isolation, checklist, interrupted } = found;
+        let Found { mut cases, isolation, checklist, cut } = found;
         let judged = cases.iter().filter(|case| case.skipped.is_none());
         let mut verdict = Verdict::worst(judged.map(|case| case.verdict));
-        if interrupted {
+        if cut.is_some() {
             verdict = verdict.max(Verdict::Unknown);
         }
         for planned in &self.plan.cases {
             if !cases.iter().any(|case| case.id == planned.case.id) {
-                cases.push(judged::skipped(planned, CUT_SHORT));
+                cases.push(judged::skipped(planned, cut.unwrap_or(INTERRUPTION)));
             }
         }
         cases.sort_by(|a, b| a.id.cmp(&b.id));

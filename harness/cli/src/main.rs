@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod course;
 mod drive;
+mod dry;
 mod exit;
 mod failure;
 mod interrupt;

@@ -1,7 +1,7 @@
 //! What a run will do: the topology, the cases, the line that runs each of them again. All problems of all inputs come
 //! out at once, before anything is started.
 
-use std::{hash::BuildHasher, path::PathBuf};
+use std::{collections::BTreeSet, hash::BuildHasher, path::PathBuf};
 
 use bulkhead_model::{
     Problem, Problems, Topology,
@@ -40,6 +40,7 @@ pub(crate) struct Choice<'a> {
     pub(crate) real: &'a Real,
     pub(crate) paths: &'a [PathBuf],
     pub(crate) keys: &'a [String],
+    pub(crate) tags: &'a [String],
     pub(crate) seed: Option<u64>,
 }
 
@@ -81,6 +82,17 @@ impl Plan {
             }
         }
         Problems::unless(problems, ())?;
+        let tags: BTreeSet<_> = cases.iter().flat_map(|planned| planned.case.scenario.tags.clone()).collect();
+        let strange: Vec<_> =
+            choice.tags.iter().filter(|tag| !tags.contains(*tag)).map(String::as_str).collect();
+        if !strange.is_empty() {
+            let known = tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let what = format!("no scenario has --tag {}", strange.join(" or --tag "));
+            return Err(Problem::new("", what).hint(format!("there are {known}")).into());
+        }
+        let tagged =
+            |planned: &Planned| planned.case.scenario.tags.iter().any(|tag| choice.tags.contains(tag));
+        cases.retain(|planned| choice.tags.is_empty() || tagged(planned));
         let all: Vec<_> = cases.iter().map(|planned| planned.case.key()).collect();
         cases.retain(|planned| {
             choice.keys.is_empty() || choice.keys.iter().any(|key| is_chosen(planned, key))
@@ -158,7 +170,12 @@ mod tests {
     }
 
     fn plan(keys: &[&str]) -> Result<Plan, Problems> {
-        let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
+        tagged(keys, &[])
+    }
+
+    fn tagged(keys: &[&str], tags: &[&str]) -> Result<Plan, Problems> {
+        let [keys, tags] =
+            [keys, tags].map(|all| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
         let project = &Project::default();
         let choice = Choice {
             project,
@@ -166,6 +183,7 @@ mod tests {
             real: &Real::default(),
             paths: &[],
             keys: &keys,
+            tags: &tags,
             seed: Some(7),
         };
         let sources = scenarios::load(&[], project).unwrap();
@@ -187,6 +205,22 @@ mod tests {
     fn a_key_that_chooses_nothing_is_refused_with_those_that_do() {
         let error = plan(&["engin"]).unwrap_err();
         assert!(error.to_string().contains("--case engin"), "{error}");
+    }
+
+    #[test]
+    fn a_tag_chooses_the_scenarios_that_have_it() {
+        let all = tagged(&[], &[]).unwrap().cases.len();
+        let redis = tagged(&[], &["redis"]).unwrap();
+        assert!(
+            redis.cases.iter().all(|planned| planned.case.scenario.tags.iter().any(|tag| tag == "redis"))
+        );
+        let two = tagged(&["engine"], &["redis", "s3"]).unwrap().cases.len();
+        assert!(!redis.cases.is_empty() && redis.cases.len() < all && 0 < two && two < all);
+        let error = tagged(&[], &["redis", "redsi"]).unwrap_err().to_string();
+        assert!(
+            error.contains("no scenario has --tag redsi") && error.contains("rabbitmq, read, redis"),
+            "{error}"
+        );
     }
 
     #[test]

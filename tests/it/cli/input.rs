@@ -65,6 +65,37 @@ fn every_problem_of_every_input_is_named_and_nothing_is_started() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_run_and_starts_nothing() {
+    let desk = Desk::alone();
+    let chosen = ["verify", "--dry-run", "--seed", "7", "--tag", "rabbitmq", "--case", "engine"];
+    let ran = desk.run(&chosen);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    for part in [
+        "\nchaos/rabbitmq/tasks-link [faults=down] (engine)\n",
+        "      workload   rabbitmq.tasks: { consumers: 2, publishers: 2, rate: 200/s, size: 1KiB }\n",
+        "      run-for    3s\n",
+        "      faults     down: { at: 500ms, for: 1s, service: rabbitmq }\n",
+        "      expect     recovers-within: 8s\n",
+        " --seed 7 --case 'chaos/rabbitmq/tasks-link [faults=down] (engine)'\n",
+        " cases, seed 7\n",
+    ] {
+        assert!(ran.stdout.contains(part), "{part} is missing in:\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("redis"), "{}", ran.stdout);
+    assert_eq!(desk.run(&chosen).stdout, ran.stdout, "one seed, one plan");
+    let json = desk.run(&[&chosen[..], &["--format", "json"]].concat()).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let cases = plan["cases"].as_array().unwrap();
+    assert_eq!(ran.stdout.matches("      again ").count(), cases.len());
+    assert!(
+        cases.iter().any(|case| case["faults"][0].as_str().is_some_and(|fault| fault.starts_with("kill: ")))
+    );
+    assert_eq!(desk.run(&["verify", "--tag", "rabitmq"]).code, Some(3));
+    assert!(!desk.path("target").exists(), "no folder is made for a run that is none");
+    assert!(desk.left().is_empty(), "{:?}", desk.left());
+}
+
+#[test]
 fn a_subfolder_has_the_topology_of_the_project_and_the_nearest_one_wins() {
     let desk = Desk::new();
     desk.write("bulkhead.toml", ONE_TENANT);

@@ -86,6 +86,10 @@ fn a_leak_fails_with_its_explanation_and_the_same_command_passes_without_it() {
     let second: RunReport = serde_json::from_str(&second.stdout).unwrap();
     assert_eq!((second.cases.len(), second.verdict), (1, Verdict::Fail), "only the case that failed");
     assert_eq!((&second.cases[0].id, second.seed), (&report.cases[0].id, report.seed));
+    let fast = desk.run(&[&COMMAND[..6], &["--fail-fast", "--jobs", "1"]].concat());
+    assert_eq!(fast.code, Some(1), "{}", fast.all());
+    let end = "0 pass · 1 fail · 0 unknown · 1 skipped";
+    assert!(fast.stdout.contains(end), "the other case is not run: {}", fast.all());
     desk.vanishes();
 
     install(&desk, None);

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::{Course, JOBS},
+    course::Course,
     look,
     plan::{self, Plan, Planned},
     project::Project,
@@ -51,8 +51,17 @@ impl Checklist {
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
         let place = &self.place;
-        let course =
-            Course { plan: &plan, place, project, opening: &opening, volume, jobs: JOBS, output, terminal };
+        let course = Course {
+            plan: &plan,
+            place,
+            project,
+            opening: &opening,
+            volume,
+            jobs: None,
+            fail_fast: false,
+            output,
+            terminal,
+        };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |_| {
             terminal.settle();

@@ -12,8 +12,8 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::{Course, JOBS},
-    look,
+    course::Course,
+    dry, exit, look,
     plan::{Choice, Plan},
     project::Project,
     real::Opening,
@@ -25,6 +25,8 @@ Examples:
   bulkhead verify scenarios/isolation                 those of one folder
   bulkhead verify scenarios/isolation/s3/read.yaml --seed 7 --case engine:plane
                                                       one case again, as a report prints it
+  bulkhead verify --tag rabbitmq --fail-fast          what concerns RabbitMQ, up to the first that does not pass
+  bulkhead verify --dry-run --seed 7                  what would be run
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"
                                                       for CI";
@@ -42,9 +44,18 @@ pub(crate) struct Verify {
     /// The number that every made-up value derives from [default: a fresh one, which the report names]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Cases that run side by side
-    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = jobs)]
-    jobs: usize,
+    /// Cases that run side by side [default: 8; 4 on real services]
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
+    /// Only scenarios with this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// End with the first case that does not pass
+    #[arg(long)]
+    fail_fast: bool,
+    /// Print what would be run, and start nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Only these cases: `engine`, `engine:plane`, or a whole id; may be repeated
     #[arg(long, value_name = "KEY")]
     case: Vec<String>,
@@ -69,10 +80,15 @@ impl Verify {
             real: &self.real,
             paths: &self.paths,
             keys: &self.case,
+            tags: &self.tag,
             seed: self.seed,
         };
         let (plan, opening) = Problems::both(Plan::make(&choice), Opening::of(&self.place, &self.real))?;
         let output = &self.output;
+        if self.dry_run {
+            look::say(&dry::told(&plan, output.format)?)?;
+            return Ok(exit::PASS);
+        }
         let terminal = &look::terminal(output.format, volume);
         let place = &self.place;
         let course = Course {
@@ -82,6 +98,7 @@ impl Verify {
             opening: &opening,
             volume,
             jobs: self.jobs,
+            fail_fast: self.fail_fast,
             output,
             terminal,
         };

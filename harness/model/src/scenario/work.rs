@@ -1,6 +1,6 @@
 //! What a file's `workload`, `run-for` and `faults` say: names with settings, whose shapes other rooms know.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
 use super::Known;
 use crate::{
@@ -94,6 +94,28 @@ impl Chosen {
         match self.settings.get(name) {
             Some(Setting::Service(service)) => Some(*service),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Chosen {
+    /// As a scenario file has it, with every setting: `down: { at: 500ms, for: 1s, service: rabbitmq }`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        let settings = self.settings.iter().map(|(name, setting)| format!("{name}: {setting}"));
+        match settings.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => Ok(()),
+            settings => write!(f, ": {{ {settings} }}"),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Amount(amount) => amount.fmt(f),
+            Self::Service(service) => service.fmt(f),
+            Self::Word(word) => word.fmt(f),
         }
     }
 }
