@@ -1,0 +1,85 @@
+//! What somebody with the tenant's login does to its tables behind a workload's back.
+
+use bulkhead_target::{TenantAccess, clients};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::fails;
+
+/// The table of a workload on PostgreSQL, as the workload names it.
+fn table(access: &TenantAccess, name: &str) -> String {
+    format!("\"{}\".bulkhead_{name}", access.tenant.slices.postgres.schema_or_public())
+}
+
+/// Asks until there is a row, and answers what it holds; before the workload began there is not even a table.
+async fn row(connection: &mut PgConnection, sql: &str) -> String {
+    loop {
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_optional(&mut *connection).await;
+        match asked {
+            Ok(Some(held)) => return held,
+            Ok(None) => {}
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {}
+            Err(error) => panic!("`{sql}`: {error}"),
+        }
+    }
+}
+
+/// Executes a statement that changes at least one row.
+async fn change(connection: &mut PgConnection, sql: String) {
+    let changed = sqlx::query(AssertSqlSafe(sql.clone())).execute(connection).await.unwrap();
+    assert!(changed.rows_affected() > 0, "`{sql}` changed nothing");
+}
+
+/// Waits until the log holds so many rows, then executes the statement, in which `{table}` is the log's.
+async fn after_rows(access: TenantAccess, rows: usize, statement: &str) {
+    let mut connection = clients::postgres::connect(&access).await.unwrap();
+    let table = table(&access, "metrics");
+    row(&mut connection, &format!("SELECT 'enough' FROM {table} HAVING count(*) >= {rows}")).await;
+    change(&mut connection, statement.replace("{table}", &table)).await;
+}
+
+#[tokio::test]
+async fn deleted_rows_are_lost() {
+    let sabotage = |access| after_rows(access, 20, "DELETE FROM {table}");
+    fails("postgres.metrics-log", "nothing-lost", "are lost", sabotage).await;
+}
+
+/// A row that looks like another tenant's.
+const STRANGE: &str = "INSERT INTO {table} (element, body) VALUES ('plane.1.1', '')";
+
+#[tokio::test]
+async fn another_tenants_row_is_foreign() {
+    let sabotage = |access| after_rows(access, 1, STRANGE);
+    fails("postgres.metrics-log", "nothing-foreign", "plane.1.1", sabotage).await;
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_added_is_read() {
+    let sabotage = |access| after_rows(access, 1, STRANGE);
+    fails("postgres.metrics-log", "nothing-lost", "plane.1.1", sabotage).await;
+}
+
+/// One engine, so that whatever is set is seen.
+pub(super) const ONE_ENGINE: &str = "{ postgres.engine-state: { engines: 1, rate: 120/s } }";
+
+#[tokio::test]
+async fn a_state_that_nobody_set_is_seen() {
+    let sabotage = async |access: TenantAccess| {
+        let mut connection = clients::postgres::connect(&access).await.unwrap();
+        let table = table(&access, "engines");
+        row(&mut connection, &format!("SELECT state FROM {table}")).await;
+        change(&mut connection, format!("UPDATE {table} SET state = 'engine.0.0'")).await;
+    };
+    fails(ONE_ENGINE, "linearizable", "`engine.0.0` (which nobody put there)", sabotage).await;
+}
+
+#[tokio::test]
+async fn a_state_that_was_left_comes_back() {
+    let sabotage = async |access: TenantAccess| {
+        let mut connection = clients::postgres::connect(&access).await.unwrap();
+        let table = table(&access, "engines");
+        let old = row(&mut connection, &format!("SELECT state FROM {table}")).await;
+        row(&mut connection, &format!("SELECT state FROM {table} WHERE state <> '{old}'")).await;
+        change(&mut connection, format!("UPDATE {table} SET state = '{old}'")).await;
+    };
+    fails(ONE_ENGINE, "linearizable", "do not linearise", sabotage).await;
+}
