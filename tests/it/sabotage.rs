@@ -134,6 +134,7 @@ async fn nobody_meddles() {
     let promises = [
         ("postgres.metrics-log", "nothing-lost"),
         ("postgres.metrics-log", "nothing-foreign"),
+        ("postgres.ledger", "conserved-total"),
         (ONE_ENGINE, "linearizable"),
         (LIMITED, "within-limit"),
         ("rabbitmq.tasks", "nothing-lost"),

@@ -1,9 +1,11 @@
 //! What every check in [`ALL`] must do, whatever it judges: each passes the history beside it, fails the bad one, and
 //! is `unknown` whenever the data or the end is missing.
 
+use std::collections::BTreeMap;
+
 use bulkhead_model::{
-    Act, Amount, AuditRecord, Class, Control, Ended, Ending, Enforcement, FaultRecord, Found, Invoked, Item,
-    ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
+    Act, Amount, AuditRecord, Class, Control, Ended, Ending, Enforcement, Entry, FaultRecord, Found, Invoked,
+    Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -198,7 +200,29 @@ fn any_act() -> impl Strategy<Value = Act> {
             to
         }),
         (name(), 0_u64..3).prop_map(|(window, limit)| Act::Admit { window, limit }),
+        any_entry().prop_map(|Entry { transfer, from, to, amount }| Act::Transfer {
+            transfer,
+            from,
+            to,
+            amount
+        }),
+        any_balances().prop_map(|opened| Act::ReadBooks { opened }),
     ]
+}
+
+/// As often as not an amount that no sum may overflow by.
+fn any_amount() -> impl Strategy<Value = i64> {
+    prop_oneof![-2_i64..3, any::<i64>()]
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let name = || prop::sample::select(vec!["engine.1", "engine.2", "plane.1"]).prop_map(String::from);
+    let parts = (name(), name(), name(), any_amount());
+    parts.prop_map(|(transfer, from, to, amount)| Entry { transfer, from, to, amount })
+}
+
+fn any_balances() -> impl Strategy<Value = BTreeMap<String, i64>> {
+    prop::collection::btree_map("[ab]", any_amount(), 0..3)
 }
 
 fn any_found() -> impl Strategy<Value = Found> {
@@ -208,6 +232,8 @@ fn any_found() -> impl Strategy<Value = Found> {
         prop::collection::vec(name(), 0..4).prop_map(Found::Elements),
         prop::option::of(name()).prop_map(Found::Value),
         any::<bool>().prop_map(Found::Admitted),
+        (any_balances(), prop::collection::vec(any_entry(), 0..4))
+            .prop_map(|(balances, entries)| Found::Books { balances, entries }),
     ]
 }
 

@@ -20,6 +20,7 @@ mod answers_within;
 #[cfg(test)]
 mod book;
 mod checklist_done;
+mod conserved_total;
 #[cfg(test)]
 mod generic_tests;
 mod isolated;
@@ -36,13 +37,14 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 8] = [
+pub const ALL: [&dyn Check; 9] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
     &linearizable::Linearizable,
     &within_limit::WithinLimit,
+    &conserved_total::ConservedTotal,
     &answers_within::AnswersWithin,
     &recovers_within::RecoversWithin,
 ];

@@ -62,6 +62,10 @@ pub(crate) fn deed(act: &Act) -> String {
             format!("swapping {} for `{to}` in `{register}`", held(from.as_deref()))
         }
         Act::Admit { window, .. } => format!("asking to be let through in `{window}`"),
+        Act::Transfer { transfer, from, to, amount } => {
+            format!("moving {amount} from `{from}` to `{to}` as `{transfer}`")
+        }
+        Act::ReadBooks { .. } => String::from("reading the books"),
     }
 }
 

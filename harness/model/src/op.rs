@@ -4,6 +4,8 @@
 //! Each is two events of a history, as in Jepsen's: an [`Invoked`] when it begins and an [`Ended`] when it is over. An
 //! operation that was begun and never ended, and one whose answer the client cannot know, may have happened or not.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Service, TenantName};
@@ -83,6 +85,22 @@ pub enum Act {
         /// How many it lets through.
         limit: u64,
     },
+    /// Moves an amount from one account to another, and enters that in the same transaction.
+    Transfer {
+        /// The transfer, unlike any other of the case.
+        transfer: String,
+        /// The account that gives.
+        from: String,
+        /// The account that takes.
+        to: String,
+        /// How much.
+        amount: i64,
+    },
+    /// Reads every account and every entry as they are at one moment; [`Found::Books`].
+    ReadBooks {
+        /// What each account was opened with.
+        opened: BTreeMap<String, i64>,
+    },
 }
 
 /// What an operation found.
@@ -95,6 +113,26 @@ pub enum Found {
     Value(Option<String>),
     /// Whether it was let through.
     Admitted(bool),
+    /// What the accounts hold and what was entered.
+    Books {
+        /// Each account's balance.
+        balances: BTreeMap<String, i64>,
+        /// All entries, each as often as it was there.
+        entries: Vec<Entry>,
+    },
+}
+
+/// What a transfer leaves in the books besides the balances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The transfer.
+    pub transfer: String,
+    /// The account that gave.
+    pub from: String,
+    /// The account that took.
+    pub to: String,
+    /// How much.
+    pub amount: i64,
 }
 
 /// How an operation came out.

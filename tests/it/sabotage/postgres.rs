@@ -83,3 +83,56 @@ async fn a_state_that_was_left_comes_back() {
     };
     fails(ONE_ENGINE, "linearizable", "do not linearise", sabotage).await;
 }
+
+/// Waits until so many transfers were made, then changes both tables, in which `{accounts}` and `{entries}` are theirs, in
+/// one transaction.
+async fn after_transfers(access: TenantAccess, transfers: usize, statements: Vec<&str>) {
+    let mut connection = clients::postgres::connect(&access).await.unwrap();
+    let (accounts, entries) = (table(&access, "accounts"), table(&access, "entries"));
+    row(&mut connection, &format!("SELECT 'enough' FROM {entries} HAVING count(*) >= {transfers}")).await;
+    // The workload takes its rows in another order, and would be waited for that waits.
+    let begin = format!("BEGIN; LOCK TABLE {accounts} IN EXCLUSIVE MODE");
+    sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await.unwrap();
+    for statement in statements {
+        let sql = statement.replace("{accounts}", &accounts).replace("{entries}", &entries);
+        change(&mut connection, sql).await;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_amount_that_was_taken_from_an_account_is_missing() {
+    let take = "UPDATE {accounts} SET balance = balance - 5 WHERE account = 'account 1'";
+    let sabotage = |access| after_transfers(access, 5, vec![take]);
+    fails("postgres.ledger", "conserved-total", "the total is 4995, 5 less than the 5000", sabotage).await;
+}
+
+#[tokio::test]
+async fn a_deleted_entry_leaves_half_a_transfer() {
+    let delete = "DELETE FROM {entries} WHERE transfer = (SELECT min(transfer) FROM {entries})";
+    let sabotage = |access| after_transfers(access, 5, vec![delete]);
+    fails("postgres.ledger", "conserved-total", "transfers that must be in it are not", sabotage).await;
+}
+
+/// Moves what the first transfer moved once more.
+const AGAIN: [&str; 2] = [
+    "UPDATE {accounts} SET balance = balance - amount FROM {entries} \
+     WHERE account = from_account AND transfer = (SELECT min(transfer) FROM {entries})",
+    "UPDATE {accounts} SET balance = balance + amount FROM {entries} \
+     WHERE account = to_account AND transfer = (SELECT min(transfer) FROM {entries})",
+];
+
+#[tokio::test]
+async fn a_transfer_that_is_applied_twice_is_seen_in_the_balances() {
+    let sabotage = |access| after_transfers(access, 5, AGAIN.to_vec());
+    let says = "2 of 5 accounts are not what the entries make of them";
+    fails("postgres.ledger", "conserved-total", says, sabotage).await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_booked_twice_is_seen_in_the_entries() {
+    let enter = "INSERT INTO {entries} SELECT * FROM {entries} \
+                 WHERE transfer = (SELECT min(transfer) FROM {entries})";
+    let sabotage = |access| after_transfers(access, 5, vec![AGAIN[0], AGAIN[1], enter]);
+    fails("postgres.ledger", "conserved-total", "was entered 2 times", sabotage).await;
+}

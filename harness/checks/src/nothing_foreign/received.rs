@@ -15,7 +15,9 @@ use crate::{
 pub(super) fn is_received(event: &EventKind) -> bool {
     match event {
         EventKind::Invoked(Invoked { act: Act::Take { .. }, .. }) => true,
-        EventKind::Ended(ended) => matches!(ended.found, Some(Found::Elements(_) | Found::Value(_))),
+        EventKind::Ended(ended) => {
+            matches!(ended.found, Some(Found::Elements(_) | Found::Value(_) | Found::Books { .. }))
+        }
         _ => false,
     }
 }
@@ -67,6 +69,9 @@ fn received<'h>(op: &Op<'h>) -> Option<(u64, Vec<&'h str>)> {
     let found = match op.found() {
         Some(Found::Elements(elements)) => Some(elements.iter().map(String::as_str).collect()),
         Some(Found::Value(value)) => Some(value.as_deref().into_iter().collect()),
+        Some(Found::Books { entries, .. }) => {
+            Some(entries.iter().map(|entry| entry.transfer.as_str()).collect())
+        }
         Some(Found::Admitted(_)) | None => None,
     };
     let found = found.and_then(|names| Some((op.ended_at()?, names)));

@@ -191,7 +191,8 @@ fn is_conflict(op: &Op<'_>) -> bool {
 
 /// How long after the case healed the last was taken or read; nothing where none was.
 fn drained(ops: &[Op<'_>], healed: Option<(usize, u64)>) -> String {
-    let takes = |op: &&Op<'_>| matches!(op.invoked.act, Act::Take { .. } | Act::ReadAll);
+    let takes =
+        |op: &&Op<'_>| matches!(op.invoked.act, Act::Take { .. } | Act::ReadAll | Act::ReadBooks { .. });
     let last = ops.iter().filter(takes).filter(|op| op.outcome() == Ending::Ok).max_by_key(|op| op.over);
     match (last, healed) {
         (Some(op), Some((place, at))) if op.over > place => {

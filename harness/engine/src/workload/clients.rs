@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     Refused(String),
     /// There was no connection to send it on.
     Unsent(String),
+    /// It was begun and broke off before what would have made it happen was sent; the connection is of no more use.
+    Undone(String),
     /// It was sent, and nothing that is certain came back.
     Unsure(String),
 }
@@ -168,6 +170,10 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
                 self.hang_up();
                 (Ending::Failed, format!("{NO_CONNECTION}{why}"))
             }
+            Err(Trouble::Undone(why)) => {
+                self.hang_up();
+                (Ending::Failed, format!("undone: {why}"))
+            }
             Err(Trouble::Unsure(why)) => {
                 self.hang_up();
                 (Ending::Unknown, why)
@@ -290,6 +296,7 @@ mod tests {
             performs: [
                 Err(Trouble::Unsure(String::from("it broke"))),
                 Err(Trouble::Unsent(String::from(" any more"))),
+                Err(Trouble::Undone(String::from("it broke early"))),
                 Err(Trouble::Refused(String::from("no"))),
             ]
             .into(),
@@ -302,6 +309,7 @@ mod tests {
             (Ending::Failed, "not sent: there is no connection: redis: could not connect: nobody listens"),
             (Ending::Unknown, "it broke"),
             (Ending::Failed, "not sent: there is no connection any more"),
+            (Ending::Failed, "undone: it broke early"),
             (Ending::Failed, "no"),
             (Ending::Ok, ""),
         ];

@@ -17,6 +17,7 @@ use crate::{scribe::Scribe, seed::Seed};
 mod back_off;
 mod clients;
 mod engine_state;
+mod ledger;
 mod metrics_log;
 mod postgres;
 mod rate_limit;
@@ -27,9 +28,10 @@ mod set;
 mod tasks;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 6] = [
+pub const ALL: [&dyn Workload; 7] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
+    &ledger::Ledger,
     &rate_limit::RateLimit,
     &tasks::Tasks,
     &s3_config::Config,
