@@ -20,12 +20,12 @@ mod engine_state;
 mod ledger;
 mod metrics_log;
 mod postgres;
+mod rabbitmq;
 mod rate_limit;
 mod s3;
 mod s3_config;
 mod s3_logs;
 mod set;
-mod tasks;
 
 /// Every workload.
 pub const ALL: [&dyn Workload; 7] = [
@@ -33,7 +33,7 @@ pub const ALL: [&dyn Workload; 7] = [
     &metrics_log::MetricsLog,
     &ledger::Ledger,
     &rate_limit::RateLimit,
-    &tasks::Tasks,
+    &rabbitmq::Tasks,
     &s3_config::Config,
     &s3_logs::Logs,
 ];

@@ -1,0 +1,136 @@
+//! Consumers: what a queue gives out is handled on one connection after another until nothing is left to take.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+};
+
+use bulkhead_model::{Act, Ending, Service};
+use bulkhead_target::Error;
+use futures::{StreamExt, stream::FuturesUnordered};
+use lapin::{
+    Channel, Connection, Consumer,
+    message::Delivery,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use tokio::time::{sleep, timeout};
+
+use super::{acknowledge, element, open, tally::Open};
+use crate::{
+    scribe::Client,
+    workload::{OPERATION, Stage, back_off::BackOff},
+};
+
+/// Deliveries that a consumer holds unacknowledged.
+const PREFETCH: u16 = 20;
+
+/// What a consumer does with each delivery.
+pub(super) trait Handler: Sync {
+    /// How many it handles at a time.
+    const BESIDE: usize;
+
+    /// Handles one to its end, and says whether the connection is still good. One that is not is given up, so that the
+    /// broker gives out again what was not acknowledged.
+    fn handle(&self, channel: &Channel, delivery: Delivery) -> impl Future<Output = bool> + Send;
+}
+
+/// A consumer with the connection that it lives on.
+pub(super) struct Tap {
+    _connection: Connection,
+    pub(super) channel: Channel,
+    pub(super) deliveries: Consumer,
+}
+
+/// Begins to consume a queue.
+pub(super) async fn tap(stage: &Stage<'_>, queue: &str) -> Result<Tap, Error> {
+    let (connection, channel) = open(stage).await?;
+    let limited = channel.basic_qos(PREFETCH, BasicQosOptions::default()).await;
+    limited.map_err(Error::serve(Service::Rabbitmq, "limit what is unacknowledged"))?;
+    let options = BasicConsumeOptions::default();
+    let deliveries = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
+    let doing = format!("consume the queue `{queue}`");
+    let deliveries = deliveries.map_err(Error::serve(Service::Rabbitmq, doing))?;
+    Ok(Tap { _connection: connection, channel, deliveries })
+}
+
+/// Consumes a queue until nothing is open any more or the stage's patience is over.
+pub(super) async fn consume<H: Handler>(
+    stage: &Stage<'_>,
+    client: &Client,
+    queue: &str,
+    open: &Open,
+    handler: &H,
+) {
+    let mut back_off = BackOff::new(&stage.seed.child(&client.name));
+    let mut over = pin!(async {
+        let late = async {
+            stage.draining().await;
+            sleep(stage.patience).await;
+        };
+        tokio::select! {
+            () = open.done() => {}
+            () = late => {}
+        }
+    });
+    loop {
+        let tapped = tokio::select! {
+            tapped = timeout(OPERATION, tap(stage, queue)) => tapped,
+            () = &mut over => return,
+        };
+        if let Ok(Ok(tapped)) = tapped {
+            back_off.reset();
+            if handle_all(tapped, handler, over.as_mut()).await {
+                return;
+            }
+        }
+        tokio::select! {
+            () = sleep(back_off.next()) => {}
+            () = &mut over => return,
+        }
+    }
+}
+
+/// Handles deliveries as long as the connection is good, and says whether it is over. What was begun is brought to its
+/// end: none is left half done.
+async fn handle_all<H: Handler>(
+    mut tap: Tap,
+    handler: &H,
+    mut over: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> bool {
+    let channel = tap.channel.clone();
+    let mut handling = FuturesUnordered::new();
+    let is_over = loop {
+        tokio::select! {
+            delivery = tap.deliveries.next(), if handling.len() < H::BESIDE => match delivery {
+                Some(Ok(delivery)) => handling.push(handler.handle(&channel, delivery)),
+                Some(Err(_)) | None => break false,
+            },
+            Some(good) = handling.next(), if !handling.is_empty() => if !good { break false },
+            () = &mut over => break true,
+        }
+    };
+    while handling.next().await.is_some() {}
+    is_over
+}
+
+/// Takes elements one after another: each is done when it is acknowledged.
+pub(super) struct Taker<'a, 's> {
+    pub(super) stage: &'a Stage<'s>,
+    pub(super) client: &'a Client,
+    pub(super) open: &'a Open,
+}
+
+impl Handler for Taker<'_, '_> {
+    const BESIDE: usize = 1;
+
+    async fn handle(&self, _: &Channel, delivery: Delivery) -> bool {
+        let (scribe, element) = (self.stage.scribe, element(&delivery));
+        let act = Act::Take { element: element.clone(), again: delivery.redelivered };
+        let op = scribe.begin(self.client, act, None);
+        let (outcome, detail) = acknowledge(&delivery).await;
+        scribe.end(op, outcome, detail);
+        self.open.taken(&element);
+        outcome == Ending::Ok
+    }
+}

@@ -1,0 +1,132 @@
+//! What the workloads on RabbitMQ have in common: connections whose channel gives confirms, durable queues and the way to
+//! them, publishing until the confirm comes.
+//!
+//! A message whose confirm never came is unknown and not published again: the app would ask first. An acknowledgement has
+//! no answer in AMQP 0-9-1; it is `ok` once it was written.
+
+use bulkhead_model::{Ending, Service};
+use bulkhead_target::{Error, clients as connections};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ExchangeKind,
+    message::Delivery,
+    options::{
+        BasicAckOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
+    types::FieldTable,
+};
+use tokio::time::timeout;
+
+use super::{OPERATION, Stage};
+
+mod consumer;
+mod publisher;
+mod tally;
+mod tasks;
+
+pub(super) use self::tasks::Tasks;
+
+/// AMQP's mark of a message that outlives the broker.
+const PERSISTENT: u8 = 2;
+
+/// A durable queue and how messages come into it: through an exchange of the tenant's own, because where tenants share a
+/// vhost the default one is closed to all.
+struct Route {
+    exchange: String,
+    kind: ExchangeKind,
+    /// The key, or for a topic the pattern.
+    key: String,
+    queue: String,
+}
+
+impl Route {
+    /// Whatever is published to the exchange under the queue's own name.
+    fn direct(exchange: &str, queue: String) -> Self {
+        Self { exchange: exchange.to_owned(), kind: ExchangeKind::Direct, key: queue.clone(), queue }
+    }
+
+    async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        let Self { exchange, kind, key, queue } = self;
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let (exchange, kind) = (exchange.as_str(), kind.clone());
+        channel.exchange_declare(exchange.into(), kind, durable, FieldTable::default()).await?;
+        let (queue, key, options) = (queue.as_str().into(), key.as_str().into(), QueueBindOptions::default());
+        channel.queue_bind(queue, exchange.into(), key, options, FieldTable::default()).await
+    }
+}
+
+/// The name of a queue or an exchange of the tenant's own.
+fn name(stage: &Stage<'_>, name: &str) -> String {
+    stage.access.tenant.slices.rabbitmq.queue(name)
+}
+
+/// Makes the queues and exchanges of a workload.
+async fn declare(stage: &Stage<'_>, routes: &[Route]) -> Result<(), Error> {
+    let (connection, channel) = open(stage).await?;
+    for route in routes {
+        let doing = format!("declare the queue `{}`", route.queue);
+        route.declare(&channel).await.map_err(Error::serve(Service::Rabbitmq, doing))?;
+    }
+    let closed = connection.close(200, "done".into()).await;
+    closed.map_err(Error::serve(Service::Rabbitmq, "close a connection"))
+}
+
+/// A connection and its channel, which gives confirms.
+async fn open(stage: &Stage<'_>) -> Result<(Connection, Channel), Error> {
+    let connection = connections::rabbitmq::connect(stage.access).await?;
+    let channel = connection.create_channel().await;
+    let channel = channel.map_err(Error::serve(Service::Rabbitmq, "open a channel"))?;
+    let asked = channel.confirm_select(ConfirmSelectOptions::default()).await;
+    asked.map_err(Error::serve(Service::Rabbitmq, "ask for confirms"))?;
+    Ok((connection, channel))
+}
+
+/// A message of the stage's `size` that begins with the element.
+fn payload(stage: &Stage<'_>, element: &str) -> Vec<u8> {
+    let size = usize::try_from(stage.chosen.amount("size")).unwrap_or(0);
+    let mut payload = element.as_bytes().to_vec();
+    payload.push(b' ');
+    payload.resize(size.max(payload.len()), b'.');
+    payload
+}
+
+/// What a message begins with.
+fn element(delivery: &Delivery) -> String {
+    String::from_utf8_lossy(&delivery.data).split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Publishes a persistent message and says what the broker answers within an operation's time.
+async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    payload: &[u8],
+    properties: BasicProperties,
+) -> (Ending, String) {
+    let publishing = async {
+        let (options, properties) =
+            (BasicPublishOptions::default(), properties.with_delivery_mode(PERSISTENT));
+        channel.basic_publish(exchange.into(), key.into(), options, payload, properties).await?.await
+    };
+    match timeout(OPERATION, publishing).await {
+        Ok(Ok(Confirmation::Ack(_))) => (Ending::Ok, String::new()),
+        Ok(Ok(Confirmation::Nack(_))) => (Ending::Failed, String::from("the broker refused it")),
+        Ok(Ok(Confirmation::NotRequested)) => {
+            (Ending::Unknown, String::from("the channel gives no confirms"))
+        }
+        Ok(Err(error)) => (Ending::Unknown, error.to_string()),
+        Err(_) => (Ending::Unknown, format!("no confirm within {OPERATION:?}")),
+    }
+}
+
+/// Acknowledges what was received and says whether that was written.
+async fn acknowledge(delivery: &Delivery) -> (Ending, String) {
+    match timeout(OPERATION, delivery.ack(BasicAckOptions::default())).await {
+        Ok(Ok(true)) => (Ending::Ok, String::new()),
+        Ok(Ok(false)) => (Ending::Unknown, String::from("not acknowledged: the channel is closed")),
+        Ok(Err(error)) => (Ending::Unknown, error.to_string()),
+        Err(_) => (Ending::Unknown, format!("the acknowledgement was not sent within {OPERATION:?}")),
+    }
+}

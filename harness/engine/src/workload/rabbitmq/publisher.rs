@@ -1,0 +1,170 @@
+//! Publishers: they hand elements over at a rate that does not slow down when the broker does, each persistent and with the
+//! broker's confirm.
+
+use std::collections::BTreeSet;
+
+use bulkhead_model::{Act, Ending, OpId};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
+use lapin::{BasicProperties, Channel, Connection};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{open, payload, publish, tally::Open};
+use crate::{
+    scribe::Client,
+    workload::{
+        OPERATION, Stage, Workload,
+        back_off::BackOff,
+        clients::{self, NO_CONNECTION, on_the_runs_clock, share},
+    },
+};
+
+/// Where elements are handed over.
+pub(super) struct Outlet<'a> {
+    pub(super) workload: &'a dyn Workload,
+    pub(super) exchange: String,
+    pub(super) key: String,
+    /// Who is told what was confirmed.
+    pub(super) open: &'a Open,
+}
+
+/// Works with the stage's `publishers` until no new work is to be begun. Then no more is open than what was confirmed.
+pub(super) async fn publish_all(stage: &Stage<'_>, outlet: &Outlet<'_>) {
+    let publishers = 1..=stage.chosen.amount("publishers");
+    join_all(publishers.map(|number| publish_some(stage, number, outlet))).await;
+    outlet.open.no_more();
+}
+
+/// One publisher: its part of the rate, whether the broker keeps up or not.
+struct Publisher<'a, 's> {
+    stage: &'a Stage<'s>,
+    client: Client,
+    outlet: &'a Outlet<'a>,
+    line: Line<'a>,
+    back_off: BackOff,
+    /// What was sent on the line and not answered yet.
+    sent: FuturesUnordered<BoxFuture<'a, Answer>>,
+    /// The same by its numbers and no other.
+    unanswered: BTreeSet<OpId>,
+}
+
+/// A publisher's way to the broker.
+enum Line<'a> {
+    /// Not before then.
+    Waits(Instant),
+    /// Being made.
+    Dials(BoxFuture<'a, Option<(Connection, Channel)>>),
+    /// There; the channel ends with the connection.
+    Open(Box<(Connection, Channel)>),
+}
+
+/// What became of an element that was sent.
+struct Answer {
+    op: OpId,
+    element: String,
+    outcome: Ending,
+    detail: String,
+}
+
+async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
+    let client = clients::name(outlet.workload, stage, format!("publisher {number}"));
+    let back_off = BackOff::new(&stage.seed.child(&client.name));
+    let each = share(stage, stage.chosen.amount("publishers"));
+    let mut due = Instant::now();
+    let (line, sent, unanswered) = (Line::Waits(due), FuturesUnordered::new(), BTreeSet::new());
+    let mut publisher = Publisher { stage, client, outlet, line, back_off, sent, unanswered };
+    let draining = stage.draining();
+    tokio::pin!(draining);
+    for element in 1_u64.. {
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut draining => {
+                    while let Some(answer) = publisher.sent.next().await {
+                        publisher.answered(answer);
+                    }
+                    return;
+                }
+                Some(answer) = publisher.sent.next(), if !publisher.sent.is_empty() => {
+                    publisher.answered(answer);
+                }
+                made = advance(&mut publisher.line, stage) => publisher.dialled(made),
+                () = sleep_until(due) => break,
+            }
+        }
+        publisher.hand_over(format!("{}.{number}.{element}", stage.access.tenant.name), due);
+        due += each;
+    }
+}
+
+/// Goes on with a line until it is there or could not be made; an open one stays as it is.
+async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Option<(Connection, Channel)> {
+    if let Line::Waits(until) = line {
+        sleep_until(*until).await;
+        *line = Line::Dials(Box::pin(async move { timeout(OPERATION, open(stage)).await.ok()?.ok() }));
+    }
+    match line {
+        Line::Dials(dialling) => dialling.await,
+        Line::Waits(_) | Line::Open(..) => std::future::pending().await,
+    }
+}
+
+impl Publisher<'_, '_> {
+    fn dialled(&mut self, made: Option<(Connection, Channel)>) {
+        self.line = match made {
+            Some(made) => {
+                self.back_off.reset();
+                Line::Open(Box::new(made))
+            }
+            None => Line::Waits(Instant::now() + self.back_off.next()),
+        };
+    }
+
+    /// Begins an element that was due then; without a line it fails at once, unsent.
+    fn hand_over(&mut self, element: String, due: Instant) {
+        let due = on_the_runs_clock(self.stage, due);
+        let op = self.stage.scribe.begin(&self.client, Act::Hand { element: element.clone() }, Some(due));
+        let Line::Open(made) = &self.line else {
+            return self.stage.scribe.end(op, Ending::Failed, NO_CONNECTION);
+        };
+        let (channel, stage, Outlet { exchange, key, .. }) = (made.1.clone(), self.stage, self.outlet);
+        self.unanswered.insert(op);
+        self.sent.push(Box::pin(async move {
+            let (payload, properties) = (payload(stage, &element), BasicProperties::default());
+            let (outcome, detail) = publish(&channel, exchange, key, &payload, properties).await;
+            Answer { op, element, outcome, detail }
+        }));
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let unsure = answer.outcome == Ending::Unknown;
+        self.close(answer);
+        if unsure {
+            self.hang_up();
+        }
+    }
+
+    fn close(&mut self, answer: Answer) {
+        if answer.outcome == Ending::Ok {
+            self.outlet.open.confirmed(&answer.element);
+        }
+        self.unanswered.remove(&answer.op);
+        self.stage.scribe.end(answer.op, answer.outcome, answer.detail);
+    }
+
+    /// Gives the line up, and with it whatever was not answered on it: nothing that is sent on the next one can be
+    /// overtaken by an answer to that.
+    fn hang_up(&mut self) {
+        while let Some(Some(answer)) = self.sent.next().now_or_never() {
+            self.close(answer);
+        }
+        self.sent.clear();
+        for op in std::mem::take(&mut self.unanswered) {
+            self.stage.scribe.end(op, Ending::Unknown, "no confirm before the connection was given up");
+        }
+        self.line = Line::Waits(Instant::now() + self.back_off.next());
+    }
+}

@@ -1,0 +1,65 @@
+//! `rabbitmq.tasks`: a work queue. Publishers hand over tasks, consumers take them and acknowledge when the work is done.
+
+use bulkhead_model::{
+    Service, Unit,
+    scenario::{Kind, Shape, Wanted},
+};
+use futures::future::join_all;
+
+use super::{
+    Route,
+    consumer::{Taker, consume},
+    declare, name,
+    publisher::{Outlet, publish_all},
+    tally::Open,
+};
+use crate::workload::{Stage, Working, Workload, clients};
+
+/// The workload.
+pub(in crate::workload) struct Tasks;
+
+impl Workload for Tasks {
+    fn shape(&self) -> Shape<'static> {
+        Shape {
+            name: "rabbitmq.tasks",
+            about: "Publishers hand over persistent tasks and await the confirms; consumers take and acknowledge them.",
+            settings: &[
+                Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
+                Wanted { name: "consumers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
+                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
+                Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
+            ],
+        }
+    }
+
+    fn service(&self) -> Service {
+        Service::Rabbitmq
+    }
+
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async move { declare(stage, &[tasks(stage)]).await })
+    }
+
+    fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(async move {
+            let (open, Route { exchange, key, queue, .. }) = (Open::default(), tasks(stage));
+            let outlet = Outlet { workload: self, exchange, key, open: &open };
+            let consumers =
+                (1..=stage.chosen.amount("consumers")).map(|number| {
+                    let client = clients::name(self, stage, format!("consumer {number}"));
+                    let (open, queue) = (&open, &queue);
+                    async move {
+                        consume(stage, &client, queue, open, &Taker { stage, client: &client, open }).await
+                    }
+                });
+            futures::join!(publish_all(stage, &outlet), join_all(consumers));
+            Ok(())
+        })
+    }
+}
+
+/// The queue of the tasks, with an exchange of its name.
+fn tasks(stage: &Stage<'_>) -> Route {
+    let name = name(stage, "tasks");
+    Route::direct(&name, name.clone())
+}
