@@ -138,6 +138,8 @@ async fn nobody_meddles() {
         (ONE_ENGINE, "linearizable"),
         (LIMITED, "within-limit"),
         ("rabbitmq.tasks", "nothing-lost"),
+        ("rabbitmq.calls", "nothing-foreign"),
+        ("rabbitmq.calls", "replies-match"),
         ("s3.logs", "nothing-lost"),
         (ONE_OBJECT, "linearizable"),
     ];

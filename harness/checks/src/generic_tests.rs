@@ -190,6 +190,9 @@ fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         name().prop_map(|element| Act::Hand { element }),
         (name(), any::<bool>()).prop_map(|(element, again)| Act::Take { element, again }),
+        name().prop_map(|request| Act::Call { request }),
+        (name(), any::<bool>()).prop_map(|(request, again)| Act::Answer { request, again }),
+        name().prop_map(|reply| Act::Unasked { reply }),
         name().prop_map(|element| Act::Add { element }),
         Just(Act::ReadAll),
         name().prop_map(|register| Act::Read { register }),

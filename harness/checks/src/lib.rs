@@ -29,6 +29,7 @@ mod nothing_foreign;
 mod nothing_lost;
 mod ops;
 mod recovers_within;
+mod replies_match;
 mod rows;
 mod within_limit;
 mod words;
@@ -42,6 +43,7 @@ pub const ALL: [&dyn Check; 9] = [
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
+    &replies_match::RepliesMatch,
     &linearizable::Linearizable,
     &within_limit::WithinLimit,
     &conserved_total::ConservedTotal,

@@ -54,6 +54,9 @@ pub(crate) fn deed(act: &Act) -> String {
     match act {
         Act::Hand { element } => format!("handing over `{element}`"),
         Act::Take { element, .. } => format!("taking `{element}`"),
+        Act::Call { request } => format!("calling `{request}`"),
+        Act::Answer { request, .. } => format!("answering `{request}`"),
+        Act::Unasked { reply } => format!("receiving `{reply}` unasked"),
         Act::Add { element } => format!("adding `{element}`"),
         Act::ReadAll => String::from("reading all"),
         Act::Read { register } => format!("reading `{register}`"),

@@ -50,6 +50,23 @@ pub enum Act {
         /// Whether the server says that it gave it out before.
         again: bool,
     },
+    /// Asks somebody and awaits the answer, [`answer_to`] of it; [`Found::Value`].
+    Call {
+        /// What is asked, unlike any other request of the case.
+        request: String,
+    },
+    /// Takes a request and replies to it.
+    Answer {
+        /// What was asked.
+        request: String,
+        /// Whether the server says that it gave it out before.
+        again: bool,
+    },
+    /// Receives a reply to what the client never asked.
+    Unasked {
+        /// The reply.
+        reply: String,
+    },
     /// Adds an element to those that are kept: a row that is appended, an object that is put.
     Add {
         /// The element, unlike any other of the case.
@@ -101,6 +118,15 @@ pub enum Act {
         /// What each account was opened with.
         opened: BTreeMap<String, i64>,
     },
+}
+
+/// The answer that a request must get: its tenant's name and a digest of it (FNV-1a of 64 bits), so that the answer to
+/// another shows.
+pub fn answer_to(request: &str) -> String {
+    let (offset, prime) = (0xcbf2_9ce4_8422_2325_u64, 0x0100_0000_01b3);
+    let digest = request.bytes().fold(offset, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(prime));
+    let tenant = request.split('.').next().unwrap_or_default();
+    format!("{tenant}.{digest:016x}")
 }
 
 /// What an operation found.
@@ -171,4 +197,16 @@ pub struct FaultRecord {
     pub what: String,
     /// How many connections or bytes it has touched, when it ends; a fault that touched nothing proves nothing.
     pub touched: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer_to;
+
+    #[test]
+    fn answers_are_the_tenants_and_differ_as_the_requests_do() {
+        // The digest of nothing and of `a` as the algorithm's authors give them.
+        assert_eq!([answer_to(""), answer_to("a")], [".cbf29ce484222325", "a.af63dc4c8601ec8c"]);
+        assert_ne!(answer_to("engine.1.11"), answer_to("engine.11.1"));
+    }
 }

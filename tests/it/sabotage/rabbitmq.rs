@@ -1,35 +1,125 @@
-//! What somebody with the tenant's login does to its queues behind a workload's back.
+//! What somebody with the tenant's own access to RabbitMQ can break behind its workloads' backs.
 
+use bulkhead_model::answer_to;
 use bulkhead_target::{TenantAccess, clients};
 use futures::StreamExt;
 use lapin::{
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
-    types::FieldTable,
+    BasicProperties, Channel, Connection, Consumer,
+    message::Delivery,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions,
+    },
+    types::{FieldTable, ShortString},
 };
 
 use super::fails;
 
+/// Somebody who takes from a queue of the tenant's, as its own consumers do.
+struct Meddler {
+    _connection: Connection,
+    channel: Channel,
+    deliveries: Consumer,
+}
+
+impl Meddler {
+    /// Holds so many deliveries unacknowledged at most.
+    async fn at(access: &TenantAccess, queue: &str, holds: u16) -> Self {
+        let connection = clients::rabbitmq::connect(access).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let queue = ShortString::from(access.tenant.slices.rabbitmq.queue(queue));
+        // It may come before the workload, which declares it alike.
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.clone(), durable, FieldTable::default()).await.unwrap();
+        channel.basic_qos(holds, BasicQosOptions::default()).await.unwrap();
+        let options = BasicConsumeOptions::default();
+        let deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
+        Self { _connection: connection, channel, deliveries: deliveries.unwrap() }
+    }
+
+    async fn next(&mut self) -> Delivery {
+        self.deliveries.next().await.unwrap().unwrap()
+    }
+
+    async fn publish(&self, exchange: &str, key: ShortString, payload: &str, properties: BasicProperties) {
+        let (exchange, options) = (exchange.into(), BasicPublishOptions::default());
+        let published =
+            self.channel.basic_publish(exchange, key, options, payload.as_bytes(), properties).await;
+        let _no_confirm = published.unwrap().await.unwrap();
+    }
+}
+
+async fn acknowledge(delivery: &Delivery) {
+    delivery.ack(BasicAckOptions::default()).await.unwrap();
+}
+
+/// What a message of a workload begins with.
+fn element(delivery: &Delivery) -> String {
+    String::from_utf8_lossy(&delivery.data).split(' ').next().unwrap().to_owned()
+}
+
 /// Takes tasks and does none of them.
 async fn steal(access: TenantAccess) {
-    let connection = clients::rabbitmq::connect(&access).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    let queue = access.tenant.slices.rabbitmq.queue("tasks");
-    // It may come before the workload, which declares it alike.
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
-    channel.basic_qos(1, BasicQosOptions::default()).await.unwrap();
-    let options = BasicConsumeOptions::default();
-    let consumer =
-        channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default()).await;
-    let mut taken = consumer.unwrap().take(10);
-    while let Some(delivery) = taken.next().await {
-        delivery.unwrap().ack(BasicAckOptions::default()).await.unwrap();
+    let mut meddler = Meddler::at(&access, "tasks", 1).await;
+    for _ in 0..10 {
+        acknowledge(&meddler.next().await).await;
     }
-    connection.close(200, "done".into()).await.unwrap();
 }
 
 /// It takes the workload's whole patience: only then are the tasks given up.
 #[tokio::test]
 async fn a_task_that_another_took_is_lost() {
     fails("rabbitmq.tasks", "nothing-lost", "were never taken", steal).await;
+}
+
+/// Takes requests in pairs and replies to each with what `answers` makes of both.
+async fn answer(access: TenantAccess, answers: impl Fn([&Delivery; 2]) -> [(String, ShortString); 2]) {
+    let exchange = access.tenant.slices.rabbitmq.queue("calls");
+    let mut meddler = Meddler::at(&access, "calls", 2).await;
+    for _ in 0..5 {
+        let asked = [meddler.next().await, meddler.next().await];
+        let replies = answers([&asked[0], &asked[1]]);
+        for (request, (reply, id)) in asked.iter().zip(replies) {
+            let caller = request.properties.reply_to().clone().unwrap();
+            let properties = BasicProperties::default().with_correlation_id(id);
+            meddler.publish(&exchange, caller, &reply, properties).await;
+            acknowledge(request).await;
+        }
+    }
+}
+
+fn id(delivery: &Delivery) -> ShortString {
+    delivery.properties.correlation_id().clone().unwrap()
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_no_answer() {
+    let wrong = |asked: [&Delivery; 2]| asked.map(|request| (String::from("engine.wrong"), id(request)));
+    let sabotage = async |access| answer(access, wrong).await;
+    let says = "got `engine.wrong`";
+    fails("rabbitmq.calls", "replies-match", says, sabotage).await;
+}
+
+#[tokio::test]
+async fn a_neighbours_answer_is_foreign() {
+    let foreign = |asked: [&Delivery; 2]| asked.map(|request| (String::from("plane.1.1"), id(request)));
+    let sabotage = async |access| answer(access, foreign).await;
+    fails("rabbitmq.calls", "nothing-foreign", "`plane.1.1` first, plane's", sabotage).await;
+}
+
+#[tokio::test]
+async fn answers_that_are_swapped_are_anothers() {
+    let swapped = |[one, other]: [&Delivery; 2]| {
+        [(answer_to(&element(other)), id(one)), (answer_to(&element(one)), id(other))]
+    };
+    let sabotage = async |access| answer(access, swapped).await;
+    fails("rabbitmq.calls", "replies-match", "which is the answer to `engine.", sabotage).await;
+}
+
+#[tokio::test]
+async fn replies_with_each_others_ids_come_unasked() {
+    let swapped = |[one, other]: [&Delivery; 2]| {
+        [(answer_to(&element(one)), id(other)), (answer_to(&element(other)), id(one))]
+    };
+    let sabotage = async |access| answer(access, swapped).await;
+    fails("rabbitmq.calls", "replies-match", "came to who had not asked", sabotage).await;
 }

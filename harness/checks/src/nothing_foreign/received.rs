@@ -14,7 +14,7 @@ use crate::{
 /// Whether the event is something that a workload received.
 pub(super) fn is_received(event: &EventKind) -> bool {
     match event {
-        EventKind::Invoked(Invoked { act: Act::Take { .. }, .. }) => true,
+        EventKind::Invoked(Invoked { act, .. }) => given(act).is_some(),
         EventKind::Ended(ended) => {
             matches!(ended.found, Some(Found::Elements(_) | Found::Value(_) | Found::Books { .. }))
         }
@@ -59,13 +59,19 @@ pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
     receives.then_some(judged)
 }
 
+/// What was received already when the operation began, whatever becomes of it.
+fn given(act: &Act) -> Option<&str> {
+    match act {
+        Act::Take { element, .. } => Some(element),
+        Act::Answer { request, .. } => Some(request),
+        Act::Unasked { reply } => Some(reply),
+        _ => None,
+    }
+}
+
 /// What an operation received, and when; `None` where it is none that receives.
 fn received<'h>(op: &Op<'h>) -> Option<(u64, Vec<&'h str>)> {
-    // A client takes what it was given already, whatever becomes of its acknowledgement.
-    let taken = match &op.invoked.act {
-        Act::Take { element, .. } => Some((op.began, vec![element.as_str()])),
-        _ => None,
-    };
+    let given = given(&op.invoked.act).map(|name| (op.began, vec![name]));
     let found = match op.found() {
         Some(Found::Elements(elements)) => Some(elements.iter().map(String::as_str).collect()),
         Some(Found::Value(value)) => Some(value.as_deref().into_iter().collect()),
@@ -75,7 +81,7 @@ fn received<'h>(op: &Op<'h>) -> Option<(u64, Vec<&'h str>)> {
         Some(Found::Admitted(_)) | None => None,
     };
     let found = found.and_then(|names| Some((op.ended_at()?, names)));
-    taken.or(found)
+    given.or(found)
 }
 
 /// Whose it is, where it is not the tenant's.

@@ -34,6 +34,7 @@ pub const ALL: [&dyn Workload; 7] = [
     &ledger::Ledger,
     &rate_limit::RateLimit,
     &rabbitmq::Tasks,
+    &rabbitmq::Calls,
     &s3_config::Config,
     &s3_logs::Logs,
 ];

@@ -19,12 +19,13 @@ use tokio::time::timeout;
 
 use super::{OPERATION, Stage};
 
+mod calls;
 mod consumer;
 mod publisher;
 mod tally;
 mod tasks;
 
-pub(super) use self::tasks::Tasks;
+pub(super) use self::{calls::Calls, tasks::Tasks};
 
 /// AMQP's mark of a message that outlives the broker.
 const PERSISTENT: u8 = 2;
