@@ -140,6 +140,8 @@ async fn nobody_meddles() {
         ("rabbitmq.tasks", "nothing-lost"),
         ("rabbitmq.calls", "nothing-foreign"),
         ("rabbitmq.calls", "replies-match"),
+        ("rabbitmq.events", "nothing-lost"),
+        ("rabbitmq.events", "in-order"),
         ("s3.logs", "nothing-lost"),
         (ONE_OBJECT, "linearizable"),
     ];

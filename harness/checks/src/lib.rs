@@ -23,6 +23,7 @@ mod checklist_done;
 mod conserved_total;
 #[cfg(test)]
 mod generic_tests;
+mod in_order;
 mod isolated;
 mod linearizable;
 mod nothing_foreign;
@@ -38,11 +39,12 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 9] = [
+pub const ALL: [&dyn Check; 10] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
+    &in_order::InOrder,
     &replies_match::RepliesMatch,
     &linearizable::Linearizable,
     &within_limit::WithinLimit,

@@ -53,6 +53,7 @@ pub(crate) fn during_any(history: &[Event], from: u64, to: u64) -> String {
 pub(crate) fn deed(act: &Act) -> String {
     match act {
         Act::Hand { element } => format!("handing over `{element}`"),
+        Act::Announce { element, .. } => format!("announcing `{element}`"),
         Act::Take { element, .. } => format!("taking `{element}`"),
         Act::Call { request } => format!("calling `{request}`"),
         Act::Answer { request, .. } => format!("answering `{request}`"),

@@ -43,6 +43,13 @@ pub enum Act {
         /// The element, unlike any other of the case.
         element: String,
     },
+    /// Hands over an element that each of several is to take: a message that is copied into their queues.
+    Announce {
+        /// The element, unlike any other of the case.
+        element: String,
+        /// The names of those clients.
+        to: Vec<String>,
+    },
     /// Takes an element and does its work: a message that is consumed and acknowledged.
     Take {
         /// What was received.

@@ -4,10 +4,11 @@ use bulkhead_model::answer_to;
 use bulkhead_target::{TenantAccess, clients};
 use futures::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Connection, Consumer,
+    BasicProperties, Channel, Connection, Consumer, ExchangeKind,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ExchangeDeclareOptions,
+        QueueBindOptions, QueueDeclareOptions,
     },
     types::{FieldTable, ShortString},
 };
@@ -122,4 +123,56 @@ async fn replies_with_each_others_ids_come_unasked() {
     };
     let sabotage = async |access| answer(access, swapped).await;
     fails("rabbitmq.calls", "replies-match", "came to who had not asked", sabotage).await;
+}
+
+/// Takes a subscriber's queue away from the exchange while many events are announced.
+async fn unbind(access: TenantAccess) {
+    let name = |name: &str| ShortString::from(access.tenant.slices.rabbitmq.queue(name));
+    let (exchange, queue, pattern) = (name("events"), name("events.2"), ShortString::from("event.*"));
+    let mut meddler = Meddler::at(&access, "meddler", 1).await;
+    let channel = meddler.channel.clone();
+    // It may come before the workload, which declares it alike.
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let topic =
+        channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, FieldTable::default());
+    topic.await.unwrap();
+    let bind = |queue| {
+        let (options, table) = (QueueBindOptions::default(), FieldTable::default());
+        channel.queue_bind(queue, exchange.clone(), pattern.clone(), options, table)
+    };
+    bind(name("meddler")).await.unwrap();
+    acknowledge(&meddler.next().await).await;
+    let unbound =
+        channel.queue_unbind(queue.clone(), exchange.clone(), pattern.clone(), FieldTable::default());
+    unbound.await.unwrap();
+    for _ in 0..30 {
+        acknowledge(&meddler.next().await).await;
+    }
+    bind(queue).await.unwrap();
+}
+
+/// It takes the workload's whole patience: only then are the events given up.
+#[tokio::test]
+async fn an_event_that_one_subscriber_never_got_is_lost() {
+    fails("rabbitmq.events", "nothing-lost", " first by subscriber 2, handed over by ", unbind).await;
+}
+
+/// Takes events from a subscriber's queue and publishes them again, the last first.
+async fn shuffle(access: TenantAccess) {
+    let exchange = access.tenant.slices.rabbitmq.queue("events");
+    let mut meddler = Meddler::at(&access, "events.2", 10).await;
+    let mut taken = Vec::new();
+    for _ in 0..10 {
+        taken.push(meddler.next().await);
+    }
+    for event in taken.iter().rev() {
+        let properties = BasicProperties::default();
+        meddler.publish(&exchange, event.routing_key.clone(), &element(event), properties).await;
+        acknowledge(event).await;
+    }
+}
+
+#[tokio::test]
+async fn events_that_change_places_are_out_of_order() {
+    fails("rabbitmq.events", "in-order", "were out of order", shuffle).await;
 }

@@ -30,8 +30,8 @@ impl Check for NothingLost {
     }
 
     fn sentence(&self) -> &'static str {
-        "Every element that a server acknowledged is taken or read in the end, and none is that nobody handed over or \
-         added."
+        "Every element that a server acknowledged is taken or read in the end, by each to whom it was announced, and none \
+         is that nobody handed over or added."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
@@ -56,7 +56,7 @@ impl Check for NothingLost {
 const NOTHING: &str = "no element was acknowledged, so none could be lost";
 
 fn is_queue(act: &Act) -> bool {
-    matches!(act, Act::Hand { .. } | Act::Take { .. })
+    matches!(act, Act::Hand { .. } | Act::Announce { .. } | Act::Take { .. })
 }
 
 fn is_set(act: &Act) -> bool {

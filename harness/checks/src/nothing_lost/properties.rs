@@ -122,3 +122,54 @@ proptest! {
         prop_assert!(evidence.contains("1 elements were taken that nobody handed over, at most 0 may be: `plane.1.7`"), "{}", evidence);
     }
 }
+
+/// Who is to take what is announced.
+const BOTH: [&str; 2] = ["subscriber 1", "subscriber 2"];
+
+/// All are announced to both, and each subscriber takes what is acknowledged, but for one.
+fn announced(tasks: &[Task], order: &[usize], but: Option<(usize, &str)>) -> Vec<Event> {
+    let mut book = book();
+    for (index, task) in tasks.iter().enumerate() {
+        let act = Act::Announce { element: element(index), to: BOTH.map(str::to_owned).to_vec() };
+        book.operation("publisher 1", act, Some(task.handed));
+    }
+    for subscriber in BOTH {
+        for index in order.iter().filter(|index| but != Some((**index, subscriber))) {
+            for time in 0..tasks[*index].taken {
+                let act = Act::Take { element: element(*index), again: time > 0 };
+                book.operation(subscriber, act, Some(Ending::Ok));
+            }
+        }
+    }
+    book.close()
+}
+
+proptest! {
+    #[test]
+    fn what_is_announced_must_be_taken_by_each((mut tasks, order) in queue(), which: prop::sample::Index, who in 0_usize..2) {
+        let index = which.index(tasks.len());
+        tasks[index] = Task { handed: Ending::Ok, taken: 1, unsure: false };
+        let total = 2 * tasks.iter().filter(|task| task.handed == Ending::Ok).count();
+        let Judgement { verdict, evidence } = judged(&announced(&tasks, &order, None));
+        prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
+        let words = format!("0 of {total} acknowledged elements lost");
+        prop_assert!(evidence.starts_with(&words), "{}", evidence);
+
+        let Judgement { verdict, evidence } = judged(&announced(&tasks, &order, Some((index, BOTH[who]))));
+        prop_assert_eq!(verdict, Verdict::Fail);
+        let words = format!("1 of {total} acknowledged elements were never taken, at most 0 may be: `{}` first by {}, \
+                             handed over by publisher 1 at ", element(index), BOTH[who]);
+        prop_assert!(evidence.starts_with(&words), "{}", evidence);
+    }
+
+    #[test]
+    fn what_somebody_takes_to_whom_it_was_not_announced_is_named((mut tasks, order) in queue()) {
+        tasks[0] = Task { handed: Ending::Ok, taken: 1, unsure: false };
+        let mut book = book().after(announced(&tasks, &order, None));
+        book.operation("subscriber 3", Act::Take { element: element(0), again: false }, Some(Ending::Ok));
+        let Judgement { verdict, evidence } = judged(&book.events);
+        prop_assert_eq!(verdict, Verdict::Fail);
+        let words = format!("1 elements were taken that nobody handed over, at most 0 may be: `{}` first, by subscriber 3 at ", element(0));
+        prop_assert!(evidence.starts_with(&words), "{}", evidence);
+    }
+}

@@ -4,6 +4,8 @@
 //! was taken; what was taken must be among what anybody tried to hand over. An element whose acknowledgement never came
 //! may be there or not. Where it is, Jepsen calls it recovered; an element that is taken more than once is duplicated,
 //! which is no loss. Linear in the history.
+//!
+//! What is announced to several is a queue for each of them: one element for each who is to take it.
 
 use std::collections::HashMap;
 
@@ -15,6 +17,14 @@ use crate::{
     ops::Op,
     words::{during, moment},
 };
+
+/// An element and who is to take it.
+type Due<'h> = (&'h str, &'h str);
+
+/// Whoever comes first.
+const ANYBODY: &str = "";
+
+type Fates<'h> = HashMap<Due<'h>, Fate<'h>>;
 
 /// What became of one element.
 #[derive(Default)]
@@ -53,35 +63,45 @@ pub(super) fn judge(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     Judgement::new(Verdict::Pass, text)
 }
 
-fn fates<'h>(ops: &[Op<'h>]) -> HashMap<&'h str, Fate<'h>> {
-    let mut fates: HashMap<&str, Fate<'h>> = HashMap::new();
+fn fates<'h>(ops: &[Op<'h>]) -> Fates<'h> {
+    let mut fates = Fates::new();
     for op in ops {
-        match &op.invoked.act {
-            Act::Hand { element } => {
-                let fate = fates.entry(element).or_default();
-                // Tried again after an unknown outcome, it is handed over if either was acknowledged.
-                if fate.handed.is_none_or(|known| op.outcome() < known.outcome()) {
-                    fate.handed = Some(*op);
-                }
+        let due: Vec<Due<'h>> = match &op.invoked.act {
+            Act::Hand { element } => vec![(element, ANYBODY)],
+            Act::Announce { element, to } => {
+                to.iter().map(|taker| (element.as_str(), taker.as_str())).collect()
             }
-            // Whose acknowledgement nobody knows the fate of did its work all the same.
-            Act::Take { element, .. } if op.ended.is_some() && op.outcome() != Ending::Failed => {
-                let fate = fates.entry(element).or_default();
-                fate.taken += 1;
-                fate.taker.get_or_insert(*op);
+            _ => continue,
+        };
+        for due in due {
+            let fate = fates.entry(due).or_default();
+            // Tried again after an unknown outcome, it is handed over if either was acknowledged.
+            if fate.handed.is_none_or(|known| op.outcome() < known.outcome()) {
+                fate.handed = Some(*op);
             }
-            _ => {}
+        }
+    }
+    // Whose acknowledgement nobody knows the fate of did its work all the same.
+    for op in ops.iter().filter(|op| op.ended.is_some() && op.outcome() != Ending::Failed) {
+        if let Act::Take { element, .. } = &op.invoked.act {
+            let own = (element.as_str(), op.client());
+            let due = if fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
+            let fate = fates.entry(due).or_default();
+            fate.taken += 1;
+            fate.taker.get_or_insert(*op);
         }
     }
     fates
 }
 
-fn lost(history: &[Event], fates: &HashMap<&str, Fate<'_>>, total: usize) -> Option<String> {
+fn lost(history: &[Event], fates: &Fates<'_>, total: usize) -> Option<String> {
     let lost = || fates.iter().filter(|(_, fate)| fate.acknowledged() && fate.taken == 0);
-    let (element, op) =
-        lost().filter_map(|(element, fate)| Some((element, fate.handed?))).min_by_key(|(_, op)| op.place)?;
+    let ((element, taker), op) = lost()
+        .filter_map(|(due, fate)| Some((due, fate.handed?)))
+        .min_by_key(|((_, taker), op)| (op.place, *taker))?;
+    let by = if *taker == ANYBODY { String::new() } else { format!(" by {taker}") };
     Some(format!(
-        "{} of {total} acknowledged elements were never taken, at most 0 may be: `{element}` first, handed over by {} \
+        "{} of {total} acknowledged elements were never taken, at most 0 may be: `{element}` first{by}, handed over by {} \
          at {}{}",
         lost().count(),
         op.client(),
@@ -90,10 +110,10 @@ fn lost(history: &[Event], fates: &HashMap<&str, Fate<'_>>, total: usize) -> Opt
     ))
 }
 
-fn unexpected(history: &[Event], fates: &HashMap<&str, Fate<'_>>) -> Option<String> {
+fn unexpected(history: &[Event], fates: &Fates<'_>) -> Option<String> {
     let unexpected = || fates.iter().filter(|(_, fate)| fate.handed.is_none());
     let (element, op) = unexpected()
-        .filter_map(|(element, fate)| Some((element, fate.taker?)))
+        .filter_map(|((element, _), fate)| Some((element, fate.taker?)))
         .min_by_key(|(_, op)| op.place)?;
     Some(format!(
         "{} elements were taken that nobody handed over, at most 0 may be: `{element}` first, by {} at {}{}",

@@ -28,13 +28,14 @@ mod s3_logs;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 7] = [
+pub const ALL: [&dyn Workload; 8] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
     &rate_limit::RateLimit,
     &rabbitmq::Tasks,
     &rabbitmq::Calls,
+    &rabbitmq::Events,
     &s3_config::Config,
     &s3_logs::Logs,
 ];

@@ -21,11 +21,12 @@ use super::{OPERATION, Stage};
 
 mod calls;
 mod consumer;
+mod events;
 mod publisher;
 mod tally;
 mod tasks;
 
-pub(super) use self::{calls::Calls, tasks::Tasks};
+pub(super) use self::{calls::Calls, events::Events, tasks::Tasks};
 
 /// AMQP's mark of a message that outlives the broker.
 const PERSISTENT: u8 = 2;

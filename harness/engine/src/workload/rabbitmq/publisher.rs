@@ -27,15 +27,28 @@ pub(super) struct Outlet<'a> {
     pub(super) workload: &'a dyn Workload,
     pub(super) exchange: String,
     pub(super) key: String,
-    /// Who is told what was confirmed.
-    pub(super) open: &'a Open,
+    /// Who is to take each element, where that is not whoever comes first.
+    pub(super) to: Vec<String>,
+    /// What is told of each that was confirmed.
+    pub(super) open: &'a [Open],
+}
+
+impl Outlet<'_> {
+    /// What handing an element over is.
+    fn act(&self, element: String) -> Act {
+        if self.to.is_empty() {
+            Act::Hand { element }
+        } else {
+            Act::Announce { element, to: self.to.clone() }
+        }
+    }
 }
 
 /// Works with the stage's `publishers` until no new work is to be begun. Then no more is open than what was confirmed.
 pub(super) async fn publish_all(stage: &Stage<'_>, outlet: &Outlet<'_>) {
     let publishers = 1..=stage.chosen.amount("publishers");
     join_all(publishers.map(|number| publish_some(stage, number, outlet))).await;
-    outlet.open.no_more();
+    outlet.open.iter().for_each(Open::no_more);
 }
 
 /// One publisher: its part of the rate, whether the broker keeps up or not.
@@ -126,7 +139,7 @@ impl Publisher<'_, '_> {
     /// Begins an element that was due then; without a line it fails at once, unsent.
     fn hand_over(&mut self, element: String, due: Instant) {
         let due = on_the_runs_clock(self.stage, due);
-        let op = self.stage.scribe.begin(&self.client, Act::Hand { element: element.clone() }, Some(due));
+        let op = self.stage.scribe.begin(&self.client, self.outlet.act(element.clone()), Some(due));
         let Line::Open(made) = &self.line else {
             return self.stage.scribe.end(op, Ending::Failed, NO_CONNECTION);
         };
@@ -149,7 +162,7 @@ impl Publisher<'_, '_> {
 
     fn close(&mut self, answer: Answer) {
         if answer.outcome == Ending::Ok {
-            self.outlet.open.confirmed(&answer.element);
+            self.outlet.open.iter().for_each(|open| open.confirmed(&answer.element));
         }
         self.unanswered.remove(&answer.op);
         self.stage.scribe.end(answer.op, answer.outcome, answer.detail);

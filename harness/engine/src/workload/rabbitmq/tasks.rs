@@ -43,7 +43,8 @@ impl Workload for Tasks {
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
             let (open, Route { exchange, key, queue, .. }) = (Open::default(), tasks(stage));
-            let outlet = Outlet { workload: self, exchange, key, open: &open };
+            let (to, tally) = (Vec::new(), std::slice::from_ref(&open));
+            let outlet = Outlet { workload: self, exchange, key, to, open: tally };
             let consumers =
                 (1..=stage.chosen.amount("consumers")).map(|number| {
                     let client = clients::name(self, stage, format!("consumer {number}"));
