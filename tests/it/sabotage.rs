@@ -142,6 +142,7 @@ async fn nobody_meddles() {
         ("rabbitmq.calls", "replies-match"),
         ("rabbitmq.events", "nothing-lost"),
         ("rabbitmq.events", "in-order"),
+        ("rabbitmq.pipeline", "nothing-lost"),
         ("s3.logs", "nothing-lost"),
         (ONE_OBJECT, "linearizable"),
     ];

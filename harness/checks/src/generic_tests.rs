@@ -192,6 +192,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         (name(), any::<bool>()).prop_map(|(element, again)| Act::Take { element, again }),
         (name(), 0_u64..8)
             .prop_map(|(element, op)| Act::Announce { element, to: vec![format!("client {op}")] }),
+        (name(), any::<bool>()).prop_map(|(element, again)| Act::Pass { element, again }),
         name().prop_map(|request| Act::Call { request }),
         (name(), any::<bool>()).prop_map(|(request, again)| Act::Answer { request, again }),
         name().prop_map(|reply| Act::Unasked { reply }),

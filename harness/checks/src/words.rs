@@ -54,6 +54,7 @@ pub(crate) fn deed(act: &Act) -> String {
     match act {
         Act::Hand { element } => format!("handing over `{element}`"),
         Act::Announce { element, .. } => format!("announcing `{element}`"),
+        Act::Pass { element, .. } => format!("passing on `{element}`"),
         Act::Take { element, .. } => format!("taking `{element}`"),
         Act::Call { request } => format!("calling `{request}`"),
         Act::Answer { request, .. } => format!("answering `{request}`"),

@@ -57,6 +57,13 @@ pub enum Act {
         /// Whether the server says that it gave it out before.
         again: bool,
     },
+    /// Takes an element, hands it on and acknowledges it then: one stage of several.
+    Pass {
+        /// What was received.
+        element: String,
+        /// Whether the server says that it gave it out before.
+        again: bool,
+    },
     /// Asks somebody and awaits the answer, [`answer_to`] of it; [`Found::Value`].
     Call {
         /// What is asked, unlike any other request of the case.

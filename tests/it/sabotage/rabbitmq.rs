@@ -176,3 +176,18 @@ async fn shuffle(access: TenantAccess) {
 async fn events_that_change_places_are_out_of_order() {
     fails("rabbitmq.events", "in-order", "were out of order", shuffle).await;
 }
+
+/// Takes items from the middle of the pipeline and passes none of them on.
+async fn divert(access: TenantAccess) {
+    let mut meddler = Meddler::at(&access, "pipeline.2", 1).await;
+    for _ in 0..10 {
+        acknowledge(&meddler.next().await).await;
+    }
+}
+
+/// It takes the workload's whole patience: only then are the items given up.
+#[tokio::test]
+async fn an_item_that_left_the_pipeline_early_is_lost() {
+    let says = ", last passed on by worker 1 of stage 1 at ";
+    fails("rabbitmq.pipeline", "nothing-lost", says, divert).await;
+}

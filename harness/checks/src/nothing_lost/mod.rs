@@ -56,7 +56,7 @@ impl Check for NothingLost {
 const NOTHING: &str = "no element was acknowledged, so none could be lost";
 
 fn is_queue(act: &Act) -> bool {
-    matches!(act, Act::Hand { .. } | Act::Announce { .. } | Act::Take { .. })
+    matches!(act, Act::Hand { .. } | Act::Announce { .. } | Act::Take { .. } | Act::Pass { .. })
 }
 
 fn is_set(act: &Act) -> bool {

@@ -172,4 +172,24 @@ proptest! {
         let words = format!("1 elements were taken that nobody handed over, at most 0 may be: `{}` first, by subscriber 3 at ", element(0));
         prop_assert!(evidence.starts_with(&words), "{}", evidence);
     }
+
+    #[test]
+    fn what_is_passed_on_is_taken_at_the_end_or_lost((mut tasks, order) in queue(), which: prop::sample::Index) {
+        let index = which.index(tasks.len());
+        tasks[index] = Task { handed: Ending::Ok, taken: 0, unsure: false };
+        let mut book = book().after(history(&tasks, &order));
+        let pass = |again| Act::Pass { element: element(index), again };
+        book.operation("worker 1 of stage 1", pass(false), Some(Ending::Unknown));
+        book.operation("worker 2 of stage 1", pass(true), Some(Ending::Ok));
+        let Judgement { verdict, evidence } = judged(&book.events);
+        prop_assert_eq!(verdict, Verdict::Fail);
+        let named = format!("`{}` first, handed over by publisher 1 at ", element(index));
+        prop_assert!(evidence.contains(&named), "{}", evidence);
+        prop_assert!(evidence.contains(", last passed on by worker 2 of stage 1 at "), "{}", evidence);
+
+        let act = Act::Take { element: element(index), again: false };
+        book.operation("worker 1 of stage 2", act, Some(Ending::Ok));
+        let Judgement { verdict, evidence } = judged(&book.events);
+        prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
+    }
 }

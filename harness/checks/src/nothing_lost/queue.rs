@@ -5,7 +5,8 @@
 //! may be there or not. Where it is, Jepsen calls it recovered; an element that is taken more than once is duplicated,
 //! which is no loss. Linear in the history.
 //!
-//! What is announced to several is a queue for each of them: one element for each who is to take it.
+//! What is announced to several is a queue for each of them: one element for each who is to take it. What is passed on
+//! from queue to queue is taken where it leaves the last; the passing only tells how far one came that is lost.
 
 use std::collections::HashMap;
 
@@ -35,6 +36,8 @@ struct Fate<'h> {
     taken: usize,
     /// The first to take it.
     taker: Option<Op<'h>>,
+    /// The last to pass it on.
+    passed: Option<Op<'h>>,
 }
 
 impl Fate<'_> {
@@ -83,12 +86,20 @@ fn fates<'h>(ops: &[Op<'h>]) -> Fates<'h> {
     }
     // Whose acknowledgement nobody knows the fate of did its work all the same.
     for op in ops.iter().filter(|op| op.ended.is_some() && op.outcome() != Ending::Failed) {
-        if let Act::Take { element, .. } = &op.invoked.act {
-            let own = (element.as_str(), op.client());
-            let due = if fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
-            let fate = fates.entry(due).or_default();
-            fate.taken += 1;
-            fate.taker.get_or_insert(*op);
+        match &op.invoked.act {
+            Act::Take { element, .. } => {
+                let own = (element.as_str(), op.client());
+                let due = if fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
+                let fate = fates.entry(due).or_default();
+                fate.taken += 1;
+                fate.taker.get_or_insert(*op);
+            }
+            Act::Pass { element, .. } => {
+                if let Some(fate) = fates.get_mut(&(element.as_str(), ANYBODY)) {
+                    fate.passed = Some(*op);
+                }
+            }
+            _ => {}
         }
     }
     fates
@@ -96,13 +107,16 @@ fn fates<'h>(ops: &[Op<'h>]) -> Fates<'h> {
 
 fn lost(history: &[Event], fates: &Fates<'_>, total: usize) -> Option<String> {
     let lost = || fates.iter().filter(|(_, fate)| fate.acknowledged() && fate.taken == 0);
-    let ((element, taker), op) = lost()
-        .filter_map(|(due, fate)| Some((due, fate.handed?)))
-        .min_by_key(|((_, taker), op)| (op.place, *taker))?;
+    let ((element, taker), fate, op) = lost()
+        .filter_map(|(due, fate)| Some((due, fate, fate.handed?)))
+        .min_by_key(|((_, taker), _, op)| (op.place, *taker))?;
     let by = if *taker == ANYBODY { String::new() } else { format!(" by {taker}") };
+    let passed = fate.passed.map_or_else(String::new, |op| {
+        format!(", last passed on by {} at {}", op.client(), moment(op.began))
+    });
     Some(format!(
         "{} of {total} acknowledged elements were never taken, at most 0 may be: `{element}` first{by}, handed over by {} \
-         at {}{}",
+         at {}{}{passed}",
         lost().count(),
         op.client(),
         moment(op.began),

@@ -28,7 +28,7 @@ mod s3_logs;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 8] = [
+pub const ALL: [&dyn Workload; 9] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
@@ -36,6 +36,7 @@ pub const ALL: [&dyn Workload; 8] = [
     &rabbitmq::Tasks,
     &rabbitmq::Calls,
     &rabbitmq::Events,
+    &rabbitmq::Pipeline,
     &s3_config::Config,
     &s3_logs::Logs,
 ];

@@ -22,11 +22,12 @@ use super::{OPERATION, Stage};
 mod calls;
 mod consumer;
 mod events;
+mod pipeline;
 mod publisher;
 mod tally;
 mod tasks;
 
-pub(super) use self::{calls::Calls, events::Events, tasks::Tasks};
+pub(super) use self::{calls::Calls, events::Events, pipeline::Pipeline, tasks::Tasks};
 
 /// AMQP's mark of a message that outlives the broker.
 const PERSISTENT: u8 = 2;
