@@ -28,7 +28,7 @@ mod s3_logs;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 9] = [
+pub const ALL: [&dyn Workload; 10] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
