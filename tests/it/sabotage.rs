@@ -27,6 +27,8 @@ struct Watched {
     session: Session,
     /// The tenant's access, as long as the case has it.
     given: watch::Sender<Option<TenantAccess>>,
+    /// What is said otherwise of it than it is.
+    alter: fn(&mut TenantAccess),
 }
 
 #[async_trait]
@@ -49,13 +51,21 @@ impl Target for Watched {
         services: &[Service],
         alone: &[Service],
     ) -> Result<Vec<Lot>, Error> {
-        let lots = Target::lots(&self.session, layout, services, alone).await?;
+        let mut lots = Target::lots(&self.session, layout, services, alone).await?;
+        if let Some(access) = &mut lots[0].access {
+            (self.alter)(access);
+        }
         self.given.send_replace(lots[0].access.clone());
         Ok(lots)
     }
 
-    async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {
+    async fn release(&self, mut lots: Vec<Lot>) -> Result<(), Error> {
         self.given.send_replace(None);
+        for Lot { tenant, access, .. } in &mut lots {
+            if let Some(access) = access {
+                access.tenant = tenant.clone();
+            }
+        }
         Target::release(&self.session, lots).await
     }
 
@@ -90,13 +100,23 @@ async fn judged<S: Future<Output = ()>>(
     invariant: &str,
     sabotage: impl FnOnce(TenantAccess) -> S,
 ) -> InvariantReport {
+    judged_as(workload, invariant, |_| {}, sabotage).await
+}
+
+/// The same for a tenant whose access is not what it seems.
+async fn judged_as<S: Future<Output = ()>>(
+    workload: &str,
+    invariant: &str,
+    alter: fn(&mut TenantAccess),
+    sabotage: impl FnOnce(TenantAccess) -> S,
+) -> InvariantReport {
     let text = format!(
         "title: A promise is broken\nwhy: The check has to see it.\ntags: [chaos]\ntenants: [engine]\n\
          workload: [{workload}]\nrun-for: 3s\nexpect: [{invariant}]\n"
     );
     let parsed = known(|known| Scenario::parse("chaos/sabotage", &text, "sabotage.yaml", known));
     let cases = scenario::expand(&parsed.unwrap(), &Topology::builtin()).unwrap();
-    let runs = meddled(cases, sabotage).await;
+    let runs = meddled(cases, alter, sabotage).await;
     assert_eq!(runs.len(), 1, "one tenant, one case");
     let mut reports = bulkhead_checks::judge(&runs[0].history, &runs[0].case.scenario.expect);
     assert_eq!(reports.len(), 1, "one invariant is expected");
@@ -107,10 +127,12 @@ async fn judged<S: Future<Output = ()>>(
 /// gives them back.
 async fn meddled<S: Future<Output = ()>>(
     cases: Vec<Case>,
+    alter: fn(&mut TenantAccess),
     sabotage: impl FnOnce(TenantAccess) -> S,
 ) -> Vec<CaseRun> {
     let ((given, mut access), topology) = (watch::channel(None), Topology::builtin());
-    let (target, out) = (Watched { session: support::session().await, given }, tempfile::tempdir().unwrap());
+    let (target, out) =
+        (Watched { session: support::session().await, given, alter }, tempfile::tempdir().unwrap());
     let runner = Runner { target: &target, topology: &topology, seed: 1, jobs: 1, out: out.path().into() };
     let meddling = async {
         let given = access.wait_for(Option::is_some).await.unwrap().clone().unwrap();
@@ -145,6 +167,9 @@ async fn nobody_meddles() {
         ("rabbitmq.pipeline", "nothing-lost"),
         ("s3.logs", "nothing-lost"),
         (ONE_OBJECT, "linearizable"),
+        ("s3.backups", "byte-exact"),
+        ("s3.assets", "byte-exact"),
+        ("s3.assets", "fails-closed"),
     ];
     // Few at a time: whoever is kept waiting for a handshake until the end proves nothing.
     let played = promises.map(|(workload, invariant)| async move {

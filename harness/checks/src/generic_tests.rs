@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Act, Amount, AuditRecord, Class, Control, Ended, Ending, Enforcement, Entry, FaultRecord, Found, Invoked,
-    Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
+    Act, Amount, AuditRecord, Class, Content, Control, Ended, Ending, Enforcement, Entry, FaultRecord, Found,
+    Invoked, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -213,6 +213,7 @@ fn any_act() -> impl Strategy<Value = Act> {
             amount
         }),
         any_balances().prop_map(|opened| Act::ReadBooks { opened }),
+        any_act_on_an_object(),
     ]
 }
 
@@ -231,6 +232,25 @@ fn any_balances() -> impl Strategy<Value = BTreeMap<String, i64>> {
     prop::collection::btree_map("[ab]", any_amount(), 0..3)
 }
 
+fn any_act_on_an_object() -> impl Strategy<Value = Act> {
+    let object = || prop::sample::select(vec!["a", "b"]).prop_map(String::from);
+    prop_oneof![
+        (object(), any_content()).prop_map(|(object, content)| Act::Upload { object, content }),
+        object().prop_map(|object| Act::Complete { object }),
+        object().prop_map(|object| Act::Abort { object }),
+        (object(), prop::option::of(any_content())).prop_map(|(object, holds)| Act::Fetch {
+            object,
+            range: None,
+            holds
+        }),
+        object().prop_map(|what| Act::Trespass { what }),
+    ]
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    (0_u64..3, "[ab]?").prop_map(|(bytes, digest)| Content { bytes, digest })
+}
+
 fn any_found() -> impl Strategy<Value = Found> {
     let name =
         || prop::sample::select(vec!["engine.1", "engine.2", "plane.1", ".", ""]).prop_map(String::from);
@@ -240,6 +260,8 @@ fn any_found() -> impl Strategy<Value = Found> {
         any::<bool>().prop_map(Found::Admitted),
         (any_balances(), prop::collection::vec(any_entry(), 0..4))
             .prop_map(|(balances, entries)| Found::Books { balances, entries }),
+        prop::option::of(any_content()).prop_map(Found::Content),
+        (any::<bool>(), name()).prop_map(|(refused, said)| Found::Answer { refused, said }),
     ]
 }
 

@@ -19,8 +19,10 @@ use bulkhead_model::{
 mod answers_within;
 #[cfg(test)]
 mod book;
+mod byte_exact;
 mod checklist_done;
 mod conserved_total;
+mod fails_closed;
 #[cfg(test)]
 mod generic_tests;
 mod in_order;
@@ -39,7 +41,7 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 11] = [
+pub const ALL: [&dyn Check; 13] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
@@ -49,6 +51,8 @@ pub const ALL: [&dyn Check; 11] = [
     &linearizable::Linearizable,
     &within_limit::WithinLimit,
     &conserved_total::ConservedTotal,
+    &byte_exact::ByteExact,
+    &fails_closed::FailsClosed,
     &answers_within::AnswersWithin,
     &recovers_within::RecoversWithin,
 ];

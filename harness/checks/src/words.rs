@@ -71,6 +71,14 @@ pub(crate) fn deed(act: &Act) -> String {
             format!("moving {amount} from `{from}` to `{to}` as `{transfer}`")
         }
         Act::ReadBooks { .. } => String::from("reading the books"),
+        Act::Upload { object, .. } => format!("sending the parts of `{object}`"),
+        Act::Complete { object } => format!("completing `{object}`"),
+        Act::Abort { object } => format!("giving up `{object}`"),
+        Act::Fetch { object, range: Some([first, last]), .. } => {
+            format!("reading bytes {first} to {last} of `{object}`")
+        }
+        Act::Fetch { object, .. } => format!("reading `{object}`"),
+        Act::Trespass { what } => format!("trying {what}"),
     }
 }
 

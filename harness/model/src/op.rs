@@ -132,6 +132,39 @@ pub enum Act {
         /// What each account was opened with.
         opened: BTreeMap<String, i64>,
     },
+    /// Sends all parts of an object. Until it is completed none of it shows.
+    Upload {
+        /// The object, unlike any other of the case.
+        object: String,
+        /// What is sent.
+        content: Content,
+    },
+    /// Makes the object of the parts that were sent.
+    Complete {
+        /// The object.
+        object: String,
+    },
+    /// Gives up what was sent.
+    Abort {
+        /// The object that will not be.
+        object: String,
+    },
+    /// Reads an object; [`Found::Content`].
+    Fetch {
+        /// The object.
+        object: String,
+        /// The first and the last byte that are asked for; all where it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<[u64; 2]>,
+        /// What must be found, where that was put before the case began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<Content>,
+    },
+    /// Tries what must be refused; [`Found::Answer`].
+    Trespass {
+        /// What: `an expired link`.
+        what: String,
+    },
 }
 
 /// The answer that a request must get: its tenant's name and a digest of it (FNV-1a of 64 bits), so that the answer to
@@ -160,6 +193,24 @@ pub enum Found {
         /// All entries, each as often as it was there.
         entries: Vec<Entry>,
     },
+    /// What the object holds; nothing where it is not there.
+    Content(Option<Content>),
+    /// What the server answered.
+    Answer {
+        /// Whether that was a refusal.
+        refused: bool,
+        /// Its words.
+        said: String,
+    },
+}
+
+/// The bytes of an object, or of a part of it, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// How many.
+    pub bytes: u64,
+    /// Their SHA-256 in hexadecimal.
+    pub digest: String,
 }
 
 /// What a transfer leaves in the books besides the balances.

@@ -1,10 +1,18 @@
 //! What somebody with the tenant's key does to its objects behind a workload's back.
 
-use aws_sdk_s3::{Client as S3, primitives::ByteStream};
-use bulkhead_model::S3Slice;
+use std::future::pending;
+
+use aws_sdk_s3::{
+    Client as S3,
+    error::SdkError,
+    operation::complete_multipart_upload::CompleteMultipartUploadError,
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
+use bulkhead_model::{S3Slice, Verdict};
 use bulkhead_target::{TenantAccess, clients};
 
-use super::fails;
+use super::{fails, judged_as};
 
 /// Deletes every log that is there, once there are a few.
 async fn shred(access: TenantAccess) {
@@ -72,4 +80,109 @@ async fn a_setting_that_was_replaced_comes_back() {
         overwrite(&client, slice, &old).await;
     };
     fails(ONE_OBJECT, "linearizable", "do not linearise", sabotage).await;
+}
+
+/// Waits until there are objects whose keys begin like this inside the slice.
+async fn stored(client: &S3, slice: &S3Slice, folder: &str) -> Vec<String> {
+    loop {
+        let list = client.list_objects_v2().bucket(&slice.bucket).prefix(slice.key(folder));
+        let listed = list.send().await.unwrap();
+        let keys = listed.contents().iter().map(|object| object.key().unwrap().to_owned());
+        let keys: Vec<_> = keys.collect();
+        if !keys.is_empty() {
+            return keys;
+        }
+    }
+}
+
+/// Puts other bytes over all objects whose keys begin like this, as soon as there are any.
+async fn scribble(access: TenantAccess, folder: &str) {
+    let (client, slice) = (clients::s3::client(&access).unwrap(), &access.tenant.slices.s3);
+    for key in stored(&client, slice, folder).await {
+        let put = client.put_object().bucket(&slice.bucket).key(key);
+        put.body(ByteStream::from_static(b"scribbled")).send().await.unwrap();
+    }
+}
+
+/// Completes an upload of another's as soon as both its parts are there, the last of them replaced by `last` where there is
+/// one. One that its owner completed or gave up meanwhile is left, for the next.
+async fn complete(access: TenantAccess, last: Option<&'static [u8]>) {
+    let (client, slice) = (clients::s3::client(&access).unwrap(), &access.tenant.slices.s3);
+    loop {
+        let list =
+            client.list_multipart_uploads().bucket(&slice.bucket).prefix(slice.key("bulkhead/backups/"));
+        for upload in list.send().await.unwrap().uploads() {
+            let (key, id) = (upload.key().unwrap(), upload.upload_id().unwrap());
+            let list = client.list_parts().bucket(&slice.bucket).key(key).upload_id(id);
+            let Ok(parts) = list.send().await else { continue };
+            let mut tags: Vec<_> =
+                parts.parts().iter().map(|part| part.e_tag().unwrap().to_owned()).collect();
+            if tags.len() < 2 {
+                continue;
+            }
+            if let Some(last) = last {
+                let send = client.upload_part().bucket(&slice.bucket).key(key).upload_id(id).part_number(2);
+                let Ok(sent) = send.body(ByteStream::from_static(last)).send().await else { continue };
+                tags[1] = sent.e_tag().unwrap().to_owned();
+            }
+            match finish(&client, slice, (key, id), &tags).await {
+                Ok(()) => return,
+                Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+}
+
+async fn finish(
+    client: &S3,
+    slice: &S3Slice,
+    (key, id): (&str, &str),
+    tags: &[String],
+) -> Result<(), SdkError<CompleteMultipartUploadError>> {
+    let parts =
+        (1..).zip(tags).map(|(number, tag)| CompletedPart::builder().part_number(number).e_tag(tag).build());
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
+    let complete = client.complete_multipart_upload().bucket(&slice.bucket).key(key).upload_id(id);
+    complete.multipart_upload(parts).send().await.map(drop)
+}
+
+/// Slow enough for somebody to come between the last part and the completion.
+const ONE_BACKUP: &str = "{ s3.backups: { rate: 2/s } }";
+
+#[tokio::test]
+async fn a_backup_with_a_part_of_anothers_is_not_what_was_sent() {
+    let sabotage = |access| complete(access, Some(b"swapped"));
+    fails(ONE_BACKUP, "byte-exact", "instead of 5308416 bytes", sabotage).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_another_completes_shows_too_early() {
+    fails(ONE_BACKUP, "byte-exact", ", found it ", |access| complete(access, None)).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_was_overwritten_is_not_what_was_sent() {
+    let sabotage = |access| scribble(access, "bulkhead/backups/");
+    fails("s3.backups", "byte-exact", "found 9 bytes", sabotage).await;
+}
+
+#[tokio::test]
+async fn an_asset_that_was_overwritten_is_not_what_was_put() {
+    let sabotage = |access| scribble(access, "bulkhead/assets/");
+    fails("{ s3.assets: { objects: 1 } }", "byte-exact", "found 9 bytes", sabotage).await;
+}
+
+/// Its key opens the whole bucket, of which it is to have but a folder.
+#[tokio::test]
+async fn a_key_that_reaches_beyond_its_slice_follows_a_foreign_link() {
+    let narrow = |access: &mut TenantAccess| access.tenant.slices.s3.prefix = Some(String::from("engine/"));
+    let report = judged_as("s3.assets", "fails-closed", narrow, |_| pending()).await;
+    assert_eq!(report.verdict, Verdict::Fail, "{}", report.evidence);
+    let says = "a link to an object outside its slice first";
+    assert!(
+        report.evidence.contains(says) && report.evidence.ends_with("404 NoSuchKey"),
+        "{}",
+        report.evidence
+    );
 }

@@ -78,7 +78,7 @@ fn received<'h>(op: &Op<'h>) -> Option<(u64, Vec<&'h str>)> {
         Some(Found::Books { entries, .. }) => {
             Some(entries.iter().map(|entry| entry.transfer.as_str()).collect())
         }
-        Some(Found::Admitted(_)) | None => None,
+        Some(Found::Admitted(_) | Found::Content(_) | Found::Answer { .. }) | None => None,
     };
     let found = found.and_then(|names| Some((op.ended_at()?, names)));
     given.or(found)

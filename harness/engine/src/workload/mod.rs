@@ -23,12 +23,14 @@ mod postgres;
 mod rabbitmq;
 mod rate_limit;
 mod s3;
+mod s3_assets;
+mod s3_backups;
 mod s3_config;
 mod s3_logs;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 10] = [
+pub const ALL: [&dyn Workload; 12] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
@@ -39,6 +41,8 @@ pub const ALL: [&dyn Workload; 10] = [
     &rabbitmq::Pipeline,
     &s3_config::Config,
     &s3_logs::Logs,
+    &s3_backups::Backups,
+    &s3_assets::Assets,
 ];
 
 /// The longest that one operation may take before its outcome counts as unknown.

@@ -1,10 +1,21 @@
-//! What an S3 client's error says of the outcome of a request.
+//! What the workloads on S3 have in common: large bodies, how they are read, and what a client's error says of the outcome
+//! of a request.
 
 use std::{error::Error as Cause, io};
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_object::{GetObjectError, GetObjectOutput},
+};
+use bulkhead_model::{Content, S3Slice};
+use sha2::{Digest, Sha256};
 
 use super::clients::Trouble;
+use crate::seed::Seed;
+
+/// Bytes that are made at once.
+const PIECE: usize = 4096;
 
 /// What the error says of the request. A server that has an error of its own may have done it before.
 pub(super) fn trouble<E>(error: &SdkError<E>) -> Trouble
@@ -34,4 +45,56 @@ fn chain(error: &(dyn Cause + 'static)) -> String {
 
 fn causes<'e>(error: &'e (dyn Cause + 'static)) -> impl Iterator<Item = &'e (dyn Cause + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// So many bytes, whose every piece is unlike any other and which are the seed's.
+pub(super) fn bytes(seed: &Seed, length: usize) -> Vec<u8> {
+    let noise: Vec<u8> = (0..PIECE / 32)
+        .flat_map(|number: usize| seed.child(&number.to_string()).token().into_bytes())
+        .collect();
+    let mut bytes = Vec::with_capacity(length + PIECE);
+    for number in 0..=length / PIECE {
+        bytes.extend_from_slice(format!("{number:016}").as_bytes());
+        bytes.extend_from_slice(noise.get(16..).unwrap_or_default());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// What the bytes are, in short.
+pub(super) fn content(bytes: &[u8]) -> Content {
+    Content {
+        bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        digest: hex::encode(Sha256::digest(bytes)),
+    }
+}
+
+/// What the object holds, or the range of it; nothing where there is none.
+pub(super) async fn fetch(
+    client: &Client,
+    slice: &S3Slice,
+    key: &str,
+    range: Option<[u64; 2]>,
+) -> Result<Option<Content>, Trouble> {
+    let get = client
+        .get_object()
+        .bucket(&slice.bucket)
+        .key(key)
+        .set_range(range.map(|[first, last]| format!("bytes={first}-{last}")));
+    received(get.send().await).await
+}
+
+/// What an answer holds once all of it came.
+pub(super) async fn received(
+    answer: Result<GetObjectOutput, SdkError<GetObjectError>>,
+) -> Result<Option<Content>, Trouble> {
+    let got = match answer {
+        Ok(got) => got,
+        Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(trouble(&error)),
+    };
+    let body = got.body.collect().await.map_err(|error| Trouble::Unsure(error.to_string()))?;
+    Ok(Some(content(&body.into_bytes())))
 }

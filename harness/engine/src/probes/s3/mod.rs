@@ -14,7 +14,7 @@ mod listings;
 mod objects;
 mod oracles;
 mod reply;
-mod request;
+pub(crate) mod request;
 mod uploads;
 
 pub(crate) use ground::Ground;

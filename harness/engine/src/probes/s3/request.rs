@@ -11,6 +11,7 @@ use aws_sdk_s3::{
         interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut},
     },
     error::{BoxError, SdkError},
+    operation::get_object::{GetObjectError, GetObjectOutput},
     primitives::SdkBody,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -125,6 +126,21 @@ pub(super) async fn send_link(
 ) -> Result<Reply, String> {
     let bare = Some((method, url.to_owned(), body.to_owned()));
     deliver(client, Carried { bare, ..Carried::default() }).await
+}
+
+/// Downloads by a URL that carries its signature in itself, on the client's own connections.
+///
+/// # Errors
+/// As a download by name.
+pub(crate) async fn follow(
+    client: &Client,
+    url: &str,
+    range: Option<[u64; 2]>,
+) -> Result<GetObjectOutput, SdkError<GetObjectError>> {
+    let range = range.map(|[first, last]| format!("bytes={first}-{last}"));
+    let call = client.get_object().bucket("carried").key("carried").set_range(range).customize();
+    let bare = Some(("GET", url.to_owned(), String::new()));
+    call.interceptor(Carried { bare, ..Carried::default() }).send().await
 }
 
 /// Status and headers.

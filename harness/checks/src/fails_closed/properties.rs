@@ -1,0 +1,63 @@
+//! What is refused whenever it is answered passes; one that is let through turns it red and is named; where no answer came,
+//! nobody knows.
+
+use bulkhead_model::{Act, Ending, Found, Service, Verdict, history::Event};
+use proptest::prelude::*;
+
+use super::FailsClosed;
+use crate::{Check, Judgement, book::Book};
+
+const KINDS: [&str; 3] = ["an expired link", "a changed link", "a neighbour's link"];
+
+/// One attempt: of which kind, and whether an answer comes; where none does, how it ends.
+type Attempt = (usize, Option<Ending>);
+
+fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
+    let silent = prop::sample::select(vec![Ending::Failed, Ending::Unknown]);
+    prop::collection::vec((0_usize..3, prop::option::weighted(0.3, silent)), 1..20)
+}
+
+/// The attempts one after another; `refuses` says of each whether the server does.
+fn history(attempts: &[Attempt], refuses: impl Fn(usize) -> bool) -> Vec<Event> {
+    let mut book = Book::of(Service::S3, "s3.assets");
+    for (index, (kind, silent)) in attempts.iter().enumerate() {
+        let act = Act::Trespass { what: KINDS[*kind].to_owned() };
+        match silent {
+            Some(outcome) => book.operation("client 1", act, Some(*outcome)),
+            None => {
+                let refused = refuses(index);
+                let said = String::from(if refused { "403 AccessDenied" } else { "200" });
+                book.finds("client 1", act, Found::Answer { refused, said });
+            }
+        }
+    }
+    book.close()
+}
+
+fn judged(history: &[Event]) -> Judgement {
+    FailsClosed.judge(history, 0)
+}
+
+proptest! {
+    #[test]
+    fn what_is_refused_passes_where_each_kind_was_answered(attempts in attempts()) {
+        let Judgement { verdict, evidence } = judged(&history(&attempts, |_| true));
+        let mute = (0..3).any(|kind| {
+            let mut of = attempts.iter().filter(|(tried, _)| *tried == kind).peekable();
+            of.peek().is_some() && of.all(|(_, silent)| silent.is_some())
+        });
+        prop_assert_eq!(verdict, if mute { Verdict::Unknown } else { Verdict::Pass }, "{}", evidence);
+        prop_assert_eq!(evidence.ends_with(" was answered, so nobody knows"), mute, "{}", evidence);
+    }
+
+    #[test]
+    fn the_first_that_is_let_through_is_named(mut attempts in attempts(), kind in 0_usize..3, after in attempts()) {
+        let index = attempts.len();
+        attempts.push((kind, None));
+        attempts.extend(after);
+        let Judgement { verdict, evidence } = judged(&history(&attempts, |tried| tried < index));
+        prop_assert_eq!(verdict, Verdict::Fail);
+        let words = format!(" attempts were let through, at most 0 may be: {} first, by client 1 at ", KINDS[kind]);
+        prop_assert!(evidence.contains(&words) && evidence.ends_with(", answered 200"), "{}", evidence);
+    }
+}
