@@ -15,7 +15,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use self::{postgres::ONE_ENGINE, redis::LIMITED, s3::ONE_OBJECT};
-use crate::{scenarios::known, support};
+use crate::scenarios::{known, session};
 
 mod postgres;
 mod rabbitmq;
@@ -94,25 +94,39 @@ async fn fails<S: Future<Output = ()>>(
     assert!(report.evidence.contains(says), "{workload}: `{says}` is not in: {}", report.evidence);
 }
 
+/// The same while this fault is on.
+async fn fails_under<S: Future<Output = ()>>(
+    fault: &str,
+    workload: &str,
+    invariant: &str,
+    says: &str,
+    sabotage: impl FnOnce(TenantAccess) -> S,
+) {
+    let report = judged_as((workload, fault), invariant, |_| {}, sabotage).await;
+    assert_eq!(report.verdict, Verdict::Fail, "{workload}: {}", report.evidence);
+    assert!(report.evidence.contains(says), "{workload}: `{says}` is not in: {}", report.evidence);
+}
+
 /// What the invariant comes to when the workload is played and `sabotage` goes on meanwhile.
 async fn judged<S: Future<Output = ()>>(
     workload: &str,
     invariant: &str,
     sabotage: impl FnOnce(TenantAccess) -> S,
 ) -> InvariantReport {
-    judged_as(workload, invariant, |_| {}, sabotage).await
+    judged_as((workload, ""), invariant, |_| {}, sabotage).await
 }
 
-/// The same for a tenant whose access is not what it seems.
+/// The same, under a fault or none, for a tenant whose access is not what it seems.
 async fn judged_as<S: Future<Output = ()>>(
-    workload: &str,
+    (workload, fault): (&str, &str),
     invariant: &str,
     alter: fn(&mut TenantAccess),
     sabotage: impl FnOnce(TenantAccess) -> S,
 ) -> InvariantReport {
+    let faults = if fault.is_empty() { String::new() } else { format!("faults: [{fault}]\n") };
     let text = format!(
         "title: A promise is broken\nwhy: The check has to see it.\ntags: [chaos]\ntenants: [engine]\n\
-         workload: [{workload}]\nrun-for: 3s\nexpect: [{invariant}]\n"
+         workload: [{workload}]\nrun-for: 3s\n{faults}expect: [{invariant}]\n"
     );
     let parsed = known(|known| Scenario::parse("chaos/sabotage", &text, "sabotage.yaml", known));
     let cases = scenario::expand(&parsed.unwrap(), &Topology::builtin()).unwrap();
@@ -132,7 +146,7 @@ async fn meddled<S: Future<Output = ()>>(
 ) -> Vec<CaseRun> {
     let ((given, mut access), topology) = (watch::channel(None), Topology::builtin());
     let (target, out) =
-        (Watched { session: support::session().await, given, alter }, tempfile::tempdir().unwrap());
+        (Watched { session: session(&cases).await, given, alter }, tempfile::tempdir().unwrap());
     let runner = Runner { target: &target, topology: &topology, seed: 1, jobs: 1, out: out.path().into() };
     let meddling = async {
         let given = access.wait_for(Option::is_some).await.unwrap().clone().unwrap();

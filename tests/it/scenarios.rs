@@ -14,6 +14,7 @@ use bulkhead_model::{
     history::Event,
     scenario::{self, Case, Known, Scenario},
 };
+use bulkhead_target::Session;
 use futures::StreamExt;
 
 use crate::support;
@@ -41,14 +42,19 @@ pub(crate) async fn all_pass(topology: &Topology, scenarios: &[Scenario]) -> Vec
     runs
 }
 
-/// Runs these cases on the shared servers.
-pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
+/// A lease on the servers on which these cases may run.
+pub(crate) async fn session(cases: &[Case]) -> Session {
     let mut spec = support::spec();
     if cases.iter().any(|case| !faults::disturbed(&case.scenario.faults).is_empty()) {
         // Who breaks a server has it alone, for which all other tests would have to wait.
         spec.name = Some(String::from("bulkhead-it-disturbed"));
     }
-    let (session, out) = (support::open(&spec).await, tempfile::tempdir().unwrap());
+    support::open(&spec).await
+}
+
+/// Runs these cases on the shared servers.
+pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
+    let (session, out) = (session(&cases).await, tempfile::tempdir().unwrap());
     // One thread serves a test: whole catalogues of several pairs at once would keep one another's handshakes waiting.
     let runner = Runner { target: &session, topology, seed: 1, jobs: 1, out: out.path().into() };
     let runs: Vec<_> = runner.run(cases, &|_| {}).collect().await;

@@ -3,7 +3,7 @@
 use bulkhead_target::{TenantAccess, clients};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::fails;
+use super::{fails, fails_under};
 
 /// The table of a workload on PostgreSQL, as the workload names it.
 fn table(access: &TenantAccess, name: &str) -> String {
@@ -135,4 +135,21 @@ async fn a_transfer_that_is_booked_twice_is_seen_in_the_entries() {
                  WHERE transfer = (SELECT min(transfer) FROM {entries})";
     let sabotage = |access| after_transfers(access, 5, vec![AGAIN[0], AGAIN[1], enter]);
     fails("postgres.ledger", "conserved-total", "was entered 2 times", sabotage).await;
+}
+
+/// The tenant's commits are acknowledged before they are written, as soon as its clients have come again.
+async fn write_later(access: TenantAccess) {
+    let mut connection = clients::postgres::connect(&access).await.unwrap();
+    let sql = "ALTER ROLE CURRENT_USER SET synchronous_commit = off; SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE usename = current_user AND pid <> pg_backend_pid()";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_that_were_to_be_written_later_are_lost_by_a_kill() {
+    let (kill, log) = (
+        "kill: { service: postgres, at: 2s, for: 100ms }",
+        "postgres.metrics-log: { clients: 4, rate: 400/s }",
+    );
+    fails_under(kill, log, "nothing-lost", "are lost", write_later).await;
 }

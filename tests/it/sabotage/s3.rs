@@ -177,7 +177,7 @@ async fn an_asset_that_was_overwritten_is_not_what_was_put() {
 #[tokio::test]
 async fn a_key_that_reaches_beyond_its_slice_follows_a_foreign_link() {
     let narrow = |access: &mut TenantAccess| access.tenant.slices.s3.prefix = Some(String::from("engine/"));
-    let report = judged_as("s3.assets", "fails-closed", narrow, |_| pending()).await;
+    let report = judged_as(("s3.assets", ""), "fails-closed", narrow, |_| pending()).await;
     assert_eq!(report.verdict, Verdict::Fail, "{}", report.evidence);
     let says = "a link to an object outside its slice first";
     assert!(
