@@ -173,6 +173,7 @@ async fn nobody_meddles() {
         ("postgres.ledger", "conserved-total"),
         (ONE_ENGINE, "linearizable"),
         (LIMITED, "within-limit"),
+        ("redis.pub-sub", "nothing-missed"),
         ("rabbitmq.tasks", "nothing-lost"),
         ("rabbitmq.calls", "nothing-foreign"),
         ("rabbitmq.calls", "replies-match"),

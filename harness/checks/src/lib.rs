@@ -30,6 +30,7 @@ mod isolated;
 mod linearizable;
 mod nothing_foreign;
 mod nothing_lost;
+mod nothing_missed;
 mod ops;
 mod recovers_within;
 mod replies_match;
@@ -41,11 +42,12 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 13] = [
+pub const ALL: [&dyn Check; 14] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
     &nothing_lost::NothingLost,
+    &nothing_missed::NothingMissed,
     &in_order::InOrder,
     &replies_match::RepliesMatch,
     &linearizable::Linearizable,

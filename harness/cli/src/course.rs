@@ -7,7 +7,7 @@ use bulkhead_model::Verdict;
 use bulkhead_report::Terminal;
 
 use crate::{
-    args::{Output, Place, TargetArg, Volume},
+    args::{Output, Place, Volume},
     drive::{Drive, Driven},
     exit, failure,
     interrupt::Interrupt,
@@ -19,10 +19,7 @@ use crate::{
 };
 
 /// Cases wait for servers and for faults to pass more than they compute, so more of them run than there are cores.
-const JOBS: usize = 8;
-
-/// On real services, whose smallest plans let twenty connections in.
-const JOBS_ON_REAL: usize = 4;
+pub(crate) const JOBS: usize = 8;
 
 /// What to run, and where its results go.
 pub(crate) struct Course<'a> {
@@ -31,8 +28,7 @@ pub(crate) struct Course<'a> {
     pub(crate) project: &'a Project,
     pub(crate) opening: &'a Opening,
     pub(crate) volume: Volume,
-    /// As many as the target is good for where nobody says.
-    pub(crate) jobs: Option<usize>,
+    pub(crate) jobs: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
     pub(crate) output: &'a Output,
@@ -52,10 +48,6 @@ impl Course<'_> {
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
         let Self { plan, place, project, opening, volume, jobs, fail_fast, output, terminal } = *self;
-        let jobs = jobs.unwrap_or(match place.target {
-            TargetArg::Native => JOBS,
-            TargetArg::Env => JOBS_ON_REAL,
-        });
         let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
         let cost = opening.afford(able.map(|planned| &planned.case))?;
         let made = match &output.out {

@@ -3,7 +3,7 @@
 //! A case that breaks is recorded with the whole chain of causes and never takes the others with it. What a case came
 //! to is for the checks to say.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf, time::Duration};
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use bulkhead_model::{
     Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
@@ -13,6 +13,7 @@ use bulkhead_model::{
 };
 use bulkhead_target::{Error, Lot, Target, TenantAccess};
 use futures::{FutureExt, Stream, StreamExt};
+use tokio::sync::Semaphore;
 
 use crate::{
     audit,
@@ -49,7 +50,8 @@ pub struct Runner<'a> {
     pub topology: &'a Topology,
     /// The seed of everything that is made up.
     pub seed: u64,
-    /// How many cases run side by side; 0 counts as 1.
+    /// How many cases run side by side, of which one that plays no workload takes two places: it computes where others
+    /// wait for their faults to pass. 0 counts as 1.
     pub jobs: usize,
     /// The run's own folder: histories go to `cases/` below it.
     pub out: PathBuf,
@@ -94,9 +96,18 @@ impl Runner<'_> {
         cases: Vec<Case>,
         progress: &'r (dyn Fn(RunEvent) + Send + Sync),
     ) -> impl Stream<Item = CaseRun> + 'r {
-        let clock = Clock::start();
-        let runs = cases.into_iter().map(move |case| self.case(case, clock, progress));
-        futures::stream::iter(runs).buffer_unordered(self.jobs.max(1))
+        let (clock, jobs) = (Clock::start(), self.jobs.max(1));
+        let places = Arc::new(Semaphore::new(jobs));
+        let runs = cases.into_iter().map(move |case| {
+            let places = Arc::clone(&places);
+            async move {
+                let wanted = if case.scenario.workload.is_empty() { jobs.min(2) } else { 1 };
+                // Nobody closes it, so that nobody is refused.
+                let _place = places.acquire_many(u32::try_from(wanted).unwrap_or(1)).await;
+                self.case(case, clock, progress).await
+            }
+        });
+        futures::stream::iter(runs).buffer_unordered(jobs)
     }
 
     async fn case(&self, case: Case, clock: Clock, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> CaseRun {

@@ -81,6 +81,26 @@ pub enum Act {
         /// The reply.
         reply: String,
     },
+    /// Sends an element to whoever listens at the moment: a message on a channel.
+    Broadcast {
+        /// The element, unlike any other of the case.
+        element: String,
+    },
+    /// Begins to listen.
+    Subscribe {
+        /// On which of its connections, counted from 1.
+        line: u64,
+    },
+    /// Asks the server for an answer on the connection on which it listens, which comes behind all that was sent there.
+    Attend {
+        /// Which of its connections.
+        line: u64,
+    },
+    /// Hears an element while it listens.
+    Hear {
+        /// What was received.
+        element: String,
+    },
     /// Adds an element to those that are kept: a row that is appended, an object that is put.
     Add {
         /// The element, unlike any other of the case.

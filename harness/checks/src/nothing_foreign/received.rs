@@ -62,7 +62,7 @@ pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
 /// What was received already when the operation began, whatever becomes of it.
 fn given(act: &Act) -> Option<&str> {
     match act {
-        Act::Take { element, .. } | Act::Pass { element, .. } => Some(element),
+        Act::Take { element, .. } | Act::Pass { element, .. } | Act::Hear { element } => Some(element),
         Act::Answer { request, .. } => Some(request),
         Act::Unasked { reply } => Some(reply),
         _ => None,

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::Course,
+    course::{Course, JOBS},
     look,
     plan::{self, Plan, Planned},
     project::Project,
@@ -66,7 +66,7 @@ impl Isolation {
             project,
             opening: &opening,
             volume,
-            jobs: None,
+            jobs: JOBS,
             fail_fast: false,
             output,
             terminal,

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::Course,
+    course::{Course, JOBS},
     dry, exit, look,
     plan::{Choice, Plan},
     project::Project,
@@ -44,9 +44,9 @@ pub(crate) struct Verify {
     /// The number that every made-up value derives from [default: a fresh one, which the report names]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Cases that run side by side [default: 8; 4 on real services]
-    #[arg(long, value_name = "N", value_parser = jobs)]
-    jobs: Option<usize>,
+    /// Cases that run side by side, of which one without a workload counts for two
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = jobs)]
+    jobs: usize,
     /// Only scenarios with this tag; may be repeated
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,

@@ -20,6 +20,7 @@ mod engine_state;
 mod ledger;
 mod metrics_log;
 mod postgres;
+mod pub_sub;
 mod rabbitmq;
 mod rate_limit;
 mod s3;
@@ -30,11 +31,12 @@ mod s3_logs;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 12] = [
+pub const ALL: [&dyn Workload; 13] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
     &rate_limit::RateLimit,
+    &pub_sub::PubSub,
     &rabbitmq::Tasks,
     &rabbitmq::Calls,
     &rabbitmq::Events,
