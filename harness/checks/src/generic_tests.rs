@@ -218,6 +218,24 @@ fn any_act() -> impl Strategy<Value = Act> {
         }),
         any_balances().prop_map(|opened| Act::ReadBooks { opened }),
         any_act_on_an_object(),
+        any_act_on_a_key(),
+    ]
+}
+
+fn any_act_on_a_key() -> impl Strategy<Value = Act> {
+    let key = || prop::sample::select(vec!["a", "b"]).prop_map(String::from);
+    let value = prop::sample::select(vec!["engine.1", "engine.2", "plane.1"]).prop_map(String::from);
+    let lives = || prop_oneof![0_u64..9, any::<u64>()];
+    prop_oneof![
+        (key(), value, lives(), any::<bool>()).prop_map(|(key, value, lives, evictable)| Act::Keep {
+            key,
+            value,
+            lives,
+            evictable
+        }),
+        key().prop_map(|key| Act::Look { key }),
+        (key(), lives()).prop_map(|(key, lives)| Act::Touch { key, lives }),
+        key().prop_map(|key| Act::Forget { key }),
     ]
 }
 

@@ -36,6 +36,7 @@ mod recovers_within;
 mod replies_match;
 mod rows;
 mod within_limit;
+mod within_ttl;
 mod words;
 
 pub use isolated::judge_probe;
@@ -52,6 +53,7 @@ pub const ALL: [&dyn Check; 14] = [
     &replies_match::RepliesMatch,
     &linearizable::Linearizable,
     &within_limit::WithinLimit,
+    &within_ttl::WithinTtl,
     &conserved_total::ConservedTotal,
     &byte_exact::ByteExact,
     &fails_closed::FailsClosed,

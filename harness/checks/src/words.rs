@@ -71,6 +71,10 @@ pub(crate) fn deed(act: &Act) -> String {
             format!("swapping {} for `{to}` in `{register}`", held(from.as_deref()))
         }
         Act::Admit { window, .. } => format!("asking to be let through in `{window}`"),
+        Act::Keep { key, value, .. } => format!("keeping `{value}` under `{key}`"),
+        Act::Look { key } => format!("looking at `{key}`"),
+        Act::Touch { key, .. } => format!("touching `{key}`"),
+        Act::Forget { key } => format!("forgetting `{key}`"),
         Act::Transfer { transfer, from, to, amount } => {
             format!("moving {amount} from `{from}` to `{to}` as `{transfer}`")
         }

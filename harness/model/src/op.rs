@@ -136,6 +136,35 @@ pub enum Act {
         /// How many it lets through.
         limit: u64,
     },
+    /// Keeps a value under a key until its time to live is over: a session, an entry of a cache.
+    Keep {
+        /// The key.
+        key: String,
+        /// The value, unlike any other of the case.
+        value: String,
+        /// For how long from now, in milliseconds.
+        lives: u64,
+        /// Whether the service may let go of it before, as a cache may.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        evictable: bool,
+    },
+    /// Looks at what is kept under a key; [`Found::Value`].
+    Look {
+        /// The key.
+        key: String,
+    },
+    /// The same, and in one step what is there lives on for so long from now.
+    Touch {
+        /// The key.
+        key: String,
+        /// In milliseconds.
+        lives: u64,
+    },
+    /// Takes away what is kept under a key, if anything is.
+    Forget {
+        /// The key.
+        key: String,
+    },
     /// Moves an amount from one account to another, and enters that in the same transaction.
     Transfer {
         /// The transfer, unlike any other of the case.
@@ -202,7 +231,7 @@ pub fn answer_to(request: &str) -> String {
 pub enum Found {
     /// All elements, each as often as it was there.
     Elements(Vec<String>),
-    /// What the register holds; nothing where it is not there.
+    /// What the register holds, or what is kept under the key; nothing where it is not there.
     Value(Option<String>),
     /// Whether it was let through.
     Admitted(bool),

@@ -2,7 +2,7 @@
 
 use bulkhead_target::{TenantAccess, clients};
 use futures::StreamExt;
-use redis::AsyncCommands;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use super::fails;
 
@@ -59,4 +59,58 @@ async fn repeat(access: TenantAccess) {
 #[tokio::test]
 async fn a_message_that_comes_twice_is_told() {
     fails("redis.pub-sub", "nothing-missed", "were heard more than once", repeat).await;
+}
+
+/// Every key that is there of those that begin so.
+async fn keys(connection: &mut MultiplexedConnection, beginning: &str) -> Vec<String> {
+    redis::cmd("KEYS").arg(format!("{beginning}*")).query_async(connection).await.unwrap()
+}
+
+/// Takes every time to live away, as a careless SET of another client would.
+async fn persist(access: TenantAccess, kind: &str) {
+    let mut connection = clients::redis::connect(&access).await.unwrap();
+    loop {
+        for key in keys(&mut connection, &access.tenant.slices.redis.key(kind)).await {
+            let _: bool = connection.persist(&key).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_kept_lives_on_too_long() {
+    let sabotage = |access| persist(access, "bulkhead:session:");
+    fails("redis.sessions", "within-ttl: 50ms", "it lives on too long", sabotage).await;
+}
+
+/// Deletes every session that it sees.
+async fn log_out(access: TenantAccess) {
+    let mut connection = clients::redis::connect(&access).await.unwrap();
+    loop {
+        for key in keys(&mut connection, &access.tenant.slices.redis.key("bulkhead:session:")).await {
+            let _: () = connection.del(&key).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_deleted_is_gone_too_early() {
+    fails("redis.sessions", "within-ttl: 50ms", "it is gone too early", log_out).await;
+}
+
+/// Puts a neighbour's value under every key that it sees, for as long as what was there has to live.
+async fn mix_up(access: TenantAccess, kind: &str) {
+    let mut connection = clients::redis::connect(&access).await.unwrap();
+    loop {
+        for key in keys(&mut connection, &access.tenant.slices.redis.key(kind)).await {
+            let mut set = redis::cmd("SET");
+            set.arg(&key).arg("plane.1.1").arg("XX").arg("KEEPTTL");
+            set.query_async::<()>(&mut connection).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_neighbours_session_is_foreign() {
+    let sabotage = |access| mix_up(access, "bulkhead:session:");
+    fails("redis.sessions", "nothing-foreign", "`plane.1.1` first, plane's", sabotage).await;
 }

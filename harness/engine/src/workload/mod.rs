@@ -23,20 +23,23 @@ mod postgres;
 mod pub_sub;
 mod rabbitmq;
 mod rate_limit;
+mod redis;
 mod s3;
 mod s3_assets;
 mod s3_backups;
 mod s3_config;
 mod s3_logs;
+mod sessions;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 13] = [
+pub const ALL: [&dyn Workload; 14] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
     &rate_limit::RateLimit,
     &pub_sub::PubSub,
+    &sessions::Sessions,
     &rabbitmq::Tasks,
     &rabbitmq::Calls,
     &rabbitmq::Events,

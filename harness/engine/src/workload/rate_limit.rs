@@ -10,12 +10,13 @@ use bulkhead_model::{
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
-use redis::{RedisError, aio::MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use super::{
     Stage, Working, Workload,
-    clients::{Doer, Performed, Trouble, work_together},
+    clients::{Doer, Performed, work_together},
+    redis::trouble,
 };
 
 /// How long a window is.
@@ -91,13 +92,5 @@ impl Doer for Asker<'_, '_> {
         count.arg(COUNT).arg(1).arg(window).arg(kept);
         let counted: u64 = count.query_async(connection).await.map_err(trouble)?;
         Ok(Some(Found::Admitted(counted <= *limit)))
-    }
-}
-
-/// What the error says of the command: only the server's own word is a refusal.
-fn trouble(error: RedisError) -> Trouble {
-    match error.code() {
-        Some(_) => Trouble::Refused(error.to_string()),
-        None => Trouble::Unsure(error.to_string()),
     }
 }
