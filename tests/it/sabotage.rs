@@ -174,6 +174,8 @@ async fn nobody_meddles() {
         (ONE_ENGINE, "linearizable"),
         (LIMITED, "within-limit"),
         ("redis.pub-sub", "nothing-missed"),
+        ("redis.query-cache", "within-ttl: 50ms"),
+        ("redis.query-cache", "nothing-foreign"),
         ("redis.sessions", "within-ttl: 50ms"),
         ("redis.sessions", "nothing-foreign"),
         ("rabbitmq.tasks", "nothing-lost"),

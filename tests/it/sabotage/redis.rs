@@ -82,6 +82,12 @@ async fn a_session_that_is_kept_lives_on_too_long() {
     fails("redis.sessions", "within-ttl: 50ms", "it lives on too long", sabotage).await;
 }
 
+#[tokio::test]
+async fn an_entry_that_is_kept_lives_on_too_long() {
+    let sabotage = |access| persist(access, "bulkhead:cache:");
+    fails("redis.query-cache", "within-ttl: 50ms", "it lives on too long", sabotage).await;
+}
+
 /// Deletes every session that it sees.
 async fn log_out(access: TenantAccess) {
     let mut connection = clients::redis::connect(&access).await.unwrap();
@@ -113,4 +119,37 @@ async fn mix_up(access: TenantAccess, kind: &str) {
 async fn a_neighbours_session_is_foreign() {
     let sabotage = |access| mix_up(access, "bulkhead:session:");
     fails("redis.sessions", "nothing-foreign", "`plane.1.1` first, plane's", sabotage).await;
+}
+
+#[tokio::test]
+async fn a_neighbours_entry_is_foreign_and_was_never_put_there() {
+    let sabotage = |access| mix_up(access, "bulkhead:cache:");
+    fails("redis.query-cache", "nothing-foreign", "`plane.1.1` first, plane's", sabotage).await;
+    let sabotage = |access| mix_up(access, "bulkhead:cache:");
+    fails("redis.query-cache", "within-ttl: 50ms", "which nobody put anywhere", sabotage).await;
+}
+
+/// One entry that outlives the case unless it is invalidated.
+const LONG: &str = "{ redis.query-cache: { entries: 1, ttl: 1min } }";
+
+/// Puts back what it saw of the entry as soon as it is gone, as a replica that lags would show it.
+async fn put_back(access: TenantAccess) {
+    let mut connection = clients::redis::connect(&access).await.unwrap();
+    let key = access.tenant.slices.redis.key("bulkhead:cache:1");
+    let mut seen: Option<String> = None;
+    loop {
+        match (connection.get::<_, Option<String>>(&key).await.unwrap(), &seen) {
+            (None, Some(old)) => {
+                let mut set = redis::cmd("SET");
+                set.arg(&key).arg(old).arg("NX").query_async::<()>(&mut connection).await.unwrap();
+            }
+            (None, None) => {}
+            (found, _) => seen = found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invalidated_entry_that_comes_back_is_stale() {
+    fails(LONG, "within-ttl: 50ms", " took away by ", put_back).await;
 }

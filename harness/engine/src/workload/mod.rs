@@ -21,6 +21,7 @@ mod ledger;
 mod metrics_log;
 mod postgres;
 mod pub_sub;
+mod query_cache;
 mod rabbitmq;
 mod rate_limit;
 mod redis;
@@ -33,10 +34,11 @@ mod sessions;
 mod set;
 
 /// Every workload.
-pub const ALL: [&dyn Workload; 14] = [
+pub const ALL: [&dyn Workload; 15] = [
     &engine_state::EngineState,
     &metrics_log::MetricsLog,
     &ledger::Ledger,
+    &query_cache::QueryCache,
     &rate_limit::RateLimit,
     &pub_sub::PubSub,
     &sessions::Sessions,
