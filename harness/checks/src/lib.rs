@@ -43,7 +43,7 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 14] = [
+pub const ALL: [&dyn Check; 15] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
