@@ -1,5 +1,7 @@
 //! What somebody with the tenant's login does to its keys behind a workload's back.
 
+use std::collections::HashSet;
+
 use bulkhead_target::{TenantAccess, clients};
 use futures::StreamExt;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -48,12 +50,19 @@ async fn a_message_that_nobody_sent_is_heard() {
     fails("redis.pub-sub", "nothing-missed", "were heard that nobody sent", sabotage).await;
 }
 
-/// Sends the first message that it hears once more.
+/// Sends every message that it hears once more.
 async fn repeat(access: TenantAccess) {
+    let channel = access.tenant.slices.redis.key("bulkhead:news");
+    let mut connection = clients::redis::connect(&access).await.unwrap();
     let mut subscriber = clients::redis::subscriber(&access).await.unwrap();
-    subscriber.subscribe(access.tenant.slices.redis.key("bulkhead:news")).await.unwrap();
-    let message = subscriber.on_message().next().await.unwrap().get_payload::<String>().unwrap();
-    send(access, &message).await;
+    subscriber.subscribe(&channel).await.unwrap();
+    let (mut messages, mut known) = (subscriber.on_message(), HashSet::new());
+    while let Some(message) = messages.next().await {
+        let message: String = message.get_payload().unwrap();
+        if known.insert(message.clone()) {
+            let _: u64 = connection.publish(&channel, message).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
