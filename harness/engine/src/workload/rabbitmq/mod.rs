@@ -109,12 +109,18 @@ async fn publish(
     properties: BasicProperties,
 ) -> (Ending, String) {
     let publishing = async {
-        let (options, properties) =
-            (BasicPublishOptions::default(), properties.with_delivery_mode(PERSISTENT));
+        // What no queue takes comes back; the broker confirms it all the same.
+        let (options, properties) = (
+            BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() },
+            properties.with_delivery_mode(PERSISTENT),
+        );
         channel.basic_publish(exchange.into(), key.into(), options, payload, properties).await?.await
     };
     match timeout(OPERATION, publishing).await {
-        Ok(Ok(Confirmation::Ack(_))) => (Ending::Ok, String::new()),
+        Ok(Ok(Confirmation::Ack(None))) => (Ending::Ok, String::new()),
+        Ok(Ok(Confirmation::Ack(Some(returned)))) => {
+            (Ending::Failed, format!("it came back: {} {}", returned.reply_code, returned.reply_text))
+        }
         Ok(Ok(Confirmation::Nack(_))) => (Ending::Failed, String::from("the broker refused it")),
         Ok(Ok(Confirmation::NotRequested)) => {
             (Ending::Unknown, String::from("the channel gives no confirms"))
