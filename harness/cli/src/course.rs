@@ -50,18 +50,27 @@ impl Course<'_> {
         let Self { plan, place, project, opening, volume, jobs, fail_fast, output, terminal } = *self;
         let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
         let cost = opening.afford(able.map(|planned| &planned.case))?;
-        let made = match &output.out {
+        let folder = match &output.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,
         };
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let target = place.target.name();
         let topology = &project.topology(place.topology.as_deref());
-        let folder = &made;
-        let drive =
-            Drive { plan, opening, volume, target, topology, jobs, fail_fast, cost, folder, terminal };
+        let drive = Drive {
+            plan,
+            opening,
+            volume,
+            target,
+            topology,
+            jobs,
+            fail_fast,
+            cost,
+            folder: &folder,
+            terminal,
+        };
         match drive.run(interrupt).await {
-            Ok(driven) => Ok(Finished { driven, folder: made }),
+            Ok(driven) => Ok(Finished { driven, folder }),
             Err(error) => {
                 terminal.settle();
                 folder.remove_if_empty();

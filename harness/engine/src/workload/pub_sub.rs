@@ -21,7 +21,8 @@ use tokio::{
 use super::{
     OPERATION, Stage, Working, Workload,
     back_off::BackOff,
-    clients::{self, Doer, Performed, Trouble, work_together},
+    clients::{self, Doer, Performed, work_together},
+    redis::trouble,
 };
 use crate::scribe::Client;
 
@@ -101,10 +102,7 @@ impl Doer for Sender<'_, '_> {
         let mut message = format!("{element} ");
         message.extend(std::iter::repeat_n('.', size.saturating_sub(message.len())));
         let sent = cmd("PUBLISH").arg(channel(self.stage)).arg(message).exec_async(connection).await;
-        sent.map(|()| None).map_err(|error| match error.code() {
-            Some(_) => Trouble::Refused(error.to_string()),
-            None => Trouble::Unsure(error.to_string()),
-        })
+        sent.map(|()| None).map_err(trouble)
     }
 }
 
