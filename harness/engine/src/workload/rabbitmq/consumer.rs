@@ -54,7 +54,7 @@ pub(super) async fn tap(stage: &Stage<'_>, queue: &str) -> Result<Tap, Error> {
     Ok(Tap { _connection: connection, channel, deliveries })
 }
 
-/// Consumes a queue until nothing is open any more or the stage's patience is over.
+/// Consumes a queue until nothing is open any more, or nothing more came within the stage's patience.
 pub(super) async fn consume<H: Handler>(
     stage: &Stage<'_>,
     client: &Client,
@@ -66,7 +66,7 @@ pub(super) async fn consume<H: Handler>(
     let mut over = pin!(async {
         let late = async {
             stage.draining().await;
-            sleep(stage.patience).await;
+            open.stalled(stage.patience).await;
         };
         tokio::select! {
             () = open.done() => {}

@@ -3,9 +3,10 @@
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 /// The elements that somebody is to take.
 #[derive(Default)]
@@ -46,6 +47,11 @@ impl Open {
     fn is_done(&self) -> bool {
         let tally = self.elements.lock().unwrap_or_else(PoisonError::into_inner);
         tally.ended && tally.confirmed.is_subset(&tally.taken)
+    }
+
+    /// Returns when nothing has been confirmed or taken for so long. Whoever is slow and still gets on has lost nothing.
+    pub(super) async fn stalled(&self, patience: Duration) {
+        while timeout(patience, self.changed.notified()).await.is_ok() {}
     }
 
     /// Returns when no more is to come and all that was confirmed was taken.
