@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bulkhead_model::{
-    Act, Ended, Ending, FaultRecord, Found, Invoked, OpId, Service, TenantName,
+    Act, Effect, Ended, Ending, FaultRecord, Found, Invoked, OpId, Service, TenantName, TouchRecord,
     history::{Event, EventKind},
 };
 
@@ -97,6 +97,24 @@ impl Book {
     /// A fault begins.
     pub(crate) fn fault(&mut self, fault: usize, what: &str) {
         self.write(EventKind::FaultBegan(FaultRecord { fault, what: what.to_owned(), touched: 0 }));
+    }
+
+    /// A fault did that on one connection after another, as the tape has it.
+    pub(crate) fn touch(&mut self, effects: &[Effect]) {
+        for (connection, effect) in (1..).zip(effects) {
+            let (when, link, way) = (self.now, String::from("engine.redis"), String::from("upstream"));
+            let (effect, bytes) = (effect.clone(), 0);
+            self.write(EventKind::Touched(TouchRecord {
+                fault: 1,
+                when,
+                link,
+                connection,
+                way,
+                offset: 0,
+                bytes,
+                effect,
+            }));
+        }
     }
 
     /// A fault ends.

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Act, Amount, AuditRecord, Class, Content, Control, Ended, Ending, Enforcement, Entry, FaultRecord, Found,
-    Invoked, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Verdict,
+    Act, Amount, AuditRecord, Class, Content, Control, Effect, Ended, Ending, Enforcement, Entry,
+    FaultRecord, Found, Invoked, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, TouchRecord,
+    Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -309,7 +310,23 @@ fn any_operation() -> impl Strategy<Value = EventKind> {
 fn any_fault() -> impl Strategy<Value = EventKind> {
     let fault = (0_usize..3, ".{0,9}", 0_u64..3);
     let fault = fault.prop_map(|(fault, what, touched)| FaultRecord { fault, what, touched });
+    let effect = prop::sample::select(vec![
+        Effect::Touched("held".into()),
+        Effect::Refused("expired".into()),
+        Effect::Trusted("expired".into()),
+    ]);
+    let touch = (0_usize..3, any::<u64>(), effect).prop_map(|(fault, when, effect)| TouchRecord {
+        fault,
+        when,
+        link: "engine.redis".into(),
+        connection: 1,
+        way: "upstream".into(),
+        offset: 0,
+        bytes: when % 3,
+        effect,
+    });
     prop_oneof![
+        1 => touch.prop_map(EventKind::Touched),
         2 => fault.clone().prop_map(EventKind::FaultBegan),
         2 => fault.prop_map(EventKind::FaultEnded),
         1 => Just(EventKind::Healed),

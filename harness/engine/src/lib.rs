@@ -20,6 +20,7 @@ pub mod recorder;
 pub mod run;
 pub mod scribe;
 pub mod seed;
+mod tape;
 #[cfg(test)]
 mod testing;
 pub mod workload;

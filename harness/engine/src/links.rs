@@ -7,7 +7,12 @@
 //! cannot, so the proxy ends its TLS, `SSLRequest` included, with a certificate of the run's own authority, and begins
 //! it anew with the server, which it verifies by its real name. No switch turns a verification off.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    fs::File,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd,
+};
 
 use bulkhead_model::Service;
 use bulkhead_proxy::{
@@ -48,6 +53,11 @@ impl Links {
         format!("{}.{service}", access.tenant.name)
     }
 
+    /// What a toxic of a case's fault is called, whichever link it is on; faults are counted from 1, their toxics from 0.
+    pub(crate) fn toxic(fault: usize, part: usize) -> String {
+        format!("fault-{fault}-{part}")
+    }
+
     /// The same tenant with a link to each of these services.
     ///
     /// # Errors
@@ -59,6 +69,23 @@ impl Links {
             through.detours.set(*service, detour);
         }
         Ok(through)
+    }
+
+    /// The same tenant, which trusts whoever signs what impostors show as well as its own servers, so that a certificate's
+    /// flaw is all that is wrong with it. One that trusts the system's roots goes on with these alone. The file is open for
+    /// as long as it is kept, has no name and leaves none behind.
+    ///
+    /// # Errors
+    /// When the authority's file cannot be read, or the new one not be written.
+    pub(crate) fn trusting_impostors(access: TenantAccess) -> Result<(TenantAccess, Option<File>), Error> {
+        let Some(ca) = &access.ca else { return Ok((access, None)) };
+        let failed = || Error::disk("trust the impostors' authority as well as", ca);
+        let mut file = tempfile::tempfile().map_err(failed())?;
+        let signs = Authority::of_faults().map_err(|error| Error::Reported(error.to_string()))?;
+        let both = std::fs::read_to_string(ca).map_err(failed())? + "\n" + signs.pem();
+        file.write_all(both.as_bytes()).map_err(failed())?;
+        let ca = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+        Ok((TenantAccess { ca: Some(ca), ..access }, Some(file)))
     }
 
     /// Opens one link. Its server is looked up by the name in the tenant's URL at each connection, unless `at` says
@@ -100,7 +127,7 @@ impl Links {
             std::fs::read_to_string(&path)
                 .map_err(|error| format!("cannot read `{}`: {error}", path.display()))
         });
-        let preamble = Preamble { ask: SSL_REQUEST.to_vec(), answer: b"S".to_vec() };
+        let preamble = Preamble { ask: SSL_REQUEST.to_vec(), answer: b"S".to_vec(), refusal: b"N".to_vec() };
         let (roots, host) = (read.transpose()?, host.trim_matches(['[', ']']));
         Ok(Tls::verifying(self.authority.clone(), Some(host), roots.as_deref(), Some(preamble))?)
     }

@@ -20,6 +20,7 @@ use crate::{
     recorder::Recorder,
     scribe::Scribe,
     seed::Seed,
+    tape,
     workload::{self, Phase, Stage},
 };
 
@@ -46,6 +47,10 @@ pub(crate) async fn play(
         scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
     let links = Links::new(seed)?;
     let through = links.through(access, &workload::services(&scenario.workload)).await?;
+    let (through, _trusted) = match faults::show_certificates(&scenario.faults) {
+        true => Links::trusting_impostors(through)?,
+        false => (through, None),
+    };
     let scribe = Scribe::new(recorder);
     let (phase, watched) = watch::channel(Phase::Work);
     let stages: Vec<_> = chosen
@@ -102,6 +107,9 @@ async fn inject(
     let touched = fault.begin(&ground, chosen).await?;
     sleep_until(from + chosen.time("for")).await;
     let more = fault.undo(&ground, chosen).await?;
+    for line in tape::lines(ground.links, ground.number, scribe.now()) {
+        scribe.record(EventKind::Touched(line));
+    }
     scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
     Ok(())
 }

@@ -402,6 +402,7 @@ fn went_well(history: &[Event]) -> bool {
         | EventKind::Invoked(_)
         | EventKind::Ended(_)
         | EventKind::FaultBegan(_)
+        | EventKind::Touched(_)
         | EventKind::FaultEnded(_)
         | EventKind::Healed => true,
     })

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, ProbeRecord, Problem};
+use crate::{AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, ProbeRecord, Problem, TouchRecord};
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub enum EventKind {
     Ended(Ended),
     /// A fault begins.
     FaultBegan(FaultRecord),
+    /// A fault did something: a line of the fault proxy's tape.
+    Touched(TouchRecord),
     /// A fault is undone.
     FaultEnded(FaultRecord),
     /// No fault is left, and what was handed over can be taken until the workload ends.

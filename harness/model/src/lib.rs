@@ -30,7 +30,9 @@ pub use amount::{Amount, Unit};
 pub use audit::AuditRecord;
 pub use checklist::{Item, ItemRecord};
 pub use name::{Scope, TenantName};
-pub use op::{Act, Content, Ended, Ending, Entry, FaultRecord, Found, Invoked, OpId, answer_to};
+pub use op::{
+    Act, Content, Effect, Ended, Ending, Entry, FaultRecord, Found, Invoked, OpId, TouchRecord, answer_to,
+};
 pub use probe::{Class, Control, Outcome, ProbeRecord};
 pub use problem::{Problem, Problems};
 pub use progress::RunEvent;

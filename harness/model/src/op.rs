@@ -313,6 +313,40 @@ pub struct FaultRecord {
     pub touched: u64,
 }
 
+/// A line of the fault proxy's tape: what a fault did to the bytes of a link, or to a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchRecord {
+    /// Which of the case's faults, from 1.
+    pub fault: usize,
+    /// When, in nanoseconds on the run's clock: these lines are written when the fault ends.
+    pub when: u64,
+    /// The link.
+    pub link: String,
+    /// Which of the link's connections, counted from 1.
+    pub connection: u64,
+    /// `upstream`, to the server, or `downstream`.
+    pub way: String,
+    /// The first byte, counted from 0.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
+    /// What was done.
+    #[serde(flatten)]
+    pub effect: Effect,
+}
+
+/// What a fault did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", content = "what", rename_all = "kebab-case")]
+pub enum Effect {
+    /// Bytes came later, in pieces, changed or not at all, or a connection was ended or not made.
+    Touched(String),
+    /// The client met this in its server's place.
+    Refused(String),
+    /// The client took what it was shown in the server's place.
+    Trusted(String),
+}
+
 #[cfg(test)]
 mod tests {
     use super::answer_to;

@@ -32,6 +32,8 @@ pub enum Effect {
     Reset,
     /// The connection was never made: what was done in its place.
     Refused(&'static str),
+    /// The client took what it was shown in a server's place, which is a fault of the client's: what that was.
+    Trusted(&'static str),
 }
 
 /// One line of the tape.

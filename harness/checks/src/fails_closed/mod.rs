@@ -1,13 +1,14 @@
 //! `fails-closed`: what must be refused is refused, whatever happens to the link meanwhile.
 //!
 //! Only an answer counts: who could not reach the server, or waited in vain for it, learnt nothing. So a history in which no
-//! attempt was answered is unknown and not a pass. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
+//! attempt was answered is unknown and not a pass. What a client met in its server's place is told by the fault proxy's
+//! tape: it must have turned away each time. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
 //! of Information in Computer Systems", 1975). Linear in the history.
 
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Act, Ending, Found, Verdict,
+    Act, Effect, Ending, Found, Verdict,
     history::{Event, EventKind},
 };
 
@@ -17,6 +18,7 @@ use crate::{
     words::{during_any, moment, worst_of},
 };
 
+mod impostors;
 #[cfg(test)]
 mod properties;
 
@@ -29,18 +31,26 @@ impl Check for FailsClosed {
     }
 
     fn sentence(&self) -> &'static str {
-        "Everything that must be refused is refused: an expired link, one to a neighbour's object, one that was changed."
+        "Everything that must be refused is refused: an expired link, a neighbour's object, an impostor's certificate."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Invoked(op) if forbidden(&op.act).is_some())
+        match event {
+            EventKind::Invoked(op) => forbidden(&op.act).is_some(),
+            EventKind::Touched(touch) => matches!(touch.effect, Effect::Refused(_) | Effect::Trusted(_)),
+            _ => false,
+        }
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
         let tried = ops(history).into_iter().filter(|op| forbidden(&op.invoked.act).is_some());
         let judged: Vec<_> =
             grouped(tried, Use::of).into_iter().map(|(of, ops)| (of, judge_use(history, &ops))).collect();
-        worst_of(&judged, "nobody tried what must be refused")
+        match impostors::judge(history) {
+            Some(judgement) if judged.is_empty() => judgement,
+            Some(judgement) if judgement.verdict != Verdict::Pass => judgement,
+            _ => worst_of(&judged, "nobody tried what must be refused"),
+        }
     }
 }
 

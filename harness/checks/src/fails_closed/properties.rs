@@ -1,7 +1,7 @@
 //! What is refused whenever it is answered passes; one that is let through turns it red and is named; where no answer came,
 //! nobody knows.
 
-use bulkhead_model::{Act, Ending, Found, Service, Verdict, history::Event};
+use bulkhead_model::{Act, Effect, Ending, Found, Service, Verdict, history::Event};
 use proptest::prelude::*;
 
 use super::FailsClosed;
@@ -59,5 +59,33 @@ proptest! {
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = format!(" attempts were let through, at most 0 may be: {} first, by client 1 at ", KINDS[kind]);
         prop_assert!(evidence.contains(&words) && evidence.ends_with(", answered 200"), "{}", evidence);
+    }
+
+    #[test]
+    fn whoever_turns_away_from_every_impostor_passes_and_the_first_who_does_not_is_named(
+        before in 0_usize..9, trusting in prop::bool::ANY, after in 0_usize..9, other in 0_usize..3,
+    ) {
+        let (met, trusted) = (Effect::Refused("expired certificate".into()), Effect::Trusted("plaintext".into()));
+        let mut effects = vec![Effect::Touched("held".into()); other];
+        effects.extend(vec![met.clone(); before]);
+        if trusting {
+            // A client meets the impostor before it trusts it.
+            effects.extend([met.clone(), trusted.clone()]);
+            effects.extend([met, trusted].into_iter().cycle().take(after * 2));
+        }
+        let mut book = Book::of(Service::Redis, "redis.sessions");
+        book.touch(&effects);
+        let Judgement { verdict, evidence } = judged(&book.close());
+        let expected = match (trusting, before) {
+            (true, _) => Verdict::Fail,
+            (false, 0) => Verdict::Unknown,
+            (false, _) => Verdict::Pass,
+        };
+        prop_assert_eq!(verdict, expected, "{}", &evidence);
+        if trusting {
+            let first = other + before + 2;
+            prop_assert!(evidence.contains(&format!(": connection {first} of engine.redis first, at ")), "{}", evidence);
+            prop_assert!(evidence.ends_with(", which met plaintext"), "{}", evidence);
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Fault for Down {
     }
 }
 
-async fn enable(ground: &Ground<'_>, service: Service, enabled: bool) -> Result<(), Error> {
+pub(super) async fn enable(ground: &Ground<'_>, service: Service, enabled: bool) -> Result<(), Error> {
     let name = Links::name(ground.access, service);
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
     let changed = ground.links.proxies().change(&name, change).await;

@@ -12,11 +12,13 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
+mod impostor;
 mod process;
+mod profile;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 13] = [
+pub static ALL: [&dyn Fault; 22] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -30,6 +32,15 @@ pub static ALL: [&dyn Fault; 13] = [
     &toxic::LIMIT_DATA,
     &toxic::BLACKHOLE,
     &toxic::HALF_OPEN,
+    &impostor::EXPIRED,
+    &impostor::WRONG_HOST,
+    &impostor::SELF_SIGNED,
+    &impostor::PLAINTEXT,
+    &impostor::STALLED,
+    &profile::THREE_G,
+    &profile::TRANSATLANTIC,
+    &profile::COLD_START,
+    &profile::FLAKY_WIFI,
 ];
 
 /// Where a fault is.
@@ -49,6 +60,11 @@ pub trait Fault: Sync {
 
     /// Whether it is done to a whole server, which the case then has alone.
     fn disturbs(&self) -> bool {
+        false
+    }
+
+    /// Whether it shows clients certificates, of which only the flaw is to be wrong.
+    fn shows_certificates(&self) -> bool {
         false
     }
 
@@ -103,6 +119,11 @@ pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
     services.sort_unstable();
     services.dedup();
     services
+}
+
+/// Whether one of these faults shows clients certificates.
+pub(crate) fn show_certificates(faults: &[Chosen]) -> bool {
+    faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::shows_certificates))
 }
 
 /// The fault of that name.

@@ -158,10 +158,53 @@ pub(super) static HALF_OPEN: Toxic = toxic(
     &[],
 );
 
+/// Puts a toxic of that kind, the fault's so-manieth from 0, on the link to a service, both ways unless it is told
+/// otherwise.
+pub(super) async fn put(
+    ground: &Ground<'_>,
+    service: Service,
+    (kind, part): (&str, usize),
+    set: impl FnOnce(&mut ToxicSpec),
+) -> Result<(), Error> {
+    let (link, name) = place(ground, service, part);
+    let doing = format!("put the toxic `{kind}` on the link `{link}`");
+    let mut spec = spec(kind, name)?;
+    set(&mut spec);
+    let added = ground.links.proxies().add_toxic(&link, spec).await;
+    added.map(drop).map_err(Error::serve(service, doing))
+}
+
+fn spec(kind: &str, name: String) -> Result<ToxicSpec, Error> {
+    let unknown = || Error::Reported(format!("the fault proxy knows no toxic `{kind}`"));
+    let kind = toxics::find(kind).ok_or_else(unknown)?;
+    let (stream, side) = (String::from("both"), Side::Both);
+    let (attributes, trigger) = (Attributes::of(kind.fields()), Trigger::default());
+    Ok(ToxicSpec { name, kind, stream, side, toxicity: 1.0, attributes, trigger })
+}
+
+/// Takes it off again, and says how often it touched anything.
+pub(super) async fn take_off(
+    ground: &Ground<'_>,
+    service: Service,
+    (kind, part): (&str, usize),
+) -> Result<u64, Error> {
+    let (link, name) = place(ground, service, part);
+    let proxies = ground.links.proxies();
+    let doing = format!("take the toxic `{kind}` off the link `{link}`");
+    proxies.remove_toxic(&link, &name).await.map_err(Error::serve(service, doing))?;
+    let (link, name): (Arc<str>, Arc<str>) = (link.into(), name.into());
+    let touched = proxies.touched().into_iter().find(|t| t.proxy == link && t.toxic == name);
+    Ok(touched.map_or(0, |touched| touched.touches))
+}
+
+/// The link and the toxic's name on it.
+fn place(ground: &Ground<'_>, service: Service, part: usize) -> (String, String) {
+    (Links::name(ground.access, service), Links::toxic(ground.number, part))
+}
+
 impl Toxic {
-    fn spec(&self, name: String, chosen: &Chosen) -> Option<ToxicSpec> {
-        let kind = toxics::find(self.kind)?;
-        let mut attributes = Attributes::of(kind.fields());
+    /// Sets what the file says.
+    fn set(&self, spec: &mut ToxicSpec, chosen: &Chosen) {
         for (attribute, setting, per) in self.attributes {
             let amount = i64::try_from(chosen.amount(setting)).unwrap_or(i64::MAX);
             let amount = match per {
@@ -169,11 +212,12 @@ impl Toxic {
                 Per::Thousand => (amount / 1000).max(1),
                 Per::Thousandth => amount.saturating_mul(1000),
             };
-            attributes.set(attribute, Value::Integer(amount));
+            spec.attributes.set(attribute, Value::Integer(amount));
         }
-        let stream = chosen.word(STREAM.name).to_owned();
-        let side = Side::parse(&stream)?;
-        Some(ToxicSpec { name, kind, stream, side, toxicity: 1.0, attributes, trigger: Trigger::default() })
+        let stream = chosen.word(STREAM.name);
+        if let Some(side) = Side::parse(stream) {
+            (spec.stream, spec.side) = (stream.to_owned(), side);
+        }
     }
 }
 
@@ -184,33 +228,13 @@ impl Fault for Toxic {
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
-            let (link, name, service) = place(ground, chosen)?;
-            let spec = self
-                .spec(name, chosen)
-                .ok_or_else(|| Error::Reported(format!("the fault proxy knows no toxic `{}`", self.kind)))?;
-            let doing = format!("put the toxic `{}` on the link `{link}`", self.kind);
-            let added = ground.links.proxies().add_toxic(&link, spec).await;
-            added.map(|_| 0).map_err(Error::serve(service, doing))
+            put(ground, service(chosen)?, (self.kind, 0), |spec| self.set(spec, chosen)).await.map(|()| 0)
         })
     }
 
     fn undo<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
-        Box::pin(async move {
-            let (link, name, service) = place(ground, chosen)?;
-            let proxies = ground.links.proxies();
-            let doing = format!("take the toxic `{}` off the link `{link}`", self.kind);
-            proxies.remove_toxic(&link, &name).await.map_err(Error::serve(service, doing))?;
-            let (link, name): (Arc<str>, Arc<str>) = (link.into(), name.into());
-            let touched = proxies.touched().into_iter().find(|t| t.proxy == link && t.toxic == name);
-            Ok(touched.map_or(0, |touched| touched.touches))
-        })
+        Box::pin(async move { take_off(ground, service(chosen)?, (self.kind, 0)).await })
     }
-}
-
-/// The link, the toxic's name on it and the service.
-fn place(ground: &Ground<'_>, chosen: &Chosen) -> Result<(String, String, Service), Error> {
-    let service = service(chosen)?;
-    Ok((Links::name(ground.access, service), format!("fault-{}", ground.number), service))
 }
 
 #[cfg(test)]
@@ -240,13 +264,17 @@ mod tests {
                 .clone()
         };
         let slicer = chosen(&SLICER, ", average: 1KiB, delay: 2ms, stream: upstream");
-        let spec = SLICER.spec(String::from("fault-1"), &slicer).unwrap();
-        assert!(spec.side.covers(Direction::Upstream) && !spec.side.covers(Direction::Downstream));
-        let numbers = ["average_size", "size_variation", "delay"].map(|name| spec.attributes.integer(name));
+        let spec = |toxic: &Toxic, chosen: &Chosen| {
+            let mut spec = super::spec(toxic.kind, String::from("fault-1")).unwrap();
+            toxic.set(&mut spec, chosen);
+            spec
+        };
+        let sliced = spec(&SLICER, &slicer);
+        assert!(sliced.side.covers(Direction::Upstream) && !sliced.side.covers(Direction::Downstream));
+        let numbers = ["average_size", "size_variation", "delay"].map(|name| sliced.attributes.integer(name));
         assert_eq!(numbers, [1024, 32, 2000]);
         let bandwidth = chosen(&BANDWIDTH, ", per-second: 100KiB");
-        let spec = BANDWIDTH.spec(String::from("fault-1"), &bandwidth).unwrap();
-        assert_eq!(spec.attributes.integer("rate"), 102);
+        assert_eq!(spec(&BANDWIDTH, &bandwidth).attributes.integer("rate"), 102);
         for fault in ALL {
             let shape = fault.shape();
             assert!(

@@ -214,6 +214,7 @@ fn fault(entry: &Entry) -> Vec<(&'static str, String)> {
         Effect::Closed => ("closed".into(), Vec::new()),
         Effect::Reset => ("reset".into(), Vec::new()),
         Effect::Refused(how) => ("refused".into(), vec![("how", json::string(how))]),
+        Effect::Trusted(what) => ("trusted".into(), vec![("what", json::string(what))]),
     };
     members.push(("effect", json::string(&effect.0)));
     members.extend(effect.1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::{Around, DIAL, Terms, Way, dial, link, undialled::admitted};
-use crate::{live::Listed, tls::Fault, toxics::Admission};
+use crate::{chain::Mark, live::Listed, tape::Effect, tls::Fault, toxics::Admission};
 
 /// Runs it to its end. A fault that heals while it is shown closes the connection: the next one is as it should be.
 pub(super) async fn run(
@@ -19,8 +19,15 @@ pub(super) async fn run(
     let shaken = match (fault, &terms.tls) {
         (Some(fault), tls) => {
             let (around, mut said) = (Around { terms: &terms, open: &listed.open }, None);
+            let by = ways.iter().find_map(|way| Some((way.direction(), way.chain().admission()?.1.clone())));
+            let taken = || {
+                if let Some((direction, toxic)) = by {
+                    let mark = Mark { toxic, offset: 0, bytes: 0, effect: Effect::Trusted(fault.done()) };
+                    terms.record(listed.open.ordinal, direction, mark);
+                }
+            };
             tokio::select! {
-                shaken = fault.inflict(client, tls.as_ref(), upstream, dial(upstream, DIAL)) => shaken,
+                shaken = fault.inflict(client, tls.as_ref(), upstream, dial(upstream, DIAL), taken) => shaken,
                 _ = admitted(&mut ways, around, Admission::Tls(fault), &mut said) => Ok(None),
             }
         }

@@ -38,6 +38,10 @@ pub enum Fault {
 const PLAINTEXT: &[u8] = b"this is not TLS\r\n";
 
 impl Fault {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Expired, Self::WrongHost, Self::Untrusted, Self::Stalled, Self::Plaintext];
+
     /// What was done, for the tape.
     pub const fn done(self) -> &'static str {
         match self {
@@ -49,21 +53,28 @@ impl Fault {
         }
     }
 
-    /// Shows the client the fault. Both streams when it did not mind and there is somewhere to carry it to; nothing when
-    /// the connection is over.
+    /// Shows the client the fault. `taken` is told when it did not mind. Both streams then, if there is somewhere to carry
+    /// it to; nothing when the connection is over.
     pub(crate) async fn inflict(
         self,
         client: TcpStream,
         tls: Option<&Tls>,
         upstream: &str,
         dial: impl Future<Output = io::Result<TcpStream>>,
+        taken: impl FnOnce(),
     ) -> io::Result<Option<(Stream, Stream)>> {
         let flaw = match self {
             Self::Expired => Flaw::Expired,
             Self::WrongHost => Flaw::WrongHost,
             Self::Untrusted => Flaw::SelfSigned,
             Self::Stalled => return swallow(client).await.map(|()| None),
-            Self::Plaintext => return contradict(client).await.map(|()| None),
+            Self::Plaintext => {
+                let refusal = tls.and_then(|tls| tls.0.preamble.as_ref()).map(|preamble| &*preamble.refusal);
+                if contradict(client, refusal.unwrap_or_default()).await? {
+                    taken();
+                }
+                return Ok(None);
+            }
         };
         let preamble = tls.and_then(|tls| tls.0.preamble.as_ref());
         let hello = Hello::read(client, preamble).await?;
@@ -76,6 +87,7 @@ impl Fault {
         let (protocol, preamble) = (hello.first_protocol(), hello.preamble());
         let client = hello.answer(leaf, protocol.clone()).await?;
         tracing::warn!(upstream, fault = self.done(), "the client took it");
+        taken();
         let Some(tls) = tls else { return Ok(None) };
         let (server, _) = tls.begin(upstream, dial, protocol.into_iter().collect(), preamble).await?;
         Ok(Some((client, server)))
@@ -89,16 +101,29 @@ async fn swallow(mut client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn contradict(mut client: TcpStream) -> io::Result<()> {
+/// A TLS record begins with its type, of which these are the handshake's and the alert's (RFC 8446, section 5.1).
+const OF_TLS: [u8; 2] = [22, 21];
+
+/// Answers the hello in plaintext, with that refusal if there is one, and says whether the client went on in plaintext.
+async fn contradict(mut client: TcpStream, refusal: &[u8]) -> io::Result<bool> {
     let answer = async {
         let mut hello = [0; 1024];
-        if client.read(&mut hello).await? > 0 {
+        if client.read(&mut hello).await? == 0 {
+            return Ok(false);
+        }
+        if refusal.is_empty() {
             client.write_all(PLAINTEXT).await?;
             client.shutdown().await?;
-            // What is left unread would turn the end into a reset and might take the answer with it.
-            while client.read(&mut hello).await? > 0 {}
+        } else {
+            // Whoever falls back goes on on the same connection.
+            client.write_all(refusal).await?;
         }
-        Ok(())
+        if client.read(&mut hello).await? > 0 && !OF_TLS.contains(&hello[0]) {
+            return Ok(true);
+        }
+        // What is left unread would turn the end into a reset and might take the answer with it.
+        while client.read(&mut hello).await? > 0 {}
+        Ok(false)
     };
-    timeout(STEP, answer).await.unwrap_or(Ok(()))
+    timeout(STEP, answer).await.unwrap_or(Ok(false))
 }

@@ -39,6 +39,8 @@ pub struct Preamble {
     pub ask: Vec<u8>,
     /// What the upstream must answer, and the proxy to the client.
     pub answer: Vec<u8>,
+    /// What a server without TLS answers: the fault `plaintext` says it. Empty where there is nothing of the kind.
+    pub refusal: Vec<u8>,
 }
 
 impl Tls {
@@ -68,7 +70,7 @@ impl Tls {
     /// Reads the JSON of the extension: an object of `ca_certificate` and `ca_key` (PEM, or with `_file` a path to
     /// it), and optionally `server_name` (for clients that ask for none), `upstream_server_name` (when it is not the
     /// host in the upstream's address), `upstream_roots` (PEM, or `upstream_roots_file`; else the system's) and
-    /// `preamble` (`ask` and `answer`, hexadecimal).
+    /// `preamble` (`ask`, `answer` and perhaps `refusal`, hexadecimal).
     ///
     /// # Errors
     /// [`Error::Tls`] with the part that is wrong and why, never with what a key's text was.
@@ -112,7 +114,11 @@ impl Tls {
         let roots = if self.0.roots.is_some() { "given" } else { "system" };
         fields.insert("upstream_roots".into(), roots.into());
         if let Some(preamble) = &self.0.preamble {
-            let shown = json!({"ask": hex::encode(&preamble.ask), "answer": hex::encode(&preamble.answer)});
+            let Preamble { ask, answer, refusal } = preamble;
+            let mut shown = json!({"ask": hex::encode(ask), "answer": hex::encode(answer)});
+            if !refusal.is_empty() {
+                shown["refusal"] = hex::encode(refusal).into();
+            }
             fields.insert("preamble".into(), shown);
         }
         Value::Object(fields)
@@ -210,5 +216,6 @@ fn preamble(value: &Value) -> Result<Preamble, Error> {
             Error::Tls(format!("`preamble` needs `{name}`, hexadecimal, of 1 to {PREAMBLE} bytes"))
         })
     };
-    Ok(Preamble { ask: part("ask")?, answer: part("answer")? })
+    let refusal = if value.get("refusal").is_some() { part("refusal")? } else { Vec::new() };
+    Ok(Preamble { ask: part("ask")?, answer: part("answer")?, refusal })
 }

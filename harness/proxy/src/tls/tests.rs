@@ -64,6 +64,7 @@ fn what_is_mistyped_is_refused() {
         ("upstream_roots_file", json!("/dev/zero")),
         ("ca_key_file", json!("/nowhere")),
         ("preamble", json!({"ask": "00"})),
+        ("preamble", json!({"ask": "00", "answer": "00", "refusal": ""})),
         ("preamble", json!({"ask": "xx", "answer": "00"})),
     ] {
         let mut asked = json!({"ca_certificate": certificate, "ca_key": key});

@@ -3,8 +3,10 @@
 use std::{io, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, InvalidMessage, RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    CertificateError, ClientConfig, DigitallySignedStruct, InvalidMessage, RootCertStore, ServerConfig,
+    SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 use serde_json::json;
 use tokio::{
@@ -14,7 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 use super::{
-    Authority, Tls,
+    Authority, Fault, Tls,
     authority::{Flaw, PROVIDER},
     tests::authority,
 };
@@ -290,6 +292,93 @@ async fn each_certificate_fault_fails_as_itself_where_the_proxy_passes_tls_throu
     fails(World::passing().await, "tls_wrong_host", Some(faults.pem()), not_for_name).await;
     fails(World::passing().await, "tls_untrusted", Some(faults.pem()), unknown).await;
     fails(World::passing().await, "tls_plaintext", None, plaintext).await;
+}
+
+/// Trusts whatever it is shown.
+#[derive(Debug)]
+struct Credulous;
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        PROVIDER.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The fault that the tape says the client did not mind, once it does.
+async fn trusted(world: &World) -> &'static str {
+    loop {
+        let said = world.proxies.tape().after(0).into_iter().find_map(|entry| match entry.effect {
+            Effect::Trusted(what) => Some(what),
+            _ => None,
+        });
+        if let Some(what) = said {
+            return what;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_look_is_on_the_tape() {
+    for world in [World::ending(NAME, NAME).await, World::passing().await] {
+        world.add("tls_expired", 1.0, Trigger::default()).await;
+        let config = ClientConfig::builder_with_provider(PROVIDER.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Credulous))
+            .with_no_client_auth();
+        let tcp = TcpStream::connect(&world.address).await.unwrap();
+        let name = ServerName::try_from(NAME).unwrap();
+        let _stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        assert_eq!(trusted(&world).await, Fault::Expired.done());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_falls_back_to_plaintext_is_on_the_tape() {
+    let (ca, key) = authority();
+    let preamble =
+        json!({"ask": hex::encode("ask nice"), "answer": hex::encode("S"), "refusal": hex::encode("N")});
+    let tls = json!({"ca_certificate": ca, "ca_key": key, "upstream_roots": ca, "preamble": preamble});
+    let world = World::of("127.0.0.1:1".to_owned(), Some(Tls::read(&tls).unwrap()), ca).await;
+    world.add("tls_plaintext", 1.0, Trigger::default()).await;
+    let mut tcp = TcpStream::connect(&world.address).await.unwrap();
+    tcp.write_all(b"ask nice").await.unwrap();
+    let mut answer = [0];
+    tcp.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"N");
+    tcp.write_all(b"\0my secret").await.unwrap();
+    assert_eq!(trusted(&world).await, Fault::Plaintext.done());
 }
 
 #[tokio::test]
