@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn every_name_and_setting_is_on_the_page() {
         let settings = [
-            Wanted { name: "service", kind: Kind::Service, usual: None },
+            Wanted { name: "service", kind: Kind::Service(&bulkhead_model::Service::ALL), usual: None },
             Wanted { name: "stream", kind: Kind::Word(&["both", "one"]), usual: Some("both") },
         ];
         let fault = Shape { name: "down", about: "It cuts.", settings: &settings };

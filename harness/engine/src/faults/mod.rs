@@ -13,14 +13,18 @@ use crate::links::Links;
 
 mod down;
 mod process;
+mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 13] = [
+pub static ALL: [&dyn Fault; 16] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
     &process::RESTART,
+    &service::TERMINATE,
+    &service::EXHAUST,
+    &service::READ_ONLY,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,
@@ -33,7 +37,7 @@ pub static ALL: [&dyn Fault; 13] = [
 ];
 
 /// Where a fault is.
-const SERVICE: Wanted<'static> = Wanted { name: "service", kind: Kind::Service, usual: None };
+const SERVICE: Wanted<'static> = Wanted { name: "service", kind: Kind::Service(&Service::ALL), usual: None };
 
 /// When it begins, after the workloads do.
 const AT: Wanted<'static> = Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None };
@@ -47,8 +51,8 @@ pub trait Fault: Sync {
     /// Its name and what it may be told. Every fault has `at` and `for`.
     fn shape(&self) -> Shape<'static>;
 
-    /// Whether it is done to a whole server, which the case then has alone.
-    fn disturbs(&self) -> bool {
+    /// Whether it is done to the whole server of that service, which the case then has alone.
+    fn disturbs(&self, _on: Service) -> bool {
         false
     }
 
@@ -98,8 +102,11 @@ fn service(chosen: &Chosen) -> Result<Service, Error> {
 
 /// The services whose servers these faults are done to.
 pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
-    let disturbing = faults.iter().filter(|chosen| find(&chosen.name).is_some_and(Fault::disturbs));
-    let mut services: Vec<_> = disturbing.filter_map(|chosen| chosen.service(SERVICE.name)).collect();
+    let disturbed = |chosen: &Chosen| {
+        let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
+        fault.disturbs(service).then_some(service)
+    };
+    let mut services: Vec<_> = faults.iter().filter_map(disturbed).collect();
     services.sort_unstable();
     services.dedup();
     services
