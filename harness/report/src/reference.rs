@@ -21,7 +21,8 @@ pub fn page(workloads: &[Shape<'_>], faults: &[Shape<'_>], invariants: &[Invaria
         ("Workloads", "What a tenant's app does, for `run-for`.", workloads),
         (
             "Faults",
-            "What is done to the tenant's links meanwhile. One that touched nothing makes its case `unknown`.",
+            "What befalls the tenant's links, a server or a service meanwhile. One that touched nothing makes its case \
+             `unknown`.",
             faults,
         ),
     ];

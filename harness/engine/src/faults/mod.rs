@@ -4,6 +4,7 @@
 
 use bulkhead_model::{
     Service, Unit,
+    report::ServerReport,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, Target};
@@ -17,7 +18,7 @@ mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 16] = [
+pub static ALL: [&dyn Fault; 23] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -25,6 +26,13 @@ pub static ALL: [&dyn Fault; 16] = [
     &service::TERMINATE,
     &service::EXHAUST,
     &service::READ_ONLY,
+    &service::OUT_OF_MEMORY,
+    &service::MEMORY_ALARM,
+    &service::DISK_ALARM,
+    &service::QUEUE_LIMIT,
+    &service::SLOW_DOWN,
+    &service::INTERNAL_ERROR,
+    &service::TRUNCATED,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,
@@ -54,6 +62,11 @@ pub trait Fault: Sync {
     /// Whether it is done to the whole server of that service, which the case then has alone.
     fn disturbs(&self, _on: Service) -> bool {
         false
+    }
+
+    /// Whether that server can be put into it.
+    fn befalls(&self, _server: &ServerReport) -> bool {
+        true
     }
 
     /// Begins it.
@@ -112,6 +125,16 @@ pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
     services
 }
 
+/// Why one of these faults cannot be begun on these servers, if so.
+pub fn impossible(faults: &[Chosen], servers: &[ServerReport]) -> Option<String> {
+    faults.iter().find_map(|chosen| {
+        let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
+        let server = servers.iter().find(|server| server.service == service)?;
+        let why = || format!("a server that is {} cannot be put into `{}`", server.product, chosen.name);
+        (!fault.befalls(server)).then(why)
+    })
+}
+
 /// The fault of that name.
 pub fn find(name: &str) -> Option<&'static dyn Fault> {
     ALL.into_iter().find(|fault| fault.shape().name == name)
@@ -122,5 +145,45 @@ pub fn words(chosen: &Chosen) -> String {
     match chosen.service("service") {
         Some(service) => format!("{} {service}", chosen.name),
         None => chosen.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::scenario::Setting;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_cannot_be_put_into_is_said_before_it_is_tried() {
+        let chosen = |name: &str| Chosen {
+            name: name.into(),
+            settings: [(String::from("service"), Setting::Service(Service::S3))].into(),
+        };
+        let server = |product: &str| ServerReport {
+            service: Service::S3,
+            product: product.into(),
+            version: String::new(),
+            startup_ms: 0,
+        };
+        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")]);
+        assert_eq!(said.as_deref(), Some("a server that is minio cannot be put into `slow-down`"));
+        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")]), None);
+        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")]), None);
+    }
+
+    #[test]
+    fn what_meets_everybody_needs_the_server_alone() {
+        let on = |name: &str, service| Chosen {
+            name: name.into(),
+            settings: [(String::from("service"), Setting::Service(service))].into(),
+        };
+        let faults = [
+            on("terminate", Service::Redis),
+            on("terminate", Service::Postgres),
+            on("memory-alarm", Service::Rabbitmq),
+            on("slow-down", Service::S3),
+        ];
+        assert_eq!(disturbed(&faults), [Service::Redis, Service::Rabbitmq]);
     }
 }

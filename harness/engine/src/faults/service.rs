@@ -3,6 +3,7 @@
 
 use bulkhead_model::{
     Service,
+    report::ServerReport,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, ServiceFault};
@@ -42,6 +43,76 @@ pub(super) static READ_ONLY: Trouble = Trouble(
     },
 );
 
+/// As when an instance is full and evicts nothing.
+pub(super) static OUT_OF_MEMORY: Trouble = Trouble(
+    ServiceFault::OutOfMemory,
+    Shape {
+        name: "out-of-memory",
+        about: "No memory is left for anybody on the server: what would take some is refused (OOM).",
+        settings: &[on(ServiceFault::OutOfMemory), AT, FOR],
+    },
+);
+
+/// As when consumers fall behind, or a neighbour's queues grow.
+pub(super) static MEMORY_ALARM: Trouble = Trouble(
+    ServiceFault::MemoryAlarm,
+    Shape {
+        name: "memory-alarm",
+        about: "The broker has too little memory: it reads from nobody who publishes.",
+        settings: &[on(ServiceFault::MemoryAlarm), AT, FOR],
+    },
+);
+
+/// As when messages that nobody takes fill the disk.
+pub(super) static DISK_ALARM: Trouble = Trouble(
+    ServiceFault::DiskAlarm,
+    Shape {
+        name: "disk-alarm",
+        about: "The broker has too little disk: it reads from nobody who publishes.",
+        settings: &[on(ServiceFault::DiskAlarm), AT, FOR],
+    },
+);
+
+/// As when a plan's limit on a queue's length is reached.
+pub(super) static QUEUE_LIMIT: Trouble = Trouble(
+    ServiceFault::QueueLimit,
+    Shape {
+        name: "queue-limit",
+        about: "The tenant's queues are full: they refuse what is published (a nack).",
+        settings: &[on(ServiceFault::QueueLimit), AT, FOR],
+    },
+);
+
+/// As when a limit on requests is reached.
+pub(super) static SLOW_DOWN: Trouble = Trouble(
+    ServiceFault::SlowDown,
+    Shape {
+        name: "slow-down",
+        about: "The tenant's requests are throttled: none is looked at (503 SlowDown).",
+        settings: &[on(ServiceFault::SlowDown), AT, FOR],
+    },
+);
+
+/// As when a node behind the service is busy or fails.
+pub(super) static INTERNAL_ERROR: Trouble = Trouble(
+    ServiceFault::InternalError,
+    Shape {
+        name: "internal-error",
+        about: "The tenant's requests meet an error of the server's, every second one after it was done (500 InternalError).",
+        settings: &[on(ServiceFault::InternalError), AT, FOR],
+    },
+);
+
+/// As when a node goes in the middle of an answer.
+pub(super) static TRUNCATED: Trouble = Trouble(
+    ServiceFault::Truncated,
+    Shape {
+        name: "truncated",
+        about: "The bodies that answer the tenant's requests end half-way, with their connection.",
+        settings: &[on(ServiceFault::Truncated), AT, FOR],
+    },
+);
+
 /// The services that it can befall, of which a file names one.
 const fn on(fault: ServiceFault) -> Wanted<'static> {
     Wanted { name: "service", kind: Kind::Service(fault.services()), usual: None }
@@ -54,6 +125,10 @@ impl Fault for Trouble {
 
     fn disturbs(&self, on: Service) -> bool {
         self.0.needs_alone(on)
+    }
+
+    fn befalls(&self, server: &ServerReport) -> bool {
+        self.0.befalls(server)
     }
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {

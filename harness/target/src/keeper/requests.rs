@@ -182,7 +182,9 @@ impl Keeper {
     fn inflict(&mut self, asked: Asked, infliction: Infliction) {
         let Some(servers) = self.serving(asked) else { return };
         let Infliction { service, fault, tenant, begins } = infliction;
-        let refused = if !self.leases.holds(asked.0, &tenant, service) {
+        let refused = if !fault.services().contains(&service) {
+            Some(format!("keeper: there is no {fault:?} of {service}"))
+        } else if !self.leases.holds(asked.0, &tenant, service) {
             Some(format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name))
         } else if fault.needs_alone(service) && !self.leases.is_alone(asked.0, service) {
             Some(format!("keeper: {service} is not this lease's alone, and {fault:?} meets everybody there"))

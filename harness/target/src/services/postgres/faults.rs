@@ -27,7 +27,6 @@ impl Server {
         let role = sql::role(tenant);
         let doing = || format!("begin or undo {fault:?} for tenant `{}`", tenant.name);
         match (fault, begins) {
-            (ServiceFault::Terminate, false) => Ok(0),
             (ServiceFault::Terminate, true) => self.terminate(&role, doing()).await,
             (ServiceFault::Exhaust, begins) => {
                 self.run(sql::limit_connections(&role, if begins { 0 } else { sql::CONNECTIONS }), doing)
@@ -48,6 +47,7 @@ impl Server {
                 let ended = self.terminate(&role, doing()).await?;
                 Ok(if begins { 0 } else { ended })
             }
+            _ => Ok(0),
         }
     }
 
