@@ -1,12 +1,14 @@
 //! The keeper as its harnesses see it: sharing, lingering, leaving, and that nothing stays behind.
 //!
 //! Every test has a set of servers of its own and a folder of its own for them, so that whatever is left is known.
-//! `kill` ends harnesses and keepers by SIGKILL, `broken` lets servers fail, `disturbed` stops them for a while.
+//! `kill` ends harnesses and keepers by SIGKILL, `broken` lets servers fail, `disturbed` stops them for a while, `troubled` puts
+//! them into trouble.
 
 mod broken;
 mod disturbed;
 mod kill;
 mod trace;
+mod troubled;
 
 use std::time::Duration;
 

@@ -6,11 +6,11 @@ use std::future::{Future, pending};
 use async_trait::async_trait;
 use bulkhead_engine::run::{CaseRun, Runner};
 use bulkhead_model::{
-    Service, Topology, Verdict,
+    Service, Tenant, Topology, Verdict,
     report::{InvariantReport, LogTail, ServerReport},
     scenario::{self, Case, Scenario},
 };
-use bulkhead_target::{Disturbance, Error, Lot, Session, Target, TenantAccess};
+use bulkhead_target::{Disturbance, Error, Lot, ServiceFault, Session, Target, TenantAccess};
 use futures::StreamExt;
 use tokio::sync::watch;
 
@@ -43,6 +43,16 @@ impl Target for Watched {
 
     async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
         self.session.disturb(service, how).await
+    }
+
+    async fn inflict(
+        &self,
+        service: Service,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, Error> {
+        self.session.inflict(service, fault, tenant, begins).await
     }
 
     async fn lots(

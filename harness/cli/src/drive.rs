@@ -4,7 +4,10 @@
 use std::{pin::pin, time::Instant};
 
 use anyhow::Result;
-use bulkhead_engine::run::{CaseRun, Runner};
+use bulkhead_engine::{
+    faults,
+    run::{CaseRun, Runner},
+};
 use bulkhead_model::{
     RunEvent, RunReport, Verdict,
     report::{ChecklistRow, IsolationRow, ServerReport},
@@ -108,7 +111,9 @@ impl Drive<'_> {
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());
         for planned in &self.plan.cases {
-            match self.opening.unable(&planned.case) {
+            let faults = &planned.case.scenario.faults;
+            let unable = self.opening.unable(&planned.case);
+            match unable.or_else(|| faults::impossible(faults, target.servers())) {
                 None => cases.push(planned.case.clone()),
                 Some(reason) => {
                     let report = judged::skipped(planned, &reason);

@@ -21,7 +21,8 @@ pub fn page(workloads: &[Shape<'_>], faults: &[Shape<'_>], invariants: &[Invaria
         ("Workloads", "What a tenant's app does, for `run-for`.", workloads),
         (
             "Faults",
-            "What is done to the tenant's links meanwhile. One that touched nothing makes its case `unknown`.",
+            "What befalls the tenant's links, a server or a service meanwhile. One that touched nothing makes its case \
+             `unknown`.",
             faults,
         ),
     ];
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn every_name_and_setting_is_on_the_page() {
         let settings = [
-            Wanted { name: "service", kind: Kind::Service, usual: None },
+            Wanted { name: "service", kind: Kind::Service(&bulkhead_model::Service::ALL), usual: None },
             Wanted { name: "stream", kind: Kind::Word(&["both", "one"]), usual: Some("both") },
         ];
         let fault = Shape { name: "down", about: "It cuts.", settings: &settings };

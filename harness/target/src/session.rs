@@ -3,18 +3,18 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bulkhead_model::{
-    RunEvent, Scope, Service, Topology,
+    RunEvent, Scope, Service, Tenant, Topology,
     report::{LogTail, ServerReport},
 };
 
 use crate::{
-    Error, TargetSpec, TenantAccess,
+    Error, ServiceFault, TargetSpec, TenantAccess,
     deadlines::CLOSED,
     keeper::{
         self,
         join::join,
         link::Link,
-        wire::{Answer, Disturbance, Granted, Request, Wanted, WireAccess, WireTenant},
+        wire::{Answer, Disturbance, Granted, Infliction, Request, Wanted, WireAccess, WireTenant},
     },
 };
 
@@ -156,6 +156,26 @@ impl Session {
         let doing = "disturb a server";
         match self.link.ask(doing, Request::Disturb(service, how)).await? {
             Answer::Disturbed(done) => done.map_err(Error::Reported),
+            _ => Err(odd(doing)),
+        }
+    }
+
+    /// Begins a service fault for a tenant of this session, or undoes it, and says how many connections, requests or queues
+    /// it touched. What was not undone is, when the tenant's slices go.
+    ///
+    /// # Errors
+    /// When the session has no such slices, or not alone where the fault meets everybody, or it could not be done.
+    pub async fn inflict(
+        &self,
+        service: Service,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, Error> {
+        let doing = "begin or undo a service fault";
+        let infliction = Infliction { service, fault, tenant: WireTenant(tenant.clone()), begins };
+        match self.link.ask(doing, Request::Inflict(infliction)).await? {
+            Answer::Inflicted(done) => done.map_err(Error::Reported),
             _ => Err(odd(doing)),
         }
     }

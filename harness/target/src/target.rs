@@ -6,7 +6,7 @@ use bulkhead_model::{
     report::{LogTail, ServerReport},
 };
 
-use crate::{Disturbance, Error, Session, TenantAccess};
+use crate::{Disturbance, Error, ServiceFault, Session, TenantAccess};
 
 /// A target that is open. Many tasks may use it at the same time.
 #[async_trait]
@@ -35,6 +35,18 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// When it has not, or nothing may be done to servers here.
     async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error>;
+
+    /// Begins a service fault for a tenant that [`Target::lots`] gave, or undoes it, and says how much it touched.
+    ///
+    /// # Errors
+    /// When it has not, or no fault may be begun here.
+    async fn inflict(
+        &self,
+        service: Service,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, Error>;
 
     /// Takes back what one call of [`Target::lots`] gave, contents included.
     ///
@@ -105,6 +117,16 @@ impl Target for Session {
 
     async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
         Self::disturb(self, service, how).await
+    }
+
+    async fn inflict(
+        &self,
+        service: Service,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, Error> {
+        Self::inflict(self, service, fault, tenant, begins).await
     }
 
     async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 
 use bulkhead_model::{
     Service, Unit,
+    report::ServerReport,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, Target};
@@ -15,14 +16,25 @@ mod down;
 mod impostor;
 mod process;
 mod profile;
+mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 22] = [
+pub static ALL: [&dyn Fault; 32] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
     &process::RESTART,
+    &service::TERMINATE,
+    &service::EXHAUST,
+    &service::READ_ONLY,
+    &service::OUT_OF_MEMORY,
+    &service::MEMORY_ALARM,
+    &service::DISK_ALARM,
+    &service::QUEUE_LIMIT,
+    &service::SLOW_DOWN,
+    &service::INTERNAL_ERROR,
+    &service::TRUNCATED,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,
@@ -44,7 +56,7 @@ pub static ALL: [&dyn Fault; 22] = [
 ];
 
 /// Where a fault is.
-const SERVICE: Wanted<'static> = Wanted { name: "service", kind: Kind::Service, usual: None };
+const SERVICE: Wanted<'static> = Wanted { name: "service", kind: Kind::Service(&Service::ALL), usual: None };
 
 /// When it begins, after the workloads do.
 const AT: Wanted<'static> = Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None };
@@ -58,14 +70,19 @@ pub trait Fault: Sync {
     /// Its name and what it may be told. Every fault has `at` and `for`.
     fn shape(&self) -> Shape<'static>;
 
-    /// Whether it is done to a whole server, which the case then has alone.
-    fn disturbs(&self) -> bool {
+    /// Whether it is done to the whole server of that service, which the case then has alone.
+    fn disturbs(&self, _on: Service) -> bool {
         false
     }
 
     /// Whether it shows clients certificates, of which only the flaw is to be wrong.
     fn shows_certificates(&self) -> bool {
         false
+    }
+
+    /// Whether that server can be put into it.
+    fn befalls(&self, _server: &ServerReport) -> bool {
+        true
     }
 
     /// Begins it.
@@ -114,8 +131,11 @@ fn service(chosen: &Chosen) -> Result<Service, Error> {
 
 /// The services whose servers these faults are done to.
 pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
-    let disturbing = faults.iter().filter(|chosen| find(&chosen.name).is_some_and(Fault::disturbs));
-    let mut services: Vec<_> = disturbing.filter_map(|chosen| chosen.service(SERVICE.name)).collect();
+    let disturbed = |chosen: &Chosen| {
+        let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
+        fault.disturbs(service).then_some(service)
+    };
+    let mut services: Vec<_> = faults.iter().filter_map(disturbed).collect();
     services.sort_unstable();
     services.dedup();
     services
@@ -124,6 +144,16 @@ pub fn disturbed(faults: &[Chosen]) -> Vec<Service> {
 /// Whether one of these faults shows clients certificates.
 pub(crate) fn show_certificates(faults: &[Chosen]) -> bool {
     faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::shows_certificates))
+}
+
+/// Why one of these faults cannot be begun on these servers, if so.
+pub fn impossible(faults: &[Chosen], servers: &[ServerReport]) -> Option<String> {
+    faults.iter().find_map(|chosen| {
+        let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
+        let server = servers.iter().find(|server| server.service == service)?;
+        let why = || format!("a server that is {} cannot be put into `{}`", server.product, chosen.name);
+        (!fault.befalls(server)).then(why)
+    })
 }
 
 /// The fault of that name.
@@ -136,5 +166,45 @@ pub fn words(chosen: &Chosen) -> String {
     match chosen.service("service") {
         Some(service) => format!("{} {service}", chosen.name),
         None => chosen.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::scenario::Setting;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_cannot_be_put_into_is_said_before_it_is_tried() {
+        let chosen = |name: &str| Chosen {
+            name: name.into(),
+            settings: [(String::from("service"), Setting::Service(Service::S3))].into(),
+        };
+        let server = |product: &str| ServerReport {
+            service: Service::S3,
+            product: product.into(),
+            version: String::new(),
+            startup_ms: 0,
+        };
+        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")]);
+        assert_eq!(said.as_deref(), Some("a server that is minio cannot be put into `slow-down`"));
+        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")]), None);
+        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")]), None);
+    }
+
+    #[test]
+    fn what_meets_everybody_needs_the_server_alone() {
+        let on = |name: &str, service| Chosen {
+            name: name.into(),
+            settings: [(String::from("service"), Setting::Service(service))].into(),
+        };
+        let faults = [
+            on("terminate", Service::Redis),
+            on("terminate", Service::Postgres),
+            on("memory-alarm", Service::Rabbitmq),
+            on("slow-down", Service::S3),
+        ];
+        assert_eq!(disturbed(&faults), [Service::Redis, Service::Rabbitmq]);
     }
 }

@@ -1,6 +1,9 @@
 //! What is done to a server's processes: `pause`, `kill`, `restart`. Each is a line here; how it is done is the target's.
 
-use bulkhead_model::scenario::{Chosen, Shape};
+use bulkhead_model::{
+    Service,
+    scenario::{Chosen, Shape},
+};
 use bulkhead_target::Disturbance;
 
 use super::{AT, Doing, FOR, Fault, Ground, SERVICE, service};
@@ -34,7 +37,7 @@ impl Fault for Process {
         Shape { name: self.1, about: self.2, settings: &[SERVICE, AT, FOR] }
     }
 
-    fn disturbs(&self) -> bool {
+    fn disturbs(&self, _: Service) -> bool {
         true
     }
 

@@ -248,9 +248,17 @@ mod tests {
     fn every_toxic_is_one_of_the_proxys_with_the_numbers_of_its_settings() {
         let chosen = |fault: &dyn Fault, text: &str| {
             let shape = fault.shape();
+            let services = shape.settings.iter().find_map(|wanted| match wanted.kind {
+                Kind::Service(services) => services.last(),
+                _ => None,
+            });
+            let service = services.unwrap();
+            let workload =
+                crate::workload::ALL.iter().find(|workload| workload.service() == *service).unwrap();
             let file = format!(
-                "title: T\nwhy: W\nworkload: [rabbitmq.tasks]\nrun-for: 9s\nfaults:\n  - {}: {{ service: rabbitmq, \
-                 at: 1s{text} }}\nexpect: [x]\n",
+                "title: T\nwhy: W\nworkload: [{}]\nrun-for: 9s\nfaults:\n  - {}: {{ service: {service}, at: 1s{text} \
+                 }}\nexpect: [x]\n",
+                workload.shape().name,
                 shape.name
             );
             let workloads = crate::workload::ALL.map(|workload| workload.shape());

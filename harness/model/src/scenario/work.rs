@@ -58,8 +58,8 @@ pub struct Wanted<'a> {
 pub enum Kind {
     /// An amount of that unit within these bounds, in the smallest unit.
     Amount(Unit, RangeInclusive<u64>),
-    /// The name of a service.
-    Service,
+    /// The name of one of these services.
+    Service(&'static [Service]),
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -290,9 +290,13 @@ fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
                 false => Err(format!("it must be from {} to {}", shown(bounds.start()), shown(bounds.end()))),
             }
         }
-        Kind::Service => {
+        Kind::Service(services) => {
             let service = Service::ALL.into_iter().find(|service| service.name() == text);
-            service.map(Setting::Service).ok_or_else(|| format!("it must be {}", kind.like()))
+            match service {
+                Some(service) if services.contains(&service) => Ok(Setting::Service(service)),
+                Some(service) => Err(format!("{service} has no such fault; it must be {}", kind.like())),
+                None => Err(format!("it must be {}", kind.like())),
+            }
         }
         Kind::Word(words) => {
             let word = words.iter().find(|word| **word == text);
@@ -306,8 +310,9 @@ impl Kind {
     pub fn like(&self) -> String {
         match self {
             Self::Amount(unit, _) => unit.like().to_owned(),
-            Self::Service => {
-                let names = Service::ALL.map(|service| format!("`{service}`"));
+            Self::Service([only]) => format!("`{only}`"),
+            Self::Service(services) => {
+                let names: Vec<_> = services.iter().map(|service| format!("`{service}`")).collect();
                 format!("one of {}", names.join(", "))
             }
             Self::Word(words) => format!("one of `{}`", words.join("`, `")),

@@ -25,15 +25,25 @@ pub(crate) const KNOWN: Known<'static> = Known {
             Wanted { name: "size", kind: Kind::Amount(Unit::Size, 1..=1 << 20), usual: Some("64B") },
         ],
     }],
-    faults: &[Shape {
-        name: "down",
-        about: "Cuts.",
-        settings: &[
-            Wanted { name: "service", kind: Kind::Service, usual: None },
-            Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
-            Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") },
-        ],
-    }],
+    faults: &[
+        Shape {
+            name: "down",
+            about: "Cuts.",
+            settings: &[
+                Wanted { name: "service", kind: Kind::Service(&Service::ALL), usual: None },
+                Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
+                Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") },
+            ],
+        },
+        Shape {
+            name: "read-only",
+            about: "Refuses.",
+            settings: &[
+                Wanted { name: "service", kind: Kind::Service(&[Service::Postgres]), usual: None },
+                Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
+            ],
+        },
+    ],
     invariants: &[
         ("isolated", None),
         ("checklist-done", None),
@@ -105,6 +115,7 @@ faults:
   - down: { service: rabit }
   - up
   - down: { service: redis, at: 1s }
+  - read-only: { service: rabbitmq, at: 1s }
 expect: [nothing-lost]
 ";
     expect(
@@ -122,6 +133,7 @@ expect: [nothing-lost]
             ("s.yaml:10:22", "`service` is `rabit`: it must be one of `postgres`, `redis`, `rabbitmq`, `s3`"),
             ("s.yaml:11:5", "unknown fault `up`"),
             ("s.yaml:12:5", "no workload works on redis, so `down` would touch nothing"),
+            ("s.yaml:13:27", "`service` is `rabbitmq`: rabbitmq has no such fault; it must be `postgres`"),
         ],
     );
 }

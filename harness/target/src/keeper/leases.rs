@@ -146,6 +146,13 @@ impl Leases {
             .any(|h| h.lease == lease && h.alone.contains(&service) && matches!(h.state, State::Made(_)))
     }
 
+    /// Whether the lease was given a slice for this tenant there.
+    pub(super) fn holds(&self, lease: LeaseId, tenant: &WireTenant, service: Service) -> bool {
+        let its = |h: &&Holding| h.lease == lease && matches!(h.state, State::Made(_));
+        let mut its = self.holdings.values().filter(its);
+        its.any(|h| h.services.contains(&service) && h.tenants.contains(tenant))
+    }
+
     /// The services that these slices have alone.
     pub(super) fn alone(&self, id: HoldingId) -> Vec<Service> {
         self.holdings.get(&id).map_or_else(Vec::new, |holding| holding.alone.clone())

@@ -12,7 +12,9 @@ use super::{
     leases::{HoldingId, LeaseId, Way, conflict},
     serve::{Asked, Event, Keeper, Phase},
     servers::Servers,
-    wire::{Answer, Disturbance, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant},
+    wire::{
+        Answer, Disturbance, Infliction, Request, StatusParts, ToHarness, Wanted, WireAccess, WireTenant,
+    },
 };
 
 /// How long a process may take to detach slices that it was given, which is its next step. Others wait for it, and a
@@ -51,6 +53,7 @@ impl Keeper {
                 }
             }
             Request::Disturb(service, how) => self.disturb(asked, service, how),
+            Request::Inflict(infliction) => self.inflict(asked, infliction),
             Request::Leave => self.leave(asked),
             Request::Detach => {
                 self.leases.detach(asked.0);
@@ -172,6 +175,29 @@ impl Keeper {
         self.tasks.spawn(async move {
             let done = servers.disturb(service, how).await;
             let _stopping = events.send(Event::Answered(asked, Answer::Disturbed(done)));
+        });
+    }
+
+    /// Begins or undoes a service fault for a tenant of this lease; one that meets everybody only where the lease is alone.
+    fn inflict(&mut self, asked: Asked, infliction: Infliction) {
+        let Some(servers) = self.serving(asked) else { return };
+        let Infliction { service, fault, tenant, begins } = infliction;
+        let refused = if !fault.services().contains(&service) {
+            Some(format!("keeper: there is no {fault:?} of {service}"))
+        } else if !self.leases.holds(asked.0, &tenant, service) {
+            Some(format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name))
+        } else if fault.needs_alone(service) && !self.leases.is_alone(asked.0, service) {
+            Some(format!("keeper: {service} is not this lease's alone, and {fault:?} meets everybody there"))
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            return self.answer(asked, Ok(Answer::Inflicted(Err(why))));
+        }
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let done = servers.inflict(service, fault, &tenant.0, begins).await;
+            let _stopping = events.send(Event::Answered(asked, Answer::Inflicted(done)));
         });
     }
 

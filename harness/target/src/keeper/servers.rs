@@ -1,8 +1,9 @@
 //! The four servers of one keeper: started together, carved up together, stopped together.
 
 use std::{
+    future::Future,
     sync::{
-        Arc, OnceLock,
+        Arc, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,7 +18,7 @@ use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio::sync::Mutex;
 
 use crate::{
-    Authority, Detours, Error, TargetSpec, TenantAccess,
+    Authority, Detours, Error, ServiceFault, TargetSpec, TenantAccess,
     deadlines::SERVERS_STOP,
     services::{self, Access, Place, Running},
 };
@@ -43,6 +44,8 @@ struct Slot {
     dead: OnceLock<String>,
     /// Whether it was ended on purpose and is to be started again.
     halted: AtomicBool,
+    /// The service faults that are not undone yet, each with its tenant.
+    inflicted: std::sync::Mutex<Vec<(ServiceFault, Tenant)>>,
 }
 
 /// A step of the start, told as it happens.
@@ -100,6 +103,7 @@ impl Servers {
                         patience: spec.slice_deadline,
                         dead,
                         halted,
+                        inflicted: std::sync::Mutex::default(),
                     });
                 }
                 Err(error) => {
@@ -178,6 +182,22 @@ impl Servers {
         let slot = self.slots.iter().find(|slot| slot.service == service);
         let slot = slot.ok_or_else(|| format!("{service}: no such server runs"))?;
         slot.disturb(how).await.map_err(|error| error.chain())
+    }
+
+    /// Begins or undoes a service fault.
+    ///
+    /// # Errors
+    /// What could not be done, as text.
+    pub(super) async fn inflict(
+        &self,
+        service: Service,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, String> {
+        let slot = self.slots.iter().find(|slot| slot.service == service);
+        let slot = slot.ok_or_else(|| format!("{service}: no such server runs"))?;
+        slot.inflict(fault, tenant, begins).await
     }
 
     /// The address of a server's management API, started when it does not run yet; none for a server without one.
@@ -266,6 +286,50 @@ impl Slot {
         }
     }
 
+    /// Begins a service fault or undoes it. It is in the books before it begins, and leaves them once it is undone.
+    async fn inflict(&self, fault: ServiceFault, tenant: &Tenant, begins: bool) -> Result<u64, String> {
+        self.check()?;
+        let mut running = self.running.lock().await;
+        if self.halted.load(Ordering::Relaxed) {
+            return Err(format!("{}: could not begin or undo {fault:?}: it does not run", self.service));
+        }
+        if begins {
+            self.books().push((fault, tenant.clone()));
+        }
+        let done = self.bounded(running.inflict(fault, tenant, begins)).await;
+        let undone = match &done {
+            Ok(_) => !begins,
+            // What broke off may have begun all the same.
+            Err(_) => begins && self.bounded(running.inflict(fault, tenant, false)).await.is_ok(),
+        };
+        drop(running);
+        if undone {
+            self.books().retain(|(known, of)| (known, of) != (&fault, tenant));
+        }
+        self.explain(done).await
+    }
+
+    /// Undoes the service faults of these tenants that nobody undid. A server on which that fails is of no use any more:
+    /// whoever came next would meet them.
+    async fn relieve(&self, tenants: &[Tenant]) -> Result<(), String> {
+        let left: Vec<_> = self.books().iter().filter(|(_, of)| tenants.contains(of)).cloned().collect();
+        for (fault, tenant) in left {
+            if let Err(error) = self.inflict(fault, &tenant, false).await {
+                return Err(self.dead.get_or_init(|| error).clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn books(&self) -> MutexGuard<'_, Vec<(ServiceFault, Tenant)>> {
+        self.inflicted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn bounded<T>(&self, doing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let late = Error::serve(self.service, "begin or undo a service fault");
+        tokio::time::timeout(self.patience, doing).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+    }
+
     async fn provision(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Vec<Access>, String> {
         let mut running = self.running.lock().await;
         self.check()?;
@@ -276,6 +340,7 @@ impl Slot {
     }
 
     async fn remove(&self, tenants: &[Tenant]) -> Result<(), String> {
+        self.relieve(tenants).await?;
         let mut running = self.running.lock().await;
         self.check()?;
         let removed = tokio::time::timeout(self.patience, running.remove(tenants)).await;

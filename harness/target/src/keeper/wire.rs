@@ -13,12 +13,12 @@ use bulkhead_model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use crate::{Detours, Error, TargetSpec, TenantAccess};
+use crate::{Detours, Error, ServiceFault, TargetSpec, TenantAccess};
 
 use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -93,6 +93,8 @@ pub(crate) enum Request {
     Management(Service),
     /// Do this to a server that slices of this lease have alone.
     Disturb(Service, Disturbance),
+    /// Begin this on slices of this lease, or undo it.
+    Inflict(Infliction),
     /// End the lease; answered when it has ended, and when nothing else holds the servers, after they are gone.
     Leave,
     /// Keep the servers and this lease's slices without anyone holding them.
@@ -131,6 +133,19 @@ pub enum Disturbance {
     Stop,
     /// Whatever was done to it is over: it goes on, or is started again with the data that it had.
     Mend,
+}
+
+/// A service fault that begins or is undone.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Infliction {
+    /// Where.
+    pub(crate) service: Service,
+    /// Which.
+    pub(crate) fault: ServiceFault,
+    /// On whose slices.
+    pub(crate) tenant: WireTenant,
+    /// Whether it begins.
+    pub(crate) begins: bool,
 }
 
 /// From keeper to harness.
@@ -207,6 +222,8 @@ pub(crate) enum Answer {
     Management(Result<Option<String>, String>),
     /// To `Disturb`: why it could not be done.
     Disturbed(Result<(), String>),
+    /// To `Inflict`: how many connections, requests or queues it touched, or why it could not be done.
+    Inflicted(Result<u64, String>),
     /// To `Status`.
     Status(Box<StatusParts>),
 }

@@ -9,7 +9,7 @@ use bulkhead_model::{
     url::{AmqpUrl, PostgresUrl, RedisUrl, S3Access},
 };
 
-use crate::{Authority, Error, Missing, TargetSpec};
+use crate::{Authority, Error, Missing, ServiceFault, TargetSpec};
 
 mod locate;
 mod password;
@@ -91,6 +91,17 @@ pub trait Running: Send {
     async fn administer(&mut self, _statement: &str) -> Result<String, Error> {
         let service = self.report().service;
         Err(Error::serve(service, "run a statement as administrator")("this stand-in takes none"))
+    }
+
+    /// Begins a service fault for a tenant, or undoes it, and says how many connections, requests or queues it touched.
+    /// Undoing one that is not there changes nothing.
+    ///
+    /// # Errors
+    /// What the server refused, or that this stand-in has no such fault.
+    async fn inflict(&mut self, fault: ServiceFault, _tenant: &Tenant, _begins: bool) -> Result<u64, Error> {
+        let ServerReport { service, product, .. } = self.report();
+        let why = format!("a stand-in that is {product} has no such fault");
+        Err(Error::serve(service, format!("begin {fault:?}"))(why))
     }
 
     /// Stops the server where it is, with every process of it, or lets it go on. Its sockets stay open meanwhile.

@@ -80,6 +80,8 @@ struct Answer {
     element: String,
     outcome: Ending,
     detail: String,
+    /// Whether the line is of no more use.
+    broke: bool,
 }
 
 async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
@@ -144,18 +146,23 @@ impl Publisher<'_, '_> {
             return self.stage.scribe.end(op, Ending::Failed, NO_CONNECTION);
         };
         let (channel, stage, Outlet { exchange, key, .. }) = (made.1.clone(), self.stage, self.outlet);
+        let several = self.outlet.to.len() > 1;
         self.unanswered.insert(op);
         self.sent.push(Box::pin(async move {
             let (payload, properties) = (payload(stage, &element), BasicProperties::default());
             let (outcome, detail) = publish(&channel, exchange, key, &payload, properties).await;
-            Answer { op, element, outcome, detail }
+            let broke = outcome == Ending::Unknown;
+            // Of several queues one may have refused what the others took.
+            let refused_by_some = several && outcome == Ending::Failed;
+            let outcome = if refused_by_some { Ending::Unknown } else { outcome };
+            Answer { op, element, outcome, detail, broke }
         }));
     }
 
     fn answered(&mut self, answer: Answer) {
-        let unsure = answer.outcome == Ending::Unknown;
+        let broke = answer.broke;
         self.close(answer);
-        if unsure {
+        if broke {
             self.hang_up();
         }
     }

@@ -21,7 +21,7 @@ use bulkhead_model::{
 };
 use tokio::time::timeout;
 
-use crate::{Disturbance, Error, Lot, Target, TenantAccess, clients};
+use crate::{Disturbance, Error, Lot, ServiceFault, Target, TenantAccess, clients};
 
 mod clean;
 mod ledger;
@@ -126,6 +126,10 @@ impl Target for Env {
 
     async fn disturb(&self, service: Service, _: Disturbance) -> Result<(), Error> {
         Err(Error::serve(service, "disturb the server")("others use it"))
+    }
+
+    async fn inflict(&self, service: Service, _: ServiceFault, _: &Tenant, _: bool) -> Result<u64, Error> {
+        Err(Error::serve(service, "begin a service fault")("others use the server"))
     }
 
     async fn lots(&self, layout: &Topology, services: &[Service], _: &[Service]) -> Result<Vec<Lot>, Error> {

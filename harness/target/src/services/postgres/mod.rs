@@ -1,7 +1,7 @@
 //! PostgreSQL: one server for all tenants, each with a role that owns its database, or its schema in a shared one.
 //!
 //! `account` says whom the server runs as, `template` and `initdb` where its data folder comes from (`prune` clears old ones away), `config` writes
-//! what it obeys, `server` carves it into slices in the statements that `sql` writes.
+//! what it obeys, `server` carves it into slices in the statements that `sql` writes, `faults` are what befalls its clients.
 //!
 //! Nobody has the superuser's password, because it has none: we come in over a socket in the server's own folder
 //! (mode 0700), where the kernel tells the server who we are (`peer`). Over TCP the superuser is refused.
@@ -17,6 +17,7 @@ use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
 
 mod account;
 mod config;
+mod faults;
 mod initdb;
 mod prune;
 mod server;

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 
 use super::{spares::Spares, sql};
 use crate::{
-    Child, ChildSpec, Error, clients,
+    Child, ChildSpec, Error, ServiceFault, clients,
     clients::{ALIVE_DEADLINE, COMMAND_DEADLINE},
     deadlines::SERVER_STOPS,
     error::Cause,
@@ -27,7 +27,7 @@ pub(super) struct Server {
     spec: ChildSpec,
     /// From its start to ready.
     deadline: Duration,
-    admin: PgConnection,
+    pub(super) admin: PgConnection,
     options: PgConnectOptions,
     report: ServerReport,
     port: u16,
@@ -68,7 +68,7 @@ impl Server {
 
     /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
     /// started again. Nothing is repeated: what was under way when it broke has failed.
-    async fn revive(&mut self) -> Result<(), Error> {
+    pub(super) async fn revive(&mut self) -> Result<(), Error> {
         if !matches!(tokio::time::timeout(ALIVE_DEADLINE, self.admin.ping()).await, Ok(Ok(()))) {
             self.admin = clients::postgres::open(&self.options).await?;
         }
@@ -93,7 +93,7 @@ impl Server {
         Ok(())
     }
 
-    async fn run(&mut self, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
+    pub(super) async fn run(&mut self, sql: String, doing: impl Fn() -> String) -> Result<(), Error> {
         run(&mut self.admin, sql, doing).await
     }
 
@@ -304,6 +304,10 @@ impl Running for Server {
 
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
         self.unmake(tenants).await
+    }
+
+    async fn inflict(&mut self, fault: ServiceFault, tenant: &Tenant, begins: bool) -> Result<u64, Error> {
+        self.befall(fault, tenant, begins).await
     }
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub(super) fn role(tenant: &Tenant) -> String {
 }
 
 /// How many of the server's connections one tenant may hold, so that two leave room for others.
-const CONNECTIONS: u32 = 40;
+pub(super) const CONNECTIONS: u32 = 40;
 
 /// How much of the disk one statement of a tenant's may take for sorting and joining.
 const TEMP_FILES: &str = "1GB";
@@ -35,6 +35,11 @@ pub(super) fn create_role(role: &str, password: &Secret) -> String {
         role = quoted(role),
         password = password.expose()
     )
+}
+
+/// How many connections a role may hold from now on.
+pub(super) fn limit_connections(role: &str, connections: u32) -> String {
+    format!("ALTER ROLE {} CONNECTION LIMIT {connections}", quoted(role))
 }
 
 /// A database of ours that nobody can connect to yet. Copying files is two to three times as fast as logging every

@@ -225,7 +225,7 @@ fn mark<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// A regex for all names that start with `prefix`. RabbitMQ searches: without `^` it would match anywhere.
-fn anchored(prefix: &str) -> String {
+pub(super) fn anchored(prefix: &str) -> String {
     format!("^{}", escape(prefix))
 }
 

@@ -1,7 +1,8 @@
 //! RabbitMQ: one broker, AMQP over TLS only, carved into vhosts or into queue prefixes of a shared vhost.
 //!
 //! `install` finds the broker and its Erlang, `config` and `definitions` write what it reads, `node` starts and ends
-//! its processes, `boot` brings it up (on the code path that `fast` prepares), `call` evaluates expressions on it and `server` carves it into slices. What a
+//! its processes, `boot` brings it up (on the code path that `fast` prepares), `call` evaluates expressions on it and `server` carves it into slices, `faults` are what befalls its
+//! clients. What a
 //! tenant may do, and why the default exchange is closed in a shared vhost, stands in `definitions`.
 //!
 //! Tenants have no user tags: `management` shows totals of the whole broker and `monitoring` shows every vhost.
@@ -21,6 +22,7 @@ mod config;
 mod console;
 mod definitions;
 mod fast;
+mod faults;
 mod install;
 mod management;
 mod node;

@@ -20,7 +20,7 @@ use super::{
     plain,
 };
 use crate::{
-    Error, Identity,
+    Error, Identity, ServiceFault,
     services::{Access, HALT, Place, Running},
 };
 
@@ -166,6 +166,10 @@ impl Running for Server {
         self.node.caller.eval(statement).await.map_err(failed)
     }
 
+    async fn inflict(&mut self, fault: ServiceFault, tenant: &Tenant, begins: bool) -> Result<u64, Error> {
+        self.befall(fault, tenant, begins).await
+    }
+
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.node
             .beam
@@ -277,7 +281,7 @@ fn plan(
 }
 
 /// Base64 in quotes: no name can end its literal.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("\"{}\"", STANDARD.encode(text))
 }
 

@@ -1,6 +1,7 @@
 //! Redis, or Valkey where Redis is absent: one server, TLS only, which all tenants share by key prefix.
 //!
-//! `config` writes its configuration, `acl` says what a tenant may do, `server` carves it into slices. Passwords
+//! `config` writes its configuration, `acl` says what a tenant may do, `server` carves it into slices, `faults` are
+//! what befalls its clients. Passwords
 //! reach the server as SHA-256 digests only, so neither its configuration nor its ACL ever holds one.
 
 use std::time::Instant;
@@ -14,6 +15,7 @@ use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
 
 mod acl;
 mod config;
+mod faults;
 mod server;
 
 pub use acl::WITHHELD;

@@ -12,7 +12,7 @@ use super::{
     config::{self, Config},
 };
 use crate::{
-    Child, ChildSpec, Error,
+    Child, ChildSpec, Error, ServiceFault,
     clients::{self, ALIVE_DEADLINE, redis::ServerFacts},
     deadlines::SERVER_STOPS,
     error::Cause,
@@ -36,14 +36,16 @@ pub(super) struct Server {
     origin: Origin,
     /// Makes the administrator's connection.
     client: Client,
-    admin: MultiplexedConnection,
+    pub(super) admin: MultiplexedConnection,
     report: ServerReport,
     /// The login of every slice that exists, by prefix.
-    logins: BTreeMap<String, Login>,
+    pub(super) logins: BTreeMap<String, Login>,
+    /// How many commands were refused for want of memory before the present want began.
+    pub(super) refused: u64,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Login {
+pub(super) enum Login {
     /// The shared `default` user with this password.
     Shared(Secret),
     /// A user of the tenant's own, with its rules.
@@ -65,12 +67,12 @@ impl Server {
             version: facts.version,
             startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         };
-        Self { child, origin, client, admin, report, logins: BTreeMap::new() }
+        Self { child, origin, client, admin, report, logins: BTreeMap::new(), refused: 0 }
     }
 
     /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
     /// started again. Nothing is repeated: what was under way when it broke has failed.
-    async fn revive(&mut self) -> Result<(), Error> {
+    pub(super) async fn revive(&mut self) -> Result<(), Error> {
         let ping = cmd("PING");
         let answer = ping.query_async::<redis::Value>(&mut self.admin);
         if !matches!(tokio::time::timeout(ALIVE_DEADLINE, answer).await, Ok(Ok(_))) {
@@ -80,7 +82,7 @@ impl Server {
         Ok(())
     }
 
-    async fn run(&mut self, command: &Cmd) -> Result<(), RedisError> {
+    pub(super) async fn run(&mut self, command: &Cmd) -> Result<(), RedisError> {
         command.query_async::<redis::Value>(&mut self.admin).await.map(|_| ())
     }
 
@@ -166,13 +168,15 @@ impl Server {
     /// Ends the connections that are logged in as the shared user.
     ///
     /// `CLIENT KILL USER` would take others along: until it logs in, every connection belongs to that user.
-    async fn end_shared(&mut self) -> Result<(), RedisError> {
+    pub(super) async fn end_shared(&mut self) -> Result<u64, RedisError> {
         let list: String = cmd("CLIENT").arg("LIST").query_async(&mut self.admin).await?;
+        let mut ended = 0;
         for id in acl::shared_connections(&list) {
             // One that has ended meanwhile is no error.
-            self.run(cmd("CLIENT").arg("KILL").arg("ID").arg(id)).await?;
+            let kill = cmd("CLIENT").arg("KILL").arg("ID").arg(id).take();
+            ended += kill.query_async::<u64>(&mut self.admin).await?;
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Every user but the administrator, with its rules.
@@ -274,6 +278,10 @@ impl Running for Server {
         let answer = command.query_async::<redis::Value>(&mut self.admin).await;
         let answer = answer.map_err(Error::serve(Service::Redis, "run a command as administrator"))?;
         Ok(format!("{answer:?}"))
+    }
+
+    async fn inflict(&mut self, fault: ServiceFault, tenant: &Tenant, begins: bool) -> Result<u64, Error> {
+        self.befall(fault, tenant, begins).await
     }
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {

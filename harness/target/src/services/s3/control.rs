@@ -9,6 +9,7 @@ use bulkhead_model::{Secret, secret};
 use serde::{Deserialize, Serialize};
 
 use super::embedded::KeyGrant;
+use crate::ServiceFault;
 
 /// How one embedded server is to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +92,15 @@ pub(crate) enum Command {
     },
     /// Adds to what a key may do. No slice is made like this: it is how a server is set up wrong on purpose.
     Widen(Widening),
+    /// Begins a fault for whoever signs with a key of the slice, or undoes it.
+    Fault {
+        /// Whose.
+        slice: Slice,
+        /// Which.
+        fault: ServiceFault,
+        /// Whether it begins.
+        begins: bool,
+    },
     /// Removes these slices: their keys, their objects, and each bucket that no key can reach any more.
     Remove {
         /// The slices.
@@ -137,6 +147,8 @@ pub(crate) struct Slice {
 pub(crate) enum Reply {
     /// It is done.
     Done,
+    /// A fault is undone that touched so many requests.
+    Touched(u64),
     /// It is not, and nothing was changed; why.
     Refused(String),
 }

@@ -21,7 +21,7 @@ use super::{
     keymaker,
 };
 use crate::{
-    Child, ChildSpec, Error, TargetSpec,
+    Child, ChildSpec, Error, ServiceFault, TargetSpec,
     deadlines::SERVER_STOPS,
     services::{Access, Place, Running},
 };
@@ -124,7 +124,8 @@ impl Embedded {
         }
     }
 
-    async fn ask(&mut self, command: Command, doing: &str) -> Result<(), Error> {
+    /// Has the server do it; for a fault that ended, how many requests it touched.
+    async fn ask(&mut self, command: Command, doing: &str) -> Result<u64, Error> {
         self.asked += 1;
         let number = self.asked;
         self.send(&Asked { number, command }).await?;
@@ -132,7 +133,8 @@ impl Embedded {
             let answered: Answered = self.receive(PATIENCE).await?;
             if answered.number == number {
                 return match answered.reply {
-                    Reply::Done => Ok(()),
+                    Reply::Done => Ok(0),
+                    Reply::Touched(requests) => Ok(requests),
                     Reply::Refused(reason) => Err(Error::serve(Service::S3, doing)(reason)),
                 };
             }
@@ -203,7 +205,7 @@ impl Running for Embedded {
 
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
         let slices = tenants.iter().map(|tenant| slice(&tenant.slices.s3)).collect();
-        self.ask(Command::Remove { slices }, &format!("remove {}", described(tenants))).await
+        self.ask(Command::Remove { slices }, &format!("remove {}", described(tenants))).await.map(drop)
     }
 
     /// The statement is JSON: `{"key": "…", "grant": {"buckets": ["…"], "prefix": "", "capabilities": ["readFiles"]}}`
@@ -213,6 +215,11 @@ impl Running for Embedded {
         let widening = serde_json::from_str(statement).map_err(Error::serve(Service::S3, doing))?;
         self.ask(Command::Widen(widening), doing).await?;
         Ok(String::from("done"))
+    }
+
+    async fn inflict(&mut self, fault: ServiceFault, tenant: &Tenant, begins: bool) -> Result<u64, Error> {
+        let doing = format!("begin or undo {fault:?} for tenant `{}`", tenant.name);
+        self.ask(Command::Fault { slice: slice(&tenant.slices.s3), fault, begins }, &doing).await
     }
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What the keeper asks for: buckets and keys made, keys widened, slices removed. The other way in, past every signature.
+//! What the keeper asks for: buckets and keys made, keys widened, faults begun, slices removed. The other way in, past every signature.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use s3s::{S3Error, S3Result};
 
 use super::{
     KeyGrant,
+    faults::Faults,
     keys::Keys,
     store::{Store, index::Bucket, now, record::Entry},
 };
@@ -15,12 +16,13 @@ use crate::services::s3::control::{Command, Key, Reply, Slice, Widening};
 pub(super) struct Admin {
     store: Arc<Store>,
     keys: Arc<Keys>,
+    faults: Arc<Faults>,
 }
 
 impl Admin {
     /// On this storage and these keys.
-    pub(super) fn new(store: Arc<Store>, keys: Arc<Keys>) -> Self {
-        Self { store, keys }
+    pub(super) fn new(store: Arc<Store>, keys: Arc<Keys>, faults: Arc<Faults>) -> Self {
+        Self { store, keys, faults }
     }
 
     /// Does what is asked, wholly or not at all.
@@ -28,6 +30,13 @@ impl Admin {
         let done = match command {
             Command::Provision { buckets, keys } => self.provision(buckets, keys),
             Command::Widen(Widening { key, grant }) => self.widen(&key, grant),
+            Command::Fault { slice, fault, begins: true } => {
+                self.faults.begin(slice, fault);
+                Ok(())
+            }
+            Command::Fault { slice, fault, begins: false } => {
+                return Reply::Touched(self.faults.end(&slice, fault));
+            }
             Command::Remove { slices } => self.remove(&slices),
         };
         match done {

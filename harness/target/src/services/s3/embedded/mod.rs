@@ -1,7 +1,7 @@
 //! The S3 server inside this binary: a process of its own, so that it can be killed and paused like the other servers.
 //!
 //! `server` speaks TLS and HTTP, `s3s` the protocol and its signatures; `auth` and `grants` decide who may do what,
-//! `api` answers, `store` keeps. `admin` obeys the keeper. Start reading at [`main`].
+//! `api` answers, `store` keeps, `faults` are what befalls a request though the server is well. `admin` obeys the keeper. Start reading at [`main`].
 
 use std::{error::Error, io::Write as _, process::ExitCode, sync::Arc};
 
@@ -11,6 +11,7 @@ mod admin;
 mod api;
 mod auth;
 mod chunks;
+mod faults;
 mod grants;
 mod keys;
 mod server;
@@ -20,6 +21,7 @@ pub use grants::{Capability, KeyGrant};
 
 use super::control::{Answered, Asked, Hello, Start};
 use admin::Admin;
+use faults::Faults;
 use keys::Keys;
 use store::Store;
 
@@ -72,10 +74,12 @@ async fn serve() -> Result<(), Failure> {
     let tls = server::tls(&start.cert, &start.key)?;
     let listener = server::bind(start.port).await?;
     let port = listener.local_addr()?.port();
-    let serving = tokio::spawn(server::serve(listener, tls, builder.build()));
+    let faults = Arc::new(Faults::new(Arc::clone(&keys)));
+    let front = server::Front { service: builder.build(), faults: Arc::clone(&faults) };
+    let serving = tokio::spawn(server::serve(listener, tls, front));
     say(&Hello { port })?;
 
-    let admin = Admin::new(store, keys);
+    let admin = Admin::new(store, keys, faults);
     while let Some(line) = heard.recv().await {
         let Asked { number, command } = serde_json::from_str(&line)?;
         say(&Answered { number, reply: admin.obey(command) })?;

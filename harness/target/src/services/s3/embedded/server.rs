@@ -25,6 +25,7 @@ use super::{
     Failure,
     auth::not_entitled,
     chunks::{Cutter, UNSIGNED},
+    faults::Faults,
     log,
 };
 
@@ -33,6 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to leave a listener alone that cannot accept, being out of file descriptors, say.
 const BREATHER: Duration = Duration::from_millis(20);
+
+/// What answers requests.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub(super) service: S3Service,
+    pub(super) faults: Arc<Faults>,
+}
 
 /// Reads the certificate and its key.
 ///
@@ -58,11 +66,11 @@ pub(super) async fn bind(port: u16) -> Result<TcpListener, Failure> {
 }
 
 /// Serves every connection until the task is ended.
-pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, service: S3Service) {
+pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, front: Front) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, tls.clone(), service.clone()));
+                tokio::spawn(connection(stream, tls.clone(), front.clone()));
             }
             Err(error) => {
                 log(&format!("could not accept a connection: {error}"));
@@ -73,27 +81,27 @@ pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, service: S3Se
 }
 
 /// One connection. Whoever does not speak TLS is dropped without a byte of answer that says more than TLS does.
-async fn connection(stream: TcpStream, tls: TlsAcceptor, service: S3Service) {
+async fn connection(stream: TcpStream, tls: TlsAcceptor, front: Front) {
     // Answers are small and somebody waits for each.
     let _slower = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let answer = hyper::service::service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(&service, request).await) }
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(answer(&front, request).await) }
     });
     // A client that goes away in the middle is its own affair.
     let _ended = builder.serve_connection(TokioIo::new(stream), answer).await;
 }
 
-async fn answer(service: &S3Service, request: Request<Incoming>) -> Response<Body> {
+async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answered = if is_form(&request) {
         // `s3s` would gather a form's whole file in memory before it asked whether anybody may post one.
         not_entitled().to_http_response().ok()
     } else {
-        service.call(with_short_chunks(request)).await.ok()
+        front.faults.answer(&front.service, request).await
     };
     let mut response = answered.unwrap_or_else(|| {
         let mut response = Response::new(Body::empty());
@@ -118,7 +126,7 @@ async fn answer(service: &S3Service, request: Request<Incoming>) -> Response<Bod
 }
 
 /// The request, its chunks cut short when it comes in unsigned ones.
-fn with_short_chunks(request: Request<Incoming>) -> Request<Body> {
+pub(super) fn with_short_chunks(request: Request<Incoming>) -> Request<Body> {
     let hash = request.headers().get("x-amz-content-sha256").map(HeaderValue::as_bytes);
     if hash != Some(UNSIGNED) {
         return request.map(Body::from);

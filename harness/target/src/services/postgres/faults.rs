@@ -1,0 +1,65 @@
+//! What befalls a tenant's connections though the server is well: done by the administrator to the tenant's role, so that
+//! nobody else meets it, in a shared database either.
+
+use bulkhead_model::{Service, Tenant};
+
+use super::{
+    server::Server,
+    sql::{self, quoted},
+};
+use crate::{Error, ServiceFault, clients::COMMAND_DEADLINE};
+
+/// The connections are found before one is ended: as two conditions of one `WHERE` the server may check them in either
+/// order, and would end everybody's.
+const TERMINATE: &str = "\
+    WITH its AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = $1) \
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM its";
+
+impl Server {
+    /// Begins a fault or undoes it; it touches the connections that it ends.
+    pub(super) async fn befall(
+        &mut self,
+        fault: ServiceFault,
+        tenant: &Tenant,
+        begins: bool,
+    ) -> Result<u64, Error> {
+        self.revive().await?;
+        let role = sql::role(tenant);
+        let doing = || format!("begin or undo {fault:?} for tenant `{}`", tenant.name);
+        match (fault, begins) {
+            (ServiceFault::Terminate, true) => self.terminate(&role, doing()).await,
+            (ServiceFault::Exhaust, begins) => {
+                self.run(sql::limit_connections(&role, if begins { 0 } else { sql::CONNECTIONS }), doing)
+                    .await?;
+                // As when others of the tenant's took all of them: whoever had one has none any more.
+                if begins { self.terminate(&role, doing()).await } else { Ok(0) }
+            }
+            (ServiceFault::ReadOnly, begins) => {
+                let database = quoted(&tenant.slices.postgres.database);
+                let what = if begins {
+                    "SET default_transaction_read_only = on"
+                } else {
+                    "RESET default_transaction_read_only"
+                };
+                let sql = format!("ALTER ROLE {} IN DATABASE {database} {what}", quoted(&role));
+                self.run(sql, doing).await?;
+                // A connection keeps what it began with, so each ends. What it touched are those that began meanwhile.
+                let ended = self.terminate(&role, doing()).await?;
+                Ok(if begins { 0 } else { ended })
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Ends every connection of a role, each of which is told 57P01, and says how many.
+    async fn terminate(&mut self, role: &str, doing: String) -> Result<u64, Error> {
+        let failed = |error| Error::serve(Service::Postgres, doing)(error);
+        let ended = sqlx::query_scalar::<_, i64>(TERMINATE).bind(role).fetch_one(&mut self.admin);
+        match tokio::time::timeout(COMMAND_DEADLINE, ended).await {
+            Ok(ended) => {
+                ended.map(|ended| u64::try_from(ended).unwrap_or(0)).map_err(|error| failed(error.into()))
+            }
+            Err(late) => Err(failed(crate::error::Cause::from(late))),
+        }
+    }
+}
