@@ -4,7 +4,10 @@
 use std::{pin::pin, time::Instant};
 
 use anyhow::Result;
-use bulkhead_engine::run::{CaseRun, Runner};
+use bulkhead_engine::{
+    run::{CaseRun, Runner},
+    workload::Terms,
+};
 use bulkhead_model::{
     RunEvent, RunReport, Verdict,
     report::{ChecklistRow, IsolationRow, ServerReport},
@@ -104,6 +107,7 @@ impl Drive<'_> {
             seed: self.plan.seed,
             jobs: self.jobs,
             out: self.folder.path.clone(),
+            terms: Terms::default(),
         };
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());

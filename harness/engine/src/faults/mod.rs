@@ -12,12 +12,14 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
+mod evict;
 mod process;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 13] = [
+pub static ALL: [&dyn Fault; 14] = [
     &down::Down,
+    &evict::Evict,
     &process::PAUSE,
     &process::KILL,
     &process::RESTART,
