@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bulkhead_engine::{probes, run::Runner};
+use bulkhead_engine::{probes, run::Runner, workload::Terms};
 use bulkhead_model::{
     Service, Topology, Verdict,
     scenario::{self, Expected, Scenario},
@@ -98,7 +98,14 @@ async fn matrix(session: &Session, topology: &Topology) -> Result<Duration> {
     let out = tempfile::tempdir()?;
     let scenarios = Service::ALL.map(whole);
     let cases = scenario::expand(&scenarios, topology)?;
-    let runner = Runner { target: session, topology, seed: 1, jobs: JOBS, out: out.path().into() };
+    let runner = Runner {
+        target: session,
+        topology,
+        seed: 1,
+        jobs: JOBS,
+        out: out.path().into(),
+        terms: Terms::default(),
+    };
     let begun = Instant::now();
     let mut runs = std::pin::pin!(runner.run(cases, &|_| ()));
     while let Some(run) = runs.next().await {

@@ -9,6 +9,7 @@ mod isolation;
 mod leak;
 mod library;
 mod picture;
+mod prove;
 mod secrets;
 mod standing;
 mod subfolder;

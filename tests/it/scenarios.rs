@@ -7,7 +7,7 @@ use std::path::Path;
 use bulkhead_engine::{
     faults, probes,
     run::{CaseRun, Runner},
-    workload,
+    workload::{self, Terms},
 };
 use bulkhead_model::{
     Topology, Verdict,
@@ -56,7 +56,8 @@ pub(crate) async fn session(cases: &[Case]) -> Session {
 pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
     let (session, out) = (session(&cases).await, tempfile::tempdir().unwrap());
     // One thread serves a test: whole catalogues of several pairs at once would keep one another's handshakes waiting.
-    let runner = Runner { target: &session, topology, seed: 1, jobs: 1, out: out.path().into() };
+    let terms = Terms::default();
+    let runner = Runner { target: &session, topology, seed: 1, jobs: 1, out: out.path().into(), terms };
     let runs: Vec<_> = runner.run(cases, &|_| {}).collect().await;
     for run in &runs {
         let text = std::fs::read_to_string(&run.journal).unwrap();

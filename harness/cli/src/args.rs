@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Scenario(commands::scenario::Scenario),
     /// Judge a saved history again. Needs no services.
     Check(commands::check::Check),
+    /// Sabotage each invariant's system on purpose and see that the invariant fails.
+    Prove(commands::prove::Prove),
     /// Run the fault proxy alone: Toxiproxy's API, on the loopback interface.
     Proxy(commands::proxy::Proxy),
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use bulkhead_engine::{
     faults,
     run::{CaseRun, Runner},
+    workload::Terms,
 };
 use bulkhead_model::{
     RunEvent, RunReport, Verdict,
@@ -107,6 +108,7 @@ impl Drive<'_> {
             seed: self.plan.seed,
             jobs: self.jobs,
             out: self.folder.path.clone(),
+            terms: Terms::default(),
         };
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());

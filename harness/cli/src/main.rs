@@ -19,6 +19,7 @@ mod output;
 mod places;
 mod plan;
 mod project;
+mod proof;
 mod real;
 mod scenarios;
 mod stand_ins;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Clean(command) => command.run(cli.volume).await,
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
+            Command::Prove(command) => command.run(cli.volume).await,
             Command::Proxy(command) => command.run().await,
         }
     });

@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bulkhead_model::RunReport;
-use bulkhead_report::{json, junit, markdown};
+use bulkhead_model::{RunReport, proof::ProofReport};
+use bulkhead_report::{json, junit, markdown, proof};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::args::Output;
@@ -69,6 +69,19 @@ impl Folder {
     /// Where the report is.
     pub(crate) fn report(&self) -> PathBuf {
         self.path.join("report.json")
+    }
+
+    /// Where a proof is.
+    pub(crate) fn proof(&self) -> PathBuf {
+        self.path.join("proof.json")
+    }
+
+    /// Writes a proof into the folder.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(crate) fn write_proof(&self, report: &ProofReport) -> Result<()> {
+        write(&self.proof(), |sink| proof::json(report, sink))
     }
 
     /// Writes the reports into the folder and into the files that were asked for.

@@ -4,7 +4,7 @@
 //! What it is not: it never judges (that is `checks`), shows nothing (that is `report`) and starts no server (that is
 //! `target`). Only the recorder stamps time, and only the seed tree makes up values.
 //!
-//! Start reading at [`run::Runner`]; then [`probes`], [`checklist`], [`workload`] and [`faults`], where a new one is a file and a line in its
+//! Start reading at [`run::Runner`]; then [`probes`], [`checklist`], [`workload`], [`faults`] and [`sabotage`], where a new one is a file and a line in its
 //! folder's slice.
 
 pub mod audit;
@@ -18,6 +18,7 @@ mod play;
 pub mod probes;
 pub mod recorder;
 pub mod run;
+pub mod sabotage;
 pub mod scribe;
 pub mod seed;
 mod tape;

@@ -21,11 +21,10 @@ use crate::{
     scribe::Scribe,
     seed::Seed,
     tape,
-    workload::{self, Phase, Stage},
+    workload::{self, Phase, Stage, Terms},
 };
 
-/// How long the workloads may take to work again once nothing is broken any more, and what is under way to come to its
-/// end after that.
+/// How long the workloads may take to work again once nothing is broken any more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long the workloads may take to their first successes.
@@ -38,7 +37,7 @@ const WARM: Duration = Duration::from_secs(20);
 pub(crate) async fn play(
     case: &Case,
     access: &TenantAccess,
-    target: &dyn Target,
+    (target, terms): (&dyn Target, Terms),
     seed: &Seed,
     recorder: &mut Recorder,
 ) -> Result<(), Error> {
@@ -61,7 +60,7 @@ pub(crate) async fn play(
             seed: seed.child(&chosen.name),
             scribe: &scribe,
             phase: watched.clone(),
-            patience: PATIENCE,
+            terms,
         })
         .collect();
     let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);

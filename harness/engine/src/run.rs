@@ -22,7 +22,7 @@ use crate::{
     probes::{self, About, Finding, Pair, Probe},
     recorder::{Clock, Recorder},
     seed::Seed,
-    workload,
+    workload::{self, Terms},
 };
 
 /// The longest that a case may take once its slices exist, besides the time for which its workloads work.
@@ -55,6 +55,8 @@ pub struct Runner<'a> {
     pub jobs: usize,
     /// The run's own folder: histories go to `cases/` below it.
     pub out: PathBuf,
+    /// How its workloads are played.
+    pub terms: Terms,
 }
 
 /// A case that was run.
@@ -168,7 +170,8 @@ impl Runner<'_> {
         match &case.subject {
             Subject::Tenant(name) if !case.scenario.workload.is_empty() => {
                 let seed = Seed::new(self.seed).child(&case.id);
-                Ok(play::play(case, access(of(lots, name)?)?, self.target, &seed, recorder).await?)
+                Ok(play::play(case, access(of(lots, name)?)?, (self.target, self.terms), &seed, recorder)
+                    .await?)
             }
             Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
             Subject::Pair { from, to } => {

@@ -17,6 +17,7 @@ pub mod op;
 pub mod probe;
 pub mod problem;
 pub mod progress;
+pub mod proof;
 pub mod report;
 pub mod scenario;
 pub mod secret;

@@ -14,6 +14,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod matrix;
+pub mod proof;
 pub mod redact;
 pub mod reference;
 pub mod terminal;

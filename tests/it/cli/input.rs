@@ -72,7 +72,7 @@ fn a_dry_run_says_what_would_be_run_and_starts_nothing() {
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     for part in [
         "\nchaos/rabbitmq/tasks-link [faults=down] (engine)\n",
-        "      workload   rabbitmq.tasks: { consumers: 2, publishers: 2, rate: 200/s, size: 1KiB }\n",
+        "      workload   rabbitmq.tasks: { consumers: 2, publishers: 2, rate: 200/s, size: 1KiB, work: 0ms }\n",
         "      run-for    3s\n",
         "      faults     down: { at: 500ms, for: 1s, service: rabbitmq }\n",
         "      expect     recovers-within: 8s\n",

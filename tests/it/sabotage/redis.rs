@@ -8,29 +8,6 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use super::fails;
 
-/// Ten times what the limit lets through.
-pub(super) const LIMITED: &str = "{ redis.rate-limit: { limit: 20, rate: 200/s } }";
-
-/// Takes a window's counter away whenever it is used up, as an eviction would.
-async fn evict(access: TenantAccess) {
-    let mut connection = clients::redis::connect(&access).await.unwrap();
-    loop {
-        // Of those seconds that a slow machine may take to begin, and some more.
-        for window in 0..30 {
-            let key = access.tenant.slices.redis.key(&format!("bulkhead:rate:{window}"));
-            let count: Option<u64> = connection.get(&key).await.unwrap();
-            if count.is_some_and(|count| count >= 20) {
-                let _: () = connection.del(&key).await.unwrap();
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_evicted_counter_admits_too_many() {
-    fails(LIMITED, "within-limit", "admitted more than their limit", evict).await;
-}
-
 /// Sends this on the workload's channel until somebody has heard it, in one of its subscribers' place.
 async fn send(access: TenantAccess, message: &str) {
     let mut connection = clients::redis::connect(&access).await.unwrap();
@@ -42,12 +19,6 @@ async fn send(access: TenantAccess, message: &str) {
 async fn a_neighbours_message_is_foreign() {
     let sabotage = |access| send(access, "plane.1.1 ");
     fails("redis.pub-sub", "nothing-foreign", "`plane.1.1` first, plane's", sabotage).await;
-}
-
-#[tokio::test]
-async fn a_message_that_nobody_sent_is_heard() {
-    let sabotage = |access| send(access, "engine.9.9 ");
-    fails("redis.pub-sub", "nothing-missed", "were heard that nobody sent", sabotage).await;
 }
 
 /// Sends every message that it hears once more.
@@ -86,30 +57,9 @@ async fn persist(access: TenantAccess, kind: &str) {
 }
 
 #[tokio::test]
-async fn a_session_that_is_kept_lives_on_too_long() {
-    let sabotage = |access| persist(access, "bulkhead:session:");
-    fails("redis.sessions", "within-ttl: 50ms", "it lives on too long", sabotage).await;
-}
-
-#[tokio::test]
 async fn an_entry_that_is_kept_lives_on_too_long() {
     let sabotage = |access| persist(access, "bulkhead:cache:");
     fails("redis.query-cache", "within-ttl: 50ms", "it lives on too long", sabotage).await;
-}
-
-/// Deletes every session that it sees.
-async fn log_out(access: TenantAccess) {
-    let mut connection = clients::redis::connect(&access).await.unwrap();
-    loop {
-        for key in keys(&mut connection, &access.tenant.slices.redis.key("bulkhead:session:")).await {
-            let _: () = connection.del(&key).await.unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_session_that_is_deleted_is_gone_too_early() {
-    fails("redis.sessions", "within-ttl: 50ms", "it is gone too early", log_out).await;
 }
 
 /// Puts a neighbour's value under every key that it sees, for as long as what was there has to live.

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod isolation;
+pub(crate) mod prove;
 pub(crate) mod proxy;
 pub(crate) mod scenario;
 pub(crate) mod status;

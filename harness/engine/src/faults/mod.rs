@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
+mod evict;
 mod impostor;
 mod process;
 mod profile;
@@ -20,8 +21,9 @@ mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 32] = [
+pub static ALL: [&dyn Fault; 33] = [
     &down::Down,
+    &evict::Evict,
     &process::PAUSE,
     &process::KILL,
     &process::RESTART,

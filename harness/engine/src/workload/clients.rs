@@ -138,7 +138,7 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
 
     /// Does one operation after another until one is acknowledged, or the stage's patience is over.
     pub(super) async fn insist(&mut self) {
-        let late = Instant::now() + self.stage.patience;
+        let late = Instant::now() + self.stage.terms.patience;
         while self.patient_until < late {
             sleep_until(self.patient_until).await;
             if self.operate(None).await == Ending::Ok {
@@ -225,7 +225,7 @@ mod tests {
         scribe::Scribe,
         seed::Seed,
         testing::tenant,
-        workload::Phase,
+        workload::{Phase, Terms},
     };
 
     /// Does as it is told, and the last thing again and again.
@@ -272,8 +272,8 @@ mod tests {
         let mut recorder = Recorder::begin(folder.path().join("one.jsonl"), Clock::start());
         let (access, scribe) = (tenant("engine"), Scribe::new(&mut recorder));
         let chosen = Chosen { name: String::from("redis.told"), settings: [].into() };
-        let (seed, patience) = (Seed::new(1), Duration::from_secs(30));
-        let stage = Stage { access: &access, chosen: &chosen, seed, scribe: &scribe, phase, patience };
+        let (seed, terms) = (Seed::new(1), Terms::default());
+        let stage = Stage { access: &access, chosen: &chosen, seed, scribe: &scribe, phase, terms };
         let tenant = access.tenant.name.clone();
         let who = scribe::Client {
             name: String::from("client 1"),

@@ -69,7 +69,7 @@ pub trait Workload: Sync {
     /// What the server refused.
     fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a>;
 
-    /// Works until the phase is [`Phase::Drain`], and then until nothing is left to take or [`Stage::patience`] is over.
+    /// Works until the phase is [`Phase::Drain`], and then until nothing is left to take or [`Terms::patience`] is over.
     ///
     /// # Errors
     /// Nothing that a fault does is one: that is in the history.
@@ -78,6 +78,32 @@ pub trait Workload: Sync {
 
 /// A workload that works.
 pub type Working<'a> = BoxFuture<'a, Result<(), Error>>;
+
+/// How a case is played besides what its scenario says.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The longest that draining may take.
+    pub patience: Duration,
+    /// What its workloads do wrongly.
+    pub flaw: Option<Flaw>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(20), flaw: None }
+    }
+}
+
+/// What a sabotage has a workload do wrongly, as a careless app does. No scenario file can say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// A consumer acknowledges a task before it works on it.
+    EarlyAck,
+    /// The queue of the tasks does not outlive the broker.
+    TransientQueue,
+    /// A limiter looks at its counter and then sets it.
+    TwoSteps,
+}
 
 /// How far a case is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +126,8 @@ pub struct Stage<'a> {
     pub scribe: &'a Scribe<'a>,
     /// How far the case is.
     pub phase: watch::Receiver<Phase>,
-    /// The longest that draining may take.
-    pub patience: Duration,
+    /// How it is played besides.
+    pub terms: Terms,
 }
 
 impl Stage<'_> {

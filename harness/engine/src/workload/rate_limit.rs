@@ -10,11 +10,11 @@ use bulkhead_model::{
     scenario::{Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
-use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tokio::time::Instant;
 
 use super::{
-    Stage, Working, Workload,
+    Flaw, Stage, Working, Workload,
     clients::{Doer, Performed, work_together},
     redis::trouble,
 };
@@ -87,10 +87,23 @@ impl Doer for Asker<'_, '_> {
 
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
         let Act::Admit { window, limit } = act else { return Ok(None) };
+        if self.stage.terms.flaw == Some(Flaw::TwoSteps) {
+            return count_in_two_steps(connection, window, *limit).await;
+        }
         let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
         let mut count = redis::cmd("EVAL");
         count.arg(COUNT).arg(1).arg(window).arg(kept);
         let counted: u64 = count.query_async(connection).await.map_err(trouble)?;
         Ok(Some(Found::Admitted(counted <= *limit)))
     }
+}
+
+/// As a careless limiter does: two clients that look at the same moment count as one.
+async fn count_in_two_steps(connection: &mut MultiplexedConnection, window: &str, limit: u64) -> Performed {
+    let count: Option<u64> = connection.get(window).await.map_err(trouble)?;
+    let counted = count.unwrap_or_default() + 1;
+    let (kept, mut set) = (KEPT.as_secs(), redis::cmd("SET"));
+    set.arg(window).arg(counted).arg("EX").arg(kept);
+    set.query_async::<()>(connection).await.map_err(trouble)?;
+    Ok(Some(Found::Admitted(counted <= limit)))
 }

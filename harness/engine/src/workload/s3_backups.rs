@@ -82,7 +82,7 @@ impl Workload for Backups {
                 async move {
                     client.work(each).await;
                     // What is under way is brought to its end; where nothing is kept yet, one backup is.
-                    let late = Instant::now() + stage.patience;
+                    let late = Instant::now() + stage.terms.patience;
                     while shelf.wants(number) && Instant::now() < late {
                         client.insist().await;
                     }
@@ -94,7 +94,7 @@ impl Workload for Backups {
                 Client::new(stage, who, Restorer { access: stage.access, shelf: &shelf, first });
             futures::join!(join_all(sending), restorer.work(Pace::Rarer(REST)));
             shelf.take_down();
-            let late = Instant::now() + stage.patience;
+            let late = Instant::now() + stage.terms.patience;
             while shelf.next().is_some() && Instant::now() < late {
                 restorer.insist().await;
             }

@@ -121,7 +121,11 @@ async fn shake(
     Ok(facts)
 }
 
-pub(crate) fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig, Error> {
+/// What a client trusts: the authorities in this file, or the system's.
+///
+/// # Errors
+/// When the file cannot be read or is no PEM.
+pub fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig, Error> {
     let certificates = match ca {
         Some(ca) => pem_certificates(service, &read_ca(ca)?)?,
         None => rustls_native_certs::load_native_certs().certs,
@@ -130,11 +134,10 @@ pub(crate) fn config(service: Service, ca: Option<&Path>) -> Result<ClientConfig
 }
 
 /// Begins TLS with the server of that name over a connection that is there.
-pub(crate) async fn begin(
-    config: ClientConfig,
-    host: &str,
-    tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, Cause> {
+///
+/// # Errors
+/// When the server is not verified, or no server of TLS.
+pub async fn begin(config: ClientConfig, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Cause> {
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
     Ok(TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
 }

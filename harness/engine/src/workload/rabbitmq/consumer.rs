@@ -16,10 +16,10 @@ use lapin::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{acknowledge, element, open, tally::Open};
+use super::{Route, acknowledge, element, is_transient, open, tally::Open};
 use crate::{
     scribe::Client,
-    workload::{OPERATION, Stage, back_off::BackOff},
+    workload::{Flaw, OPERATION, Stage, back_off::BackOff},
 };
 
 /// Deliveries that a consumer holds unacknowledged.
@@ -47,6 +47,11 @@ pub(super) async fn tap(stage: &Stage<'_>, queue: &str) -> Result<Tap, Error> {
     let (connection, channel) = open(stage).await?;
     let limited = channel.basic_qos(PREFETCH, BasicQosOptions::default()).await;
     limited.map_err(Error::serve(Service::Rabbitmq, "limit what is unacknowledged"))?;
+    if is_transient(stage) {
+        // It may have gone with the broker, and is declared as at first by whoever does not think of that.
+        let declared = Route::direct(queue, queue.to_owned()).declare(&channel, false).await;
+        declared.map_err(Error::serve(Service::Rabbitmq, format!("declare the queue `{queue}` again")))?;
+    }
     let options = BasicConsumeOptions::default();
     let deliveries = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
     let doing = format!("consume the queue `{queue}`");
@@ -66,7 +71,7 @@ pub(super) async fn consume<H: Handler>(
     let mut over = pin!(async {
         let late = async {
             stage.draining().await;
-            open.stalled(stage.patience).await;
+            open.stalled(stage.terms.patience).await;
         };
         tokio::select! {
             () = open.done() => {}
@@ -114,21 +119,42 @@ async fn handle_all<H: Handler>(
     is_over
 }
 
-/// Takes elements one after another: each is done when it is acknowledged.
+/// Takes elements one after another: each is done when it is acknowledged. A worker ends with its connection, and begins
+/// anew with the next.
 pub(super) struct Taker<'a, 's> {
     pub(super) stage: &'a Stage<'s>,
     pub(super) client: &'a Client,
     pub(super) open: &'a Open,
 }
 
+impl Taker<'_, '_> {
+    /// What the workload says that one takes, if anything.
+    async fn work(&self) {
+        let takes = self.stage.chosen.time("work");
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
+    }
+}
+
 impl Handler for Taker<'_, '_> {
     const BESIDE: usize = 1;
 
-    async fn handle(&self, _: &Channel, delivery: Delivery) -> bool {
+    async fn handle(&self, channel: &Channel, delivery: Delivery) -> bool {
         let (scribe, element) = (self.stage.scribe, element(&delivery));
         let act = Act::Take { element: element.clone(), again: delivery.redelivered };
         let op = scribe.begin(self.client, act, None);
-        let (outcome, detail) = acknowledge(&delivery).await;
+        let (outcome, detail) = if self.stage.terms.flaw == Some(Flaw::EarlyAck) {
+            let acknowledged = acknowledge(&delivery).await;
+            self.work().await;
+            match channel.status().connected() {
+                true => acknowledged,
+                false => (Ending::Failed, String::from("the worker ended before the work was done")),
+            }
+        } else {
+            self.work().await;
+            acknowledge(&delivery).await
+        };
         scribe.end(op, outcome, detail);
         self.open.taken(&element);
         outcome == Ending::Ok

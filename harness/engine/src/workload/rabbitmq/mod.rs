@@ -17,7 +17,7 @@ use lapin::{
 };
 use tokio::time::timeout;
 
-use super::{OPERATION, Stage};
+use super::{Flaw, OPERATION, Stage};
 
 mod calls;
 mod consumer;
@@ -48,9 +48,9 @@ impl Route {
         Self { exchange: exchange.to_owned(), kind: ExchangeKind::Direct, key: queue.clone(), queue }
     }
 
-    async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+    async fn declare(&self, channel: &Channel, durable: bool) -> lapin::Result<()> {
         let Self { exchange, kind, key, queue } = self;
-        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let durable = QueueDeclareOptions { durable, ..QueueDeclareOptions::default() };
         channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let (exchange, kind) = (exchange.as_str(), kind.clone());
@@ -70,10 +70,18 @@ async fn declare(stage: &Stage<'_>, routes: &[Route]) -> Result<(), Error> {
     let (connection, channel) = open(stage).await?;
     for route in routes {
         let doing = format!("declare the queue `{}`", route.queue);
-        route.declare(&channel).await.map_err(Error::serve(Service::Rabbitmq, doing))?;
+        route
+            .declare(&channel, !is_transient(stage))
+            .await
+            .map_err(Error::serve(Service::Rabbitmq, doing))?;
     }
     let closed = connection.close(200, "done".into()).await;
     closed.map_err(Error::serve(Service::Rabbitmq, "close a connection"))
+}
+
+/// Whether queues do not outlive the broker.
+fn is_transient(stage: &Stage<'_>) -> bool {
+    stage.terms.flaw == Some(Flaw::TransientQueue)
 }
 
 /// A connection and its channel, which gives confirms.

@@ -22,12 +22,14 @@ impl Workload for Tasks {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "rabbitmq.tasks",
-            about: "Publishers hand over persistent tasks and await the confirms; consumers take and acknowledge them.",
+            about: "Publishers hand over persistent tasks and await the confirms; consumers take them, work on each for a while and acknowledge \
+                    it then.",
             settings: &[
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "consumers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
+                Wanted { name: "work", kind: Kind::Amount(Unit::Time, 0..=60_000), usual: Some("0ms") },
             ],
         }
     }

@@ -1,0 +1,143 @@
+//! What somebody with the tenant's login does to its tables behind a workload's back.
+
+use std::time::Duration;
+
+use bulkhead_target::{Cause, TenantAccess, clients};
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::sleep;
+
+use super::{LOOKS, PLAIN, Sabotage};
+
+pub(super) static DELETED_ROWS: Sabotage = Sabotage {
+    name: "deleted-rows",
+    breaks: "Rows that were committed are deleted.",
+    workload: "postgres.metrics-log",
+    expect: "nothing-lost",
+    says: "are lost",
+    begin: |access| Ok(Box::pin(after_rows(access.clone(), 20, "DELETE FROM {table}"))),
+    ..PLAIN
+};
+
+pub(super) static NEIGHBOURS_ROW: Sabotage = Sabotage {
+    name: "neighbours-row",
+    breaks: "A service puts one tenant's row into another's table.",
+    workload: "postgres.metrics-log",
+    expect: "nothing-foreign",
+    says: "`plane.1.1` first, plane's",
+    begin: |access| {
+        let strange = "INSERT INTO {table} (element, body) VALUES ('plane.1.1', '')";
+        Ok(Box::pin(after_rows(access.clone(), 1, strange)))
+    },
+    ..PLAIN
+};
+
+pub(super) static STATE_COMES_BACK: Sabotage = Sabotage {
+    name: "state-comes-back",
+    breaks: "A state that was replaced comes back, as from a replica that lagged and was promoted.",
+    // One engine, so that whatever is set is seen.
+    workload: "{ postgres.engine-state: { engines: 1, rate: 120/s } }",
+    expect: "linearizable",
+    says: "do not linearise",
+    begin: |access| Ok(Box::pin(come_back(access.clone()))),
+    ..PLAIN
+};
+
+pub(super) static HALF_TRANSFER: Sabotage = Sabotage {
+    name: "half-transfer",
+    breaks: "An amount is taken from one account and given to none.",
+    workload: "postgres.ledger",
+    expect: "conserved-total",
+    says: "5 less than the 5000",
+    begin: |access| Ok(Box::pin(take(access.clone()))),
+    ..PLAIN
+};
+
+pub(super) static LOCKED_TABLE: Sabotage = Sabotage {
+    name: "locked-table",
+    breaks: "Somebody locks a table for four seconds.",
+    workload: "postgres.metrics-log",
+    run_for: "1s",
+    expect: "answers-within: 3s",
+    says: "were not over within",
+    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(4)))),
+    ..PLAIN
+};
+
+pub(super) static SLOW_RECOVERY: Sabotage = Sabotage {
+    name: "slow-recovery",
+    breaks: "After a broken link the table stays locked for some seconds more.",
+    workload: "postgres.metrics-log",
+    run_for: "1s",
+    fault: "down: { service: postgres, at: 500ms, for: 100ms }",
+    expect: "recovers-within: 4s",
+    says: "it did not recover within",
+    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_millis(6_500)))),
+    ..PLAIN
+};
+
+/// The table of a workload on PostgreSQL, as the workload names it.
+fn table(access: &TenantAccess, name: &str) -> String {
+    format!("\"{}\".bulkhead_{name}", access.tenant.slices.postgres.schema_or_public())
+}
+
+/// Asks until there is a row, and answers what it holds; before the workload began there is not even a table.
+async fn row(connection: &mut PgConnection, sql: &str) -> Result<String, Cause> {
+    loop {
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_optional(&mut *connection).await;
+        match asked {
+            Ok(Some(held)) => return Ok(held),
+            Ok(None) => {}
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {}
+            Err(error) => return Err(format!("`{sql}`: {error}").into()),
+        }
+        sleep(LOOKS).await;
+    }
+}
+
+/// Executes a statement that changes at least one row.
+async fn change(connection: &mut PgConnection, sql: String) -> Result<(), Cause> {
+    let changed = sqlx::query(AssertSqlSafe(sql.clone())).execute(connection).await?;
+    if changed.rows_affected() == 0 { Err(format!("`{sql}` changed nothing").into()) } else { Ok(()) }
+}
+
+/// Returns when the log holds so many rows, with the connection on which that was seen and the log's table.
+async fn rows(access: &TenantAccess, rows: usize) -> Result<(PgConnection, String), Cause> {
+    let mut connection = clients::postgres::connect(access).await?;
+    let table = table(access, "metrics");
+    row(&mut connection, &format!("SELECT 'enough' FROM {table} HAVING count(*) >= {rows}")).await?;
+    Ok((connection, table))
+}
+
+/// Waits until the log holds so many rows, then executes the statement, in which `{table}` is the log's.
+async fn after_rows(access: TenantAccess, count: usize, statement: &str) -> Result<(), Cause> {
+    let (mut connection, table) = rows(&access, count).await?;
+    change(&mut connection, statement.replace("{table}", &table)).await
+}
+
+/// Keeps everybody from the log for so long.
+async fn lock(access: TenantAccess, time: Duration) -> Result<(), Cause> {
+    let (mut connection, table) = rows(&access, 5).await?;
+    let begin = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+    sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
+    sleep(time).await;
+    sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
+    Ok(())
+}
+
+/// Sets the state that it saw first once more, after it was replaced.
+async fn come_back(access: TenantAccess) -> Result<(), Cause> {
+    let mut connection = clients::postgres::connect(&access).await?;
+    let table = table(&access, "engines");
+    let old = row(&mut connection, &format!("SELECT state FROM {table}")).await?;
+    row(&mut connection, &format!("SELECT state FROM {table} WHERE state <> '{old}'")).await?;
+    change(&mut connection, format!("UPDATE {table} SET state = '{old}'")).await
+}
+
+/// Takes an amount away from an account once some transfers were made.
+async fn take(access: TenantAccess) -> Result<(), Cause> {
+    let mut connection = clients::postgres::connect(&access).await?;
+    let (accounts, entries) = (table(&access, "accounts"), table(&access, "entries"));
+    row(&mut connection, &format!("SELECT 'enough' FROM {entries} HAVING count(*) >= 5")).await?;
+    let take = format!("UPDATE {accounts} SET balance = balance - 5 WHERE account = 'account 1'");
+    change(&mut connection, take).await
+}
