@@ -59,7 +59,7 @@ async fn postgres(session: &Session, one: &TenantAccess, other: &TenantAccess) {
     on(ServiceFault::Exhaust, false).await;
 
     let mut its = connect().await.unwrap();
-    assert_eq!(on(ServiceFault::ReadOnly, true).await, 0);
+    assert_eq!(on(ServiceFault::ReadOnly, true).await, 1);
     sql(&mut its, "SELECT 1").await.unwrap_err();
     let mut its = connect().await.unwrap();
     let schema = one.tenant.slices.postgres.schema_or_public();

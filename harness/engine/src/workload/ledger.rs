@@ -167,8 +167,9 @@ impl Doer for Clerk<'_> {
                 let Tables { accounts, entries } = &self.tables;
                 let entry =
                     Entry { transfer: transfer.clone(), from: from.clone(), to: to.clone(), amount: *amount };
-                let prepared = prepare(connection, accounts, entries, &entry).await;
-                prepared.map_err(|error| Trouble::Undone(error.to_string()))?;
+                if let Err(error) = prepare(connection, accounts, entries, &entry).await {
+                    return Err(undone(connection, &error).await);
+                }
                 let committed = sqlx::raw_sql("COMMIT").execute(connection).await;
                 committed.map(|_| None).map_err(|error| postgres::trouble(&error))
             }
@@ -199,6 +200,17 @@ async fn prepare(
         format!("INSERT INTO {entries} (transfer, from_account, to_account, amount) VALUES ($1, $2, $3, $4)");
     let entered = sqlx::query(AssertSqlSafe(sql)).bind(transfer).bind(from).bind(to).bind(amount);
     entered.execute(connection).await.map(drop)
+}
+
+/// What is said of a transfer that was not committed. Where a statement was refused, the connection is as good as before once
+/// the transaction is rolled back.
+async fn undone(connection: &mut PgConnection, error: &sqlx::Error) -> Trouble {
+    match postgres::trouble(error) {
+        Trouble::Refused(why) if sqlx::raw_sql("ROLLBACK").execute(connection).await.is_ok() => {
+            Trouble::Refused(why)
+        }
+        _ => Trouble::Undone(error.to_string()),
+    }
 }
 
 impl Clerk<'_> {

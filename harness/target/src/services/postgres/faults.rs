@@ -2,12 +2,13 @@
 //! nobody else meets it, in a shared database either.
 
 use bulkhead_model::{Service, Tenant};
+use tokio::time::timeout;
 
 use super::{
     server::Server,
     sql::{self, quoted},
 };
-use crate::{Error, ServiceFault, clients::COMMAND_DEADLINE};
+use crate::{Error, ServiceFault, clients::COMMAND_DEADLINE, error::Cause};
 
 /// The connections are found before one is ended: as two conditions of one `WHERE` the server may check them in either
 /// order, and would end everybody's.
@@ -43,9 +44,8 @@ impl Server {
                 };
                 let sql = format!("ALTER ROLE {} IN DATABASE {database} {what}", quoted(&role));
                 self.run(sql, doing).await?;
-                // A connection keeps what it began with, so each ends. What it touched are those that began meanwhile.
-                let ended = self.terminate(&role, doing()).await?;
-                Ok(if begins { 0 } else { ended })
+                // A connection keeps what it began with, so each ends, as with a primary that gives way to a standby.
+                self.terminate(&role, doing()).await
             }
             _ => Ok(0),
         }
@@ -53,13 +53,11 @@ impl Server {
 
     /// Ends every connection of a role, each of which is told 57P01, and says how many.
     async fn terminate(&mut self, role: &str, doing: String) -> Result<u64, Error> {
-        let failed = |error| Error::serve(Service::Postgres, doing)(error);
-        let ended = sqlx::query_scalar::<_, i64>(TERMINATE).bind(role).fetch_one(&mut self.admin);
-        match tokio::time::timeout(COMMAND_DEADLINE, ended).await {
-            Ok(ended) => {
-                ended.map(|ended| u64::try_from(ended).unwrap_or(0)).map_err(|error| failed(error.into()))
-            }
-            Err(late) => Err(failed(crate::error::Cause::from(late))),
-        }
+        let ending = async {
+            let ended = sqlx::query_scalar::<_, i64>(TERMINATE).bind(role).fetch_one(&mut self.admin);
+            Ok::<_, Cause>(timeout(COMMAND_DEADLINE, ended).await??)
+        };
+        let ended = ending.await.map_err(Error::serve(Service::Postgres, doing))?;
+        Ok(u64::try_from(ended).unwrap_or(0))
     }
 }
