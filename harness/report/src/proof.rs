@@ -144,7 +144,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         for part in [
             "MISSED  missed: It is broken.\n",
-            "      seed 8, sabotaged: nothing-lost is `pass` and not `fail`: 20 of 20 were read, ",
+            "      seed 8, sabotaged: nothing-lost is `pass` and not `fail`: 20 of 20 were read,\n",
             "      history: out/missed.jsonl\n      again: bulkhead prove missed --seeds 1 --seed 8\n",
             "sabotage   invariant      failed   sound passed   verdict\n",
             "seen       nothing-lost   2/2      2/2            proven\n",

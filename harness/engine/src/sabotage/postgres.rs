@@ -54,12 +54,12 @@ pub(super) static HALF_TRANSFER: Sabotage = Sabotage {
 
 pub(super) static LOCKED_TABLE: Sabotage = Sabotage {
     name: "locked-table",
-    breaks: "Somebody locks a table for four seconds.",
+    breaks: "Somebody locks a table for six seconds.",
     workload: "postgres.metrics-log",
     run_for: "1s",
-    expect: "answers-within: 3s",
+    expect: "answers-within: 4s",
     says: "were not over within",
-    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(4)))),
+    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(6)))),
     ..PLAIN
 };
 
@@ -69,9 +69,9 @@ pub(super) static SLOW_RECOVERY: Sabotage = Sabotage {
     workload: "postgres.metrics-log",
     run_for: "1s",
     fault: "down: { service: postgres, at: 500ms, for: 100ms }",
-    expect: "recovers-within: 4s",
+    expect: "recovers-within: 8s",
     says: "it did not recover within",
-    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_millis(6_500)))),
+    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(11)))),
     ..PLAIN
 };
 

@@ -29,10 +29,13 @@ pub(super) static ACK_BEFORE_WORK: Sabotage = Sabotage {
     ..PLAIN
 };
 
+/// Much more than is worked on, so that tasks wait in the queue when the broker is killed.
+const MORE: &str = "{ rabbitmq.tasks: { consumers: 8, rate: 150/s, work: 150ms } }";
+
 pub(super) static TRANSIENT_QUEUE: Sabotage = Sabotage {
     name: "transient-queue",
     breaks: "The queue of the tasks is not durable, and the broker is killed.",
-    workload: BUSY,
+    workload: MORE,
     run_for: "1s",
     fault: "kill: { service: rabbitmq, at: 400ms, for: 100ms }",
     expect: "nothing-lost",

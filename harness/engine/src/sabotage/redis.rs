@@ -14,8 +14,9 @@ pub(super) static EVICTION: Sabotage = Sabotage {
     name: "eviction",
     breaks: "Redis evicts keys for want of memory, a limiter's counter among them.",
     workload: LIMITED,
-    // In the middle of the first window, whose counter is used up by then.
-    extra: "evict: { service: redis, at: 500ms, for: 50ms }",
+    // One of them is in the middle of a window, whose counter is used up by then, however slow the machine.
+    extra: "evict: { service: redis, at: 300ms, for: 50ms }, evict: { service: redis, at: 650ms, for: 50ms }, \
+            evict: { service: redis, at: 1s, for: 50ms }",
     expect: "within-limit",
     says: "admitted more than their limit",
     ..PLAIN
