@@ -3,7 +3,8 @@
 //! Two times count from there, for each tenant's workload on each service: to the first success, which is the end of the
 //! first operation to succeed that began afterwards; and to the steady state, which is the end of the last that did not
 //! succeed, or the first success where that is later. Only what began before the next fault is looked at, and for the
-//! steady state only what began before the case healed: what is refused while a workload ends says nothing. A swap that
+//! steady state only what began before the case healed: what is refused while a workload ends says nothing. Where the next
+//! fault comes before anything can be told, the heal after that one tells. A swap that
 //! failed found another value, which is an answer and neither a success nor a failure. Jepsen has no such checker; its
 //! tests read these times off `jepsen.checker/perf`'s graphs. Linear in the history but for a binary search a fault.
 
@@ -93,7 +94,17 @@ impl Recovery<'_> {
 
 impl Scene {
     fn judge_use(&self, heals: &[Heal<'_>], ops: &[Op<'_>]) -> Judgement {
-        let recoveries: Vec<_> = heals.iter().map(|heal| (heal, self.recovery(heal, ops))).collect();
+        let all: Vec<_> = heals.iter().map(|heal| (heal, self.recovery(heal, ops))).collect();
+        // Where the next fault came before anything could be told, the heal after that one tells.
+        let cut_short = |(heal, recovery): &(&Heal<'_>, Recovery<'_>)| {
+            heal.next_at.is_some() && matches!(recovery, Recovery::Unknown(_))
+        };
+        let (short, recoveries): (Vec<_>, Vec<_>) = all.into_iter().partition(cut_short);
+        if recoveries.is_empty()
+            && let Some((heal, Recovery::Unknown(why))) = short.first()
+        {
+            return Judgement::new(Verdict::Unknown, format!("{why} {}", heal.told()));
+        }
         let limit = self.within.saturating_mul(1_000_000);
         let late = recoveries.iter().filter(|(_, recovery)| recovery.time().is_some_and(|time| time > limit));
         // The slowest, of several the first.

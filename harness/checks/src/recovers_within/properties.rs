@@ -147,6 +147,23 @@ fn what_cannot_tell_is_unknown() {
 }
 
 #[test]
+fn where_the_next_fault_comes_too_soon_the_heal_after_it_tells() {
+    let recovery = |outcome| {
+        after(|book, healed| {
+            operation(book, healed, (1, 2), Ending::Failed);
+            book.fault(2, "slow rabbitmq");
+            let healed = book.now;
+            book.undo(2, "slow rabbitmq");
+            operation(book, healed, (1, 2), outcome);
+        })
+    };
+    let judged = recovery(Ending::Ok);
+    assert_eq!(judged.verdict, Verdict::Pass, "{judged:?}");
+    assert!(judged.evidence.starts_with("1 of 1 times it recovered"), "{judged:?}");
+    assert_eq!(recovery(Ending::Failed).verdict, Verdict::Fail);
+}
+
+#[test]
 fn it_counts_from_when_the_last_of_several_faults_ends() {
     let mut book = book();
     book.fault(2, "slow rabbitmq");
