@@ -10,6 +10,7 @@ mod leak;
 mod library;
 mod picture;
 mod prove;
+mod run;
 mod secrets;
 mod standing;
 mod subfolder;

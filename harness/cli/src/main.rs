@@ -68,6 +68,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
             Command::Prove(command) => command.run(cli.volume).await,
+            Command::Run(command) => command.run(cli.volume).await,
             Command::Proxy(command) => command.run().await,
         }
     });

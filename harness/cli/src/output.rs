@@ -71,6 +71,11 @@ impl Folder {
         self.path.join("report.json")
     }
 
+    /// Where the history of a program is.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.path.join("history.jsonl")
+    }
+
     /// Where a proof is.
     pub(crate) fn proof(&self) -> PathBuf {
         self.path.join("proof.json")

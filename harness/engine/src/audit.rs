@@ -7,7 +7,7 @@
 //! Redis and S3 list names to whoever holds the shared login. PostgreSQL has no convention, since each tenant has a role
 //! of its own there, and AMQP lists no names to anybody.
 
-use bulkhead_model::{AuditRecord, Service, Topology};
+use bulkhead_model::{AuditRecord, Enforcement, Service, Topology};
 use bulkhead_target::{Error, TenantAccess, clients};
 use redis::aio::MultiplexedConnection;
 
@@ -36,6 +36,49 @@ pub async fn look(
     }))
 }
 
+/// Looks at every name on a service of servers that were there for this tenant alone, and says which lie outside its slice;
+/// none where the server itself refuses that, or names are not listed.
+///
+/// # Errors
+/// When the server does not let the tenant look.
+pub async fn look_everywhere(
+    service: Service,
+    access: &TenantAccess,
+    layout: &Topology,
+) -> Result<Option<AuditRecord>, Error> {
+    if layout.enforcement(service) == Enforcement::Enforced {
+        return Ok(None);
+    }
+    let slices = &access.tenant.slices;
+    let (names, outside): (Vec<String>, Vec<String>) = match service {
+        Service::Redis => {
+            let keys = keys(access, "").await?;
+            keys.into_iter().partition(|key| key.starts_with(&slices.redis.prefix))
+        }
+        Service::S3 => {
+            let client = clients::s3::client(access)?;
+            let mut buckets: Vec<_> = layout.tenants.iter().map(|tenant| &tenant.slices.s3.bucket).collect();
+            buckets.sort();
+            buckets.dedup();
+            let mut all = Vec::new();
+            for bucket in buckets {
+                all.extend(objects(&client, bucket).await?.into_iter().map(|key| (bucket, key)));
+            }
+            let prefix = slices.s3.prefix.as_deref().unwrap_or_default();
+            let inside =
+                |(bucket, key): &(&String, String)| **bucket == slices.s3.bucket && key.starts_with(prefix);
+            let (inside, outside): (Vec<_>, Vec<_>) = all.into_iter().partition(inside);
+            let told = |(bucket, key): (&String, String)| format!("{bucket}/{key}");
+            (inside.into_iter().map(told).collect(), outside.into_iter().map(told).collect())
+        }
+        Service::Postgres | Service::Rabbitmq => return Ok(None),
+    };
+    let by = vec![access.tenant.name.clone()];
+    let names = names.len() + outside.len();
+    let outside = outside.into_iter().take(AuditRecord::SHOWN).collect();
+    Ok(Some(AuditRecord { service, by, names, outside }))
+}
+
 /// What there is, and what of it lies in nobody's slice.
 struct Found {
     names: usize,
@@ -45,14 +88,18 @@ struct Found {
 async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>, Error> {
     let Some(viewer) = tenants.first() else { return Ok(None) };
     let Some(scope) = scope(viewer, layout) else { return Ok(None) };
-    let mut connection = clients::redis::connect(viewer).await?;
-    let keys = scan(&mut connection, scope).await;
-    let keys =
-        keys.map_err(Error::serve(Service::Redis, format!("look at every key that begins with `{scope}`")))?;
+    let keys = keys(viewer, scope).await?;
     let inside =
         |key: &String| tenants.iter().any(|access| key.starts_with(&access.tenant.slices.redis.prefix));
     let names = keys.len();
     Ok(Some(Found { names, outside: keys.into_iter().filter(|key| !inside(key)).collect() }))
+}
+
+/// Every key that begins so.
+async fn keys(viewer: &TenantAccess, scope: &str) -> Result<Vec<String>, Error> {
+    let mut connection = clients::redis::connect(viewer).await?;
+    let keys = scan(&mut connection, scope).await;
+    keys.map_err(Error::serve(Service::Redis, format!("look at every key that begins with `{scope}`")))
 }
 
 /// What the case's prefixes begin with and the layout's do not.
@@ -96,22 +143,28 @@ async fn s3(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>
     buckets.dedup();
     let mut found = Found { names: 0, outside: Vec::new() };
     for bucket in buckets {
-        let mut pages = client.list_objects_v2().bucket(bucket).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(Error::serve(Service::S3, format!("look at every object in `{bucket}`")))?;
-            for key in page.contents().iter().filter_map(|object| object.key()) {
-                found.names += 1;
-                let inside = tenants.iter().map(|access| &access.tenant.slices.s3).any(|slice| {
-                    slice.bucket == *bucket && key.starts_with(slice.prefix.as_deref().unwrap_or_default())
-                });
-                if !inside {
-                    found.outside.push(format!("{bucket}/{key}"));
-                }
+        for key in objects(&client, bucket).await? {
+            found.names += 1;
+            let inside = tenants.iter().map(|access| &access.tenant.slices.s3).any(|slice| {
+                slice.bucket == *bucket && key.starts_with(slice.prefix.as_deref().unwrap_or_default())
+            });
+            if !inside {
+                found.outside.push(format!("{bucket}/{key}"));
             }
         }
     }
     Ok(Some(found))
+}
+
+/// The key of every object in a bucket.
+async fn objects(client: &aws_sdk_s3::Client, bucket: &str) -> Result<Vec<String>, Error> {
+    let mut pages = client.list_objects_v2().bucket(bucket).into_paginator().send();
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(Error::serve(Service::S3, format!("look at every object in `{bucket}`")))?;
+        keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+    }
+    Ok(keys)
 }
 
 #[cfg(test)]

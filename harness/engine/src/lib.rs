@@ -7,11 +7,13 @@
 //! Start reading at [`run::Runner`]; then [`probes`], [`checklist`], [`workload`], [`faults`] and [`sabotage`], where a new one is a file and a line in its
 //! folder's slice.
 
+pub mod accompany;
 pub mod audit;
 pub mod checklist;
 pub mod cost;
 pub mod doctor;
 pub mod faults;
+mod inject;
 pub mod leavings;
 pub mod links;
 mod play;

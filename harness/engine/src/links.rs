@@ -88,6 +88,20 @@ impl Links {
         Ok((TenantAccess { ca: Some(ca), ..access }, Some(file)))
     }
 
+    /// The same tenant with a link to each service in its URLs, for programs that know nothing else. TLS passes through: the
+    /// servers' certificates must name the host that the links listen on, as stand-ins' do.
+    ///
+    /// # Errors
+    /// As [`Links::open`].
+    pub(crate) async fn in_front(&self, access: &TenantAccess) -> Result<TenantAccess, Error> {
+        let mut front = access.clone();
+        for service in Service::ALL {
+            let at = self.listen(access, service, None, None).await?;
+            front = front.at_port(service, at.port())?;
+        }
+        Ok(front)
+    }
+
     /// Opens one link. Its server is looked up by the name in the tenant's URL at each connection, unless `at` says
     /// where it is.
     ///
@@ -106,6 +120,20 @@ impl Links {
             false => None,
         };
         let authority = tls.is_some().then(|| self.authority.pem().to_owned());
+        let address = self.listen(access, service, at, tls).await?;
+        Ok(Detour { address, authority })
+    }
+
+    /// Makes a link's proxy, and says where it listens.
+    async fn listen(
+        &self,
+        access: &TenantAccess,
+        service: Service,
+        at: Option<SocketAddr>,
+        tls: Option<Tls>,
+    ) -> Result<SocketAddr, Error> {
+        let (host, port) = access.address(service)?;
+        let doing = format!("open a link for tenant `{}` to {host}:{port}", access.tenant.name);
         let spec = ProxySpec {
             name: Self::name(access, service),
             listen: format!("{}:0", Ipv4Addr::LOCALHOST),
@@ -115,8 +143,7 @@ impl Links {
             tls,
         };
         let made = self.proxies.create(spec).await.map_err(Error::serve(service, doing.clone()))?;
-        let address = made.listen.parse().map_err(Error::serve(service, doing))?;
-        Ok(Detour { address, authority })
+        made.listen.parse().map_err(Error::serve(service, doing))
     }
 
     /// How the proxy ends the PostgreSQL client's TLS and begins it anew with the server of that name.

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_model::{
-    FaultRecord,
-    history::EventKind,
-    scenario::{Case, Chosen},
-};
+use bulkhead_model::{history::EventKind, scenario::Case};
 use bulkhead_target::{Error, Target, TenantAccess};
 use futures::future::{join_all, try_join_all};
 use tokio::{
@@ -16,11 +12,11 @@ use tokio::{
 
 use crate::{
     faults::{self, Ground},
+    inject::inject,
     links::Links,
     recorder::Recorder,
     scribe::Scribe,
     seed::Seed,
-    tape,
     workload::{self, Phase, Stage, Terms},
 };
 
@@ -66,6 +62,8 @@ pub(crate) async fn play(
     let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
     try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
 
+    // The case itself is never over before its faults.
+    let (_over, never) = watch::channel(false);
     let timeline = async {
         // A fault is to meet work, however slow the machine: its time counts from when all of them do some.
         let _the_checks_will_tell = timeout(WARM, scribe.works(chosen.len())).await;
@@ -73,7 +71,7 @@ pub(crate) async fn play(
         let faults = scenario.faults.iter().enumerate();
         let injected = join_all(faults.map(|(index, fault)| {
             let ground = Ground { links: &links, access: &through, target, number: index + 1 };
-            inject(fault, begun, ground, &scribe)
+            inject(fault, begun, ground, &scribe, never.clone())
         }))
         .await;
         // A server that takes its time to start again is to be met once more, or nothing could be said of its recovery.
@@ -89,26 +87,4 @@ pub(crate) async fn play(
     let closed =
         links.close().await.map_err(|error| Error::Reported(format!("could not end the links: {error}")));
     worked.map(drop).and(injected).and(closed)
-}
-
-/// One fault from its beginning to its end.
-async fn inject(
-    chosen: &Chosen,
-    begun: Instant,
-    ground: Ground<'_>,
-    scribe: &Scribe<'_>,
-) -> Result<(), Error> {
-    let Some(fault) = faults::find(&chosen.name) else { return Ok(()) };
-    let record = |touched| FaultRecord { fault: ground.number, what: faults::words(chosen), touched };
-    let from = begun + chosen.time("at");
-    sleep_until(from).await;
-    scribe.record(EventKind::FaultBegan(record(0)));
-    let touched = fault.begin(&ground, chosen).await?;
-    sleep_until(from + chosen.time("for")).await;
-    let more = fault.undo(&ground, chosen).await?;
-    for line in tape::lines(ground.links, ground.number, scribe.now()) {
-        scribe.record(EventKind::Touched(line));
-    }
-    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
-    Ok(())
 }

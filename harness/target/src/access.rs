@@ -34,6 +34,24 @@ impl TenantAccess {
         })
     }
 
+    /// The same with that port in the service's URL, for something that listens on the host that it names.
+    ///
+    /// # Errors
+    /// When the S3 endpoint is no URL.
+    pub fn at_port(mut self, service: Service, port: u16) -> Result<Self, Error> {
+        let Connections { postgres, redis, rabbitmq, s3 } = &mut self.connections;
+        match service {
+            Service::Postgres => postgres.port = port,
+            Service::Redis => redis.port = port,
+            Service::Rabbitmq => rabbitmq.port = port,
+            Service::S3 => {
+                s3.endpoint = endpoint_at(&s3.endpoint, port)
+                    .map_err(Error::serve(service, "put a port into the endpoint"))?;
+            }
+        }
+        Ok(self)
+    }
+
     /// The way around that connections to a service take.
     pub fn detour(&self, service: Service) -> Option<&Detour> {
         self.detours.0[service as usize].as_ref()
@@ -70,9 +88,21 @@ fn endpoint(url: &str) -> Result<(String, u16), Cause> {
     Ok((host.to_owned(), port))
 }
 
+fn endpoint_at(url: &str, port: u16) -> Result<String, Cause> {
+    let mut url = url::Url::parse(url)?;
+    url.set_port(Some(port)).map_err(|()| "its URL takes no port")?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use super::{endpoint, endpoint_at};
+
+    #[test]
+    fn a_port_is_put_into_an_endpoint() {
+        assert_eq!(endpoint_at("https://127.0.0.1:9000", 1234).unwrap(), "https://127.0.0.1:1234");
+        assert_eq!(endpoint_at("https://s3.example.com", 1234).unwrap(), "https://s3.example.com:1234");
+    }
 
     #[test]
     fn endpoints_are_read_and_refused() {

@@ -14,6 +14,7 @@ pub mod deadlines;
 mod error;
 pub mod keeper;
 mod process;
+pub mod program;
 mod ready;
 mod service_fault;
 pub mod services;

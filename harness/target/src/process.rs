@@ -74,6 +74,28 @@ impl fmt::Debug for ChildSpec {
     }
 }
 
+/// Has the kernel send the command's process that signal when its parent dies. It must be started on a thread that lives as
+/// long as the parent process: the signal follows the thread, not the process.
+pub(crate) fn tie(command: &mut tokio::process::Command, death_signal: Signal) {
+    let parent = nix::unistd::getpid();
+    let prepare = move || {
+        nix::sys::prctl::set_pdeathsig(death_signal)?;
+        // The parent may have died between fork and the line above: then no signal will ever come.
+        if nix::unistd::getppid() == parent {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::BrokenPipe))
+        }
+    };
+    #[expect(
+        unsafe_code,
+        reason = "the closure makes two system calls, both async-signal-safe, and allocates nothing"
+    )]
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
 impl ChildSpec {
     /// Starts it.
     ///
@@ -101,23 +123,7 @@ impl ChildSpec {
             command.uid(user).gid(group);
         }
         let death_signal = self.death_signal;
-        let parent = nix::unistd::getpid();
-        let prepare = move || {
-            nix::sys::prctl::set_pdeathsig(death_signal)?;
-            // The parent may have died between fork and the line above: then no signal will ever come.
-            if nix::unistd::getppid() == parent {
-                Ok(())
-            } else {
-                Err(io::Error::from(io::ErrorKind::BrokenPipe))
-            }
-        };
-        #[expect(
-            unsafe_code,
-            reason = "the closure makes two system calls, both async-signal-safe, and allocates nothing"
-        )]
-        unsafe {
-            command.pre_exec(prepare);
-        }
+        tie(&mut command, death_signal);
         let failed = |source| Error::Spawn { service: self.service, program: self.program.clone(), source };
         let inner = command.spawn().map_err(failed)?;
         let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);

@@ -90,6 +90,18 @@ impl Session {
         self.provision(topology, &Service::ALL, &[], (true, false)).await
     }
 
+    /// As [`Session::exact_slices`], where on those services nobody else has slices meanwhile.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn exact_slices_alone(
+        &self,
+        topology: &Topology,
+        alone: &[Service],
+    ) -> Result<Vec<TenantAccess>, Error> {
+        self.provision(topology, &Service::ALL, alone, (true, false)).await
+    }
+
     /// As [`Session::exact_slices`], for a session that is going to be detached: until it has been, or has ended, others
     /// who ask for such names wait.
     ///

@@ -20,7 +20,7 @@ use super::{support, tools::skipped};
 pub(crate) use self::room::{Language, Room, Said};
 
 /// One client library's program.
-struct Program {
+pub(crate) struct Program {
     language: Language,
     service: Service,
     file: &'static str,
@@ -45,7 +45,7 @@ struct App {
 }
 
 impl Program {
-    fn of(language: Language) -> impl Iterator<Item = &'static Self> {
+    pub(crate) fn of(language: Language) -> impl Iterator<Item = &'static Self> {
         PROGRAMS.iter().filter(move |program| program.language == language)
     }
 

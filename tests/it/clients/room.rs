@@ -12,6 +12,9 @@ use std::{
     time::Duration,
 };
 
+use bulkhead_model::Tenant;
+
+use super::Program;
 use crate::tools::{bring, succeed, written};
 
 /// The longest that one program may take, interpreter start and three connections included.
@@ -123,6 +126,17 @@ impl Room {
             }
         };
         Ok(Self { interpreter, programs })
+    }
+
+    /// What runs the programs.
+    pub(crate) fn interpreter(&self) -> &str {
+        self.interpreter.to_str().unwrap()
+    }
+
+    /// What to type to run a program for that tenant.
+    pub(crate) fn line(&self, program: &Program, tenant: &Tenant) -> Vec<String> {
+        let file = self.programs.path().join(program.file).display().to_string();
+        [vec![self.interpreter().to_owned(), file], program.arguments(tenant)].concat()
     }
 
     /// Runs a program on the names that it is to use. Its environment is `variables` and what any program needs: `PATH` and a home.

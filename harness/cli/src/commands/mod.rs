@@ -9,6 +9,7 @@ pub(crate) mod env;
 pub(crate) mod isolation;
 pub(crate) mod prove;
 pub(crate) mod proxy;
+pub(crate) mod run;
 pub(crate) mod scenario;
 pub(crate) mod status;
 pub(crate) mod up;

@@ -18,6 +18,7 @@ mod work;
 pub use self::{
     cases::{Case, Subject, expand},
     files::load,
+    parse::faults,
     schema::schema,
     work::{Chosen, Kind, Setting, Shape, Wanted},
 };

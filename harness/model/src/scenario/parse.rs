@@ -1,6 +1,6 @@
 //! One file's text into a [`Scenario`]. A new key is a line in [`KEYS`], a field in `schema` and its reading here.
 
-use super::{Known, Scenario, each, expect::expected, selects, tags, work};
+use super::{Chosen, Known, Scenario, each, expect::expected, selects, tags, work};
 use crate::{
     Class, Item, Problem, Problems, Service, TenantName,
     document::{Entry, Located, Place, Review, Shown, entry, from_yaml},
@@ -74,6 +74,22 @@ impl Scenario {
         one_subject(review, root);
         scenario
     }
+}
+
+/// Reads a file that holds `faults` alone, written as in a scenario, for a program that is no workload.
+///
+/// # Errors
+/// Every problem at once, as [`Scenario::parse`].
+pub fn faults(text: &str, file: &str, known: &Known<'_>) -> Result<Vec<Chosen>, Problems> {
+    let root = from_yaml(text, file)?;
+    let mut review = Review::new(file);
+    review.known_keys(&root, "a file of faults", &["faults"]);
+    if entry(&root, "faults").is_none() {
+        let hint = "write `faults:` with a line `- down: { service: redis, at: 1s, for: 2s }` below it";
+        review.add_with_hint(Place::START, "the file has no `faults`", hint);
+    }
+    let faults = work::faults_alone(&mut review, &root, known);
+    Problems::unless(review.into_problems(), faults)
 }
 
 fn place(root: &[Entry], key: &str) -> Place {

@@ -174,6 +174,11 @@ pub(super) fn faults(
     faults.into_iter().map(|(_, fault)| fault).collect()
 }
 
+/// The faults of a file that says nothing else.
+pub(super) fn faults_alone(review: &mut Review<'_>, root: &[Entry], known: &Known<'_>) -> Vec<Chosen> {
+    chosen(review, root, "faults", known.faults).into_iter().map(|(_, fault)| fault).collect()
+}
+
 /// A fault on a service that nobody works on would touch nothing.
 fn unmet(review: &mut Review<'_>, at: Place, fault: &Chosen, service: Service, workload: &[Chosen]) {
     let on = |chosen: &Chosen| chosen.name.split_once('.').is_some_and(|(on, _)| on == service.name());

@@ -1,0 +1,45 @@
+//! Faults beside a program that nobody here wrote: it works over links of its own, on its tenant's slices, until it ends.
+
+use std::future::Future;
+
+use bulkhead_model::{history::EventKind, scenario::Chosen};
+use bulkhead_target::{Error, Target, TenantAccess};
+use futures::future::join_all;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{faults::Ground, inject::inject, links::Links, recorder::Recorder, scribe::Scribe, seed::Seed};
+
+/// Opens the links, calls `work` with the access that leads over them, and does the faults to it, whose time counts from
+/// then. Those that are on when the work is over are undone.
+///
+/// # Errors
+/// When a link could not be opened, or a fault not be begun or undone; what the work came to is lost then.
+pub async fn accompany<F: Future>(
+    access: &TenantAccess,
+    target: &dyn Target,
+    faults: &[Chosen],
+    seed: &Seed,
+    recorder: &mut Recorder,
+    work: impl FnOnce(TenantAccess) -> F,
+) -> Result<F::Output, Error> {
+    let links = Links::new(seed)?;
+    let through = links.in_front(access).await?;
+    let scribe = Scribe::new(recorder);
+    let (ends, over) = watch::channel(false);
+    let begun = Instant::now();
+    let working = async {
+        let done = work(through.clone()).await;
+        ends.send_replace(true);
+        done
+    };
+    let injecting = join_all(faults.iter().enumerate().map(|(index, fault)| {
+        let ground = Ground { links: &links, access: &through, target, number: index + 1 };
+        inject(fault, begun, ground, &scribe, over.clone())
+    }));
+    let (done, injected) = futures::join!(working, injecting);
+    scribe.record(EventKind::CaseEnded);
+    let closed =
+        links.close().await.map_err(|error| Error::Reported(format!("could not end the links: {error}")));
+    injected.into_iter().collect::<Result<Vec<_>, _>>()?;
+    closed.map(|()| done)
+}

@@ -1,0 +1,53 @@
+//! One fault from its beginning to its end, with what it touched in the journal.
+
+use bulkhead_model::{FaultRecord, history::EventKind, scenario::Chosen};
+use bulkhead_target::Error;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    faults::{self, Ground},
+    scribe::Scribe,
+    tape,
+};
+
+/// Begins a fault when it is due and undoes it when its time has passed, or as soon as all is `over`. One that is not due
+/// by then never begins.
+///
+/// # Errors
+/// When it could not be begun, or not be undone.
+pub(crate) async fn inject(
+    chosen: &Chosen,
+    begun: Instant,
+    ground: Ground<'_>,
+    scribe: &Scribe<'_>,
+    mut over: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let Some(fault) = faults::find(&chosen.name) else { return Ok(()) };
+    let record = |touched| FaultRecord { fault: ground.number, what: faults::words(chosen), touched };
+    let from = begun + chosen.time("at");
+    if is_over(&mut over, from).await {
+        return Ok(());
+    }
+    scribe.record(EventKind::FaultBegan(record(0)));
+    let touched = fault.begin(&ground, chosen).await?;
+    is_over(&mut over, from + chosen.time("for")).await;
+    let more = fault.undo(&ground, chosen).await?;
+    for line in tape::lines(ground.links, ground.number, scribe.now()) {
+        scribe.record(EventKind::Touched(line));
+    }
+    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
+    Ok(())
+}
+
+/// Waits until the moment, or until all is over: whether that came first.
+async fn is_over(over: &mut watch::Receiver<bool>, moment: Instant) -> bool {
+    tokio::select! {
+        biased;
+        // Whoever says so is gone only when all is given up, and then there is nothing to wait for.
+        _ = over.wait_for(|over| *over) => true,
+        () = sleep_until(moment) => false,
+    }
+}
