@@ -35,7 +35,8 @@ async fn a_healthy_run_passes_and_leaves_everything_as_it_was() {
     let whole = report(&ran.stdout);
     assert_eq!((whole.target.as_str(), whole.verdict), ("env", Verdict::Pass));
     for case in &whole.cases {
-        let too_much = case.id.contains("/exhaust ") || case.id.starts_with("chaos/");
+        let works = !["isolation/", "checklist/"].iter().any(|area| case.id.starts_with(area));
+        let too_much = case.id.contains("/exhaust ") || works;
         assert_eq!(case.skipped.is_some(), too_much, "{}: {}", case.id, ran.all());
     }
     assert_eq!((whole.servers.len(), whole.checklist.len()), (4, 12));
