@@ -38,8 +38,7 @@ pub async fn accompany<F: Future>(
     }));
     let (done, injected) = futures::join!(working, injecting);
     scribe.record(EventKind::CaseEnded);
-    let closed =
-        links.close().await.map_err(|error| Error::Reported(format!("could not end the links: {error}")));
+    let closed = links.close().await;
     injected.into_iter().collect::<Result<Vec<_>, _>>()?;
     closed.map(|()| done)
 }

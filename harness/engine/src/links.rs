@@ -55,7 +55,12 @@ impl Links {
 
     /// What a toxic of a case's fault is called, whichever link it is on; faults are counted from 1, their toxics from 0.
     pub(crate) fn toxic(fault: usize, part: usize) -> String {
-        format!("fault-{fault}-{part}")
+        format!("{}{part}", Self::toxics(fault))
+    }
+
+    /// What the names of a fault's toxics begin with, and no other's.
+    pub(crate) fn toxics(fault: usize) -> String {
+        format!("fault-{fault}-")
     }
 
     /// The same tenant with a link to each of these services.
@@ -163,9 +168,10 @@ impl Links {
     ///
     /// # Errors
     /// When a proxy could not be ended.
-    pub async fn close(self) -> Result<(), bulkhead_proxy::Error> {
+    pub async fn close(self) -> Result<(), Error> {
         for proxy in self.proxies.all() {
-            self.proxies.delete(&proxy.name).await?;
+            let ended = self.proxies.delete(&proxy.name).await;
+            ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))?;
         }
         Ok(())
     }

@@ -84,7 +84,6 @@ pub(crate) async fn play(
     };
     let (worked, injected) =
         futures::join!(try_join_all(played().map(|(workload, stage)| workload.work(stage))), timeline);
-    let closed =
-        links.close().await.map_err(|error| Error::Reported(format!("could not end the links: {error}")));
+    let closed = links.close().await;
     worked.map(drop).and(injected).and(closed)
 }

@@ -13,10 +13,9 @@ const LINES: usize = 200;
 
 /// What the toxics of a fault have done so far, oldest first. `now` is the run's clock.
 pub(crate) fn lines(links: &Links, fault: usize, now: u64) -> Vec<TouchRecord> {
-    let (proxies, name) = (links.proxies(), Links::toxic(fault, 0));
-    let whose = |toxic: &str| toxic.rsplit_once('-').map(|(fault, _)| fault.to_owned());
+    let (proxies, toxics) = (links.proxies(), Links::toxics(fault));
     let age = proxies.age();
-    let written = proxies.tape().after(0).into_iter().filter(|entry| whose(&entry.toxic) == whose(&name));
+    let written = proxies.tape().after(0).into_iter().filter(|entry| entry.toxic.starts_with(&toxics));
     let record = |entry: Entry| {
         let ago = u64::try_from(age.saturating_sub(entry.at).as_nanos()).unwrap_or(u64::MAX);
         TouchRecord {

@@ -14,6 +14,8 @@ pub enum ServiceFault {
     ReadOnly,
     /// The server has no memory left for anybody's writes.
     OutOfMemory,
+    /// The server has no memory left, and evicts whatever keys there are, anybody's.
+    Evict,
     /// The broker has too little memory and reads from nobody who publishes.
     MemoryAlarm,
     /// The broker has too little disk and reads from nobody who publishes.
@@ -34,7 +36,7 @@ impl ServiceFault {
         match self {
             Self::Terminate => &[Service::Postgres, Service::Redis, Service::Rabbitmq],
             Self::Exhaust | Self::ReadOnly => &[Service::Postgres],
-            Self::OutOfMemory => &[Service::Redis],
+            Self::OutOfMemory | Self::Evict => &[Service::Redis],
             Self::MemoryAlarm | Self::DiskAlarm | Self::QueueLimit => &[Service::Rabbitmq],
             Self::SlowDown | Self::InternalError | Self::Truncated => &[Service::S3],
         }
@@ -45,7 +47,7 @@ impl ServiceFault {
         match self {
             // By convention tenants share one login there, and one's connections cannot be told from another's.
             Self::Terminate => on == Service::Redis,
-            Self::OutOfMemory | Self::MemoryAlarm | Self::DiskAlarm => true,
+            Self::OutOfMemory | Self::Evict | Self::MemoryAlarm | Self::DiskAlarm => true,
             Self::Exhaust
             | Self::ReadOnly
             | Self::QueueLimit

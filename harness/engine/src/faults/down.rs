@@ -35,7 +35,13 @@ impl Fault for Down {
     }
 }
 
-pub(super) async fn enable(ground: &Ground<'_>, service: Service, enabled: bool) -> Result<(), Error> {
+/// Ends the link's connections, and takes new ones.
+pub(super) async fn cut(ground: &Ground<'_>, service: Service) -> Result<(), Error> {
+    enable(ground, service, false).await?;
+    enable(ground, service, true).await
+}
+
+async fn enable(ground: &Ground<'_>, service: Service, enabled: bool) -> Result<(), Error> {
     let name = Links::name(ground.access, service);
     let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
     let changed = ground.links.proxies().change(&name, change).await;

@@ -50,8 +50,7 @@ impl Fault for Impostor {
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             toxic::put(ground, service(chosen)?, (self.kind, 0), |_| ()).await?;
-            down::enable(ground, service(chosen)?, false).await?;
-            down::enable(ground, service(chosen)?, true).await.map(|()| 0)
+            down::cut(ground, service(chosen)?).await.map(|()| 0)
         })
     }
 

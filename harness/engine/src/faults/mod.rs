@@ -13,7 +13,6 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
-mod evict;
 mod impostor;
 mod process;
 mod profile;
@@ -23,7 +22,6 @@ mod toxic;
 /// Every fault.
 pub static ALL: [&dyn Fault; 33] = [
     &down::Down,
-    &evict::Evict,
     &process::PAUSE,
     &process::KILL,
     &process::RESTART,
@@ -31,6 +29,7 @@ pub static ALL: [&dyn Fault; 33] = [
     &service::EXHAUST,
     &service::READ_ONLY,
     &service::OUT_OF_MEMORY,
+    &service::EVICT,
     &service::MEMORY_ALARM,
     &service::DISK_ALARM,
     &service::QUEUE_LIMIT,

@@ -77,8 +77,7 @@ impl Fault for Profile {
                 put.await?;
             }
             if self.cuts {
-                down::enable(ground, service, false).await?;
-                down::enable(ground, service, true).await?;
+                down::cut(ground, service).await?;
             }
             Ok(0)
         })

@@ -53,6 +53,16 @@ pub(super) static OUT_OF_MEMORY: Trouble = Trouble(
     },
 );
 
+/// As with `maxmemory-policy allkeys-random`.
+pub(super) static EVICT: Trouble = Trouble(
+    ServiceFault::Evict,
+    Shape {
+        name: "evict",
+        about: "Redis has no memory left: whatever is written evicts all keys, and writes are refused.",
+        settings: &[on(ServiceFault::Evict), AT, FOR],
+    },
+);
+
 /// As when consumers fall behind, or a neighbour's queues grow.
 pub(super) static MEMORY_ALARM: Trouble = Trouble(
     ServiceFault::MemoryAlarm,

@@ -276,13 +276,9 @@ impl Slot {
                 }
                 started
             }
-            Disturbance::Mend => {
-                running.pause(false)?;
-                running.crowd(false).await
-            }
+            Disturbance::Mend => running.pause(false),
             _ if halted => Err(Error::serve(self.service, "disturb the server")("it does not run")),
             Disturbance::Pause => running.pause(true),
-            Disturbance::Crowd => running.crowd(true).await,
             Disturbance::Kill | Disturbance::Stop => {
                 self.halted.store(true, Ordering::Relaxed);
                 running.halt(how == Disturbance::Stop).await

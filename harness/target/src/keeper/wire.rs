@@ -131,8 +131,6 @@ pub enum Disturbance {
     Kill,
     /// It is ended in good order.
     Stop,
-    /// Its memory is full, so that it evicts what it keeps: only Redis does.
-    Crowd,
     /// Whatever was done to it is over: it goes on, or is started again with the data that it had.
     Mend,
 }

@@ -110,18 +110,6 @@ pub trait Running: Send {
     /// When it could not be told.
     fn pause(&mut self, paused: bool) -> Result<(), Error>;
 
-    /// Leaves the server no memory, so that it evicts whatever it may, or lets it have some again.
-    ///
-    /// # Errors
-    /// When it could not be told, or this one evicts nothing.
-    async fn crowd(&mut self, crowded: bool) -> Result<(), Error> {
-        let service = self.report().service;
-        match crowded {
-            true => Err(Error::serve(service, "leave the server no memory")("it evicts nothing")),
-            false => Ok(()),
-        }
-    }
-
     /// Ends the server and keeps its data: in good order, or at once with every process of it.
     ///
     /// # Errors

@@ -20,8 +20,9 @@ impl Server {
         self.revive().await?;
         let done = match (fault, begins) {
             (ServiceFault::Terminate, true) => self.terminate(tenant).await,
-            (ServiceFault::OutOfMemory, true) => self.fill().await.map(|()| 0),
-            (ServiceFault::OutOfMemory, false) => self.empty().await,
+            (ServiceFault::OutOfMemory, true) => self.fill("noeviction").await.map(|()| 0),
+            (ServiceFault::Evict, true) => self.fill("allkeys-random").await.map(|()| 0),
+            (ServiceFault::OutOfMemory | ServiceFault::Evict, false) => self.empty().await,
             _ => Ok(0),
         };
         let doing = format!("begin or undo {fault:?} for tenant `{}`", tenant.name);
@@ -39,21 +40,21 @@ impl Server {
         }
     }
 
-    /// Sets the limit below what the server itself needs: it evicts nothing and refuses what would take memory.
-    async fn fill(&mut self) -> Result<(), RedisError> {
+    /// Sets the limit below what the server itself needs: it evicts what the policy says and refuses what would take memory.
+    async fn fill(&mut self, policy: &str) -> Result<(), RedisError> {
         self.refused = self.refusals().await?;
-        self.limit("1").await
+        self.limit("1", policy).await
     }
 
     /// Takes the limit away, as the server was started, and says how many commands met it.
     async fn empty(&mut self) -> Result<u64, RedisError> {
-        self.limit("0").await?;
+        self.limit("0", "noeviction").await?;
         Ok(self.refusals().await?.saturating_sub(self.refused))
     }
 
-    async fn limit(&mut self, bytes: &str) -> Result<(), RedisError> {
+    async fn limit(&mut self, bytes: &str, policy: &str) -> Result<(), RedisError> {
         let mut set = cmd("CONFIG");
-        set.arg("SET").arg("maxmemory").arg(bytes).arg("maxmemory-policy").arg("noeviction");
+        set.arg("SET").arg("maxmemory").arg(bytes).arg("maxmemory-policy").arg(policy);
         self.run(&set).await
     }
 

@@ -288,16 +288,6 @@ impl Running for Server {
         self.child.pause(paused).map_err(Error::serve(Service::Redis, "pause the server, or let it go on"))
     }
 
-    async fn crowd(&mut self, crowded: bool) -> Result<(), Error> {
-        // Less than the server itself takes: every write evicts all that there is.
-        let (memory, policy) = if crowded { ("1", "allkeys-random") } else { ("0", "noeviction") };
-        self.revive().await?;
-        let mut set = cmd("CONFIG");
-        set.arg("SET").arg("maxmemory").arg(memory).arg("maxmemory-policy").arg(policy);
-        let doing = if crowded { "leave the server no memory" } else { "give the server memory again" };
-        self.run(&set).await.map_err(Error::serve(Service::Redis, doing))
-    }
-
     async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
         if in_good_order {
             self.child.stop(Signal::SIGTERM, HALT).await;
