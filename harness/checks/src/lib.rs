@@ -35,6 +35,7 @@ mod ops;
 mod recovers_within;
 mod replies_match;
 mod rows;
+mod unhindered;
 mod within_limit;
 mod within_ttl;
 mod words;
@@ -43,7 +44,7 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 15] = [
+pub const ALL: [&dyn Check; 16] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
@@ -59,6 +60,7 @@ pub const ALL: [&dyn Check; 15] = [
     &fails_closed::FailsClosed,
     &answers_within::AnswersWithin,
     &recovers_within::RecoversWithin,
+    &unhindered::Unhindered,
 ];
 
 /// An invariant that a history can prove or refute.

@@ -15,7 +15,7 @@ use crate::{faults::Ground, inject::inject, links::Links, recorder::Recorder, sc
 /// # Errors
 /// When a link could not be opened, or a fault not be begun or undone; what the work came to is lost then.
 pub async fn accompany<F: Future>(
-    access: &TenantAccess,
+    (access, neighbour): (&TenantAccess, Option<&TenantAccess>),
     target: &dyn Target,
     faults: &[Chosen],
     seed: &Seed,
@@ -33,7 +33,7 @@ pub async fn accompany<F: Future>(
         done
     };
     let injecting = join_all(faults.iter().enumerate().map(|(index, fault)| {
-        let ground = Ground { links: &links, access: &through, target, number: index + 1 };
+        let ground = Ground::new(&links, &through, target, neighbour, index + 1);
         inject(fault, begun, ground, &scribe, over.clone())
     }));
     let (done, injected) = futures::join!(working, injecting);

@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the workloads may take to their first successes.
 const WARM: Duration = Duration::from_secs(20);
 
-/// Plays a case for its tenant.
+/// Plays a case for its tenant, beside a neighbour if there is one.
 ///
 /// # Errors
 /// When it could not be begun, or a fault could not be undone. What the workloads met is in the history.
 pub(crate) async fn play(
     case: &Case,
-    access: &TenantAccess,
+    (access, neighbour): (&TenantAccess, Option<&TenantAccess>),
     (target, terms): (&dyn Target, Terms),
     seed: &Seed,
     recorder: &mut Recorder,
@@ -70,7 +70,7 @@ pub(crate) async fn play(
         let begun = Instant::now();
         let faults = scenario.faults.iter().enumerate();
         let injected = join_all(faults.map(|(index, fault)| {
-            let ground = Ground { links: &links, access: &through, target, number: index + 1 };
+            let ground = Ground::new(&links, &through, target, neighbour, index + 1);
             inject(fault, begun, ground, &scribe, never.clone())
         }))
         .await;

@@ -79,6 +79,8 @@ pub struct CaseRun {
 enum Broken {
     #[error("the topology has no tenant `{0}`")]
     Tenant(TenantName),
+    #[error("the topology has one tenant alone, and nobody for a fault that takes a neighbour")]
+    Alone,
     #[error("the variables of tenant `{0}` are not set")]
     NoAccess(TenantName),
     #[error(transparent)]
@@ -128,7 +130,7 @@ impl Runner<'_> {
 
     /// Makes the slices, works in them, and removes them whatever happened.
     async fn in_slices(&self, case: &Case, recorder: &mut Recorder) -> Result<(), Broken> {
-        let layout = self.layout(&case.subject)?;
+        let layout = self.layout(case)?;
         let services = services(&case.scenario)?;
         let alone = faults::disturbed(&case.scenario.faults);
         let making = tokio::time::timeout(TURN_DEADLINE, self.target.lots(&layout, &services, &alone));
@@ -146,12 +148,16 @@ impl Runner<'_> {
         done.and(removed?.map_err(Broken::from))
     }
 
-    /// The topology with the case's tenants only.
-    fn layout(&self, subject: &Subject) -> Result<Topology, Broken> {
-        let wanted = match subject {
+    /// The topology with the case's tenants only, and the neighbour that a fault takes.
+    fn layout(&self, case: &Case) -> Result<Topology, Broken> {
+        let mut wanted = match &case.subject {
             Subject::Tenant(tenant) => vec![tenant],
             Subject::Pair { from, to } => vec![from, to],
         };
+        if faults::take_a_neighbour(&case.scenario.faults) {
+            let mut names = self.topology.tenants.iter().map(|tenant| &tenant.name);
+            wanted.push(names.find(|name| !wanted.contains(name)).ok_or(Broken::Alone)?);
+        }
         let mut layout = self.topology.clone();
         layout.tenants.retain(|tenant| wanted.contains(&&tenant.name));
         match wanted.into_iter().find(|name| layout.tenant(name.as_str()).is_none()) {
@@ -170,8 +176,9 @@ impl Runner<'_> {
         match &case.subject {
             Subject::Tenant(name) if !case.scenario.workload.is_empty() => {
                 let seed = Seed::new(self.seed).child(&case.id);
-                Ok(play::play(case, access(of(lots, name)?)?, (self.target, self.terms), &seed, recorder)
-                    .await?)
+                let neighbour = lots.iter().find(|lot| lot.tenant.name != *name);
+                let tenants = (access(of(lots, name)?)?, neighbour.and_then(|lot| lot.access.as_ref()));
+                Ok(play::play(case, tenants, (self.target, self.terms), &seed, recorder).await?)
             }
             Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
             Subject::Pair { from, to } => {

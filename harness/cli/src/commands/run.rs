@@ -186,8 +186,11 @@ impl Run {
         folder: &Folder,
         mut interrupt: Interrupt,
     ) -> Result<Came> {
-        if let Some(why) = faults::impossible(chosen, session.servers()) {
-            return Err(Hinted::error(why, "name another fault, or another program with --s3"));
+        if let Some(why) = faults::impossible(chosen, session.servers(), topology.tenants.len()) {
+            return Err(Hinted::error(
+                why,
+                "name another fault; a topology with another tenant, or another program with --s3, may have it",
+            ));
         }
         let slices = session.exact_slices_alone(topology, &faults::disturbed(chosen)).await?;
         let own = slices.iter().find(|access| access.tenant.name == tenant.name);
@@ -199,7 +202,8 @@ impl Run {
         let work = async |access: TenantAccess| {
             program::run(&self.command, bulkhead::variables(&access, true), interrupt.asked()).await
         };
-        let status = accompany(access, session, chosen, &seed, &mut recorder, work).await?;
+        let neighbour = slices.iter().find(|access| access.tenant.name != tenant.name);
+        let status = accompany((access, neighbour), session, chosen, &seed, &mut recorder, work).await?;
         let mut audits = Vec::new();
         for service in Service::ALL {
             audits.push((service, audit::look_everywhere(service, access, topology).await?));

@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use crate::links::Links;
 
 mod down;
+mod flood;
 mod impostor;
 mod process;
 mod profile;
@@ -20,7 +21,7 @@ mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 33] = [
+pub static ALL: [&dyn Fault; 34] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -54,6 +55,7 @@ pub static ALL: [&dyn Fault; 33] = [
     &profile::TRANSATLANTIC,
     &profile::COLD_START,
     &profile::FLAKY_WIFI,
+    &flood::Flood,
 ];
 
 /// Where a fault is.
@@ -86,6 +88,11 @@ pub trait Fault: Sync {
         true
     }
 
+    /// Whether a neighbour does it, who then has slices beside the tenant's.
+    fn takes_a_neighbour(&self) -> bool {
+        false
+    }
+
     /// Begins it.
     ///
     /// # Errors
@@ -110,11 +117,26 @@ pub struct Ground<'a> {
     pub access: &'a bulkhead_target::TenantAccess,
     /// Where the servers are.
     pub target: &'a dyn Target,
+    /// Another tenant, where there is one.
+    pub neighbour: Option<&'a bulkhead_target::TenantAccess>,
     /// Which of the case's faults it is, from 1.
     pub number: usize,
+    /// What the neighbour does meanwhile.
+    flooding: tokio::sync::Mutex<Option<flood::Flooding>>,
 }
 
-impl Ground<'_> {
+impl<'a> Ground<'a> {
+    /// One that nothing is done on yet.
+    pub(crate) fn new(
+        links: &'a Links,
+        access: &'a bulkhead_target::TenantAccess,
+        target: &'a dyn Target,
+        neighbour: Option<&'a bulkhead_target::TenantAccess>,
+        number: usize,
+    ) -> Self {
+        Self { links, access, target, neighbour, number, flooding: tokio::sync::Mutex::default() }
+    }
+
     /// How many connections the tenant's link to that service has.
     fn open(&self, service: Service) -> u64 {
         let name = Links::name(self.access, service);
@@ -147,14 +169,22 @@ pub(crate) fn show_certificates(faults: &[Chosen]) -> bool {
     faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::shows_certificates))
 }
 
-/// Why one of these faults cannot be begun on these servers, if so.
-pub fn impossible(faults: &[Chosen], servers: &[ServerReport]) -> Option<String> {
+/// Why one of these faults cannot be begun on these servers, for one of so many tenants, if so.
+pub fn impossible(faults: &[Chosen], servers: &[ServerReport], tenants: usize) -> Option<String> {
     faults.iter().find_map(|chosen| {
         let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
+        if fault.takes_a_neighbour() && tenants < 2 {
+            return Some(format!("`{}` takes a second tenant, and the topology has one", chosen.name));
+        }
         let server = servers.iter().find(|server| server.service == service)?;
         let why = || format!("a server that is {} cannot be put into `{}`", server.product, chosen.name);
         (!fault.befalls(server)).then(why)
     })
+}
+
+/// Whether a neighbour does one of these.
+pub(crate) fn take_a_neighbour(faults: &[Chosen]) -> bool {
+    faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::takes_a_neighbour))
 }
 
 /// The fault of that name.
@@ -188,10 +218,13 @@ mod tests {
             version: String::new(),
             startup_ms: 0,
         };
-        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")]);
+        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")], 1);
         assert_eq!(said.as_deref(), Some("a server that is minio cannot be put into `slow-down`"));
-        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")]), None);
-        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")]), None);
+        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")], 1), None);
+        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")], 1), None);
+        let said = impossible(&[chosen("flood")], &[server("embedded")], 1);
+        assert_eq!(said.as_deref(), Some("`flood` takes a second tenant, and the topology has one"));
+        assert_eq!(impossible(&[chosen("flood")], &[server("embedded")], 2), None);
     }
 
     #[test]

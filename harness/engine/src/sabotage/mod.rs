@@ -27,12 +27,13 @@ mod s3;
 mod watched;
 
 /// Every sabotage.
-pub static ALL: [&Sabotage; 21] = [
+pub static ALL: [&Sabotage; 22] = [
     &postgres::DELETED_ROWS,
     &postgres::NEIGHBOURS_ROW,
     &postgres::STATE_COMES_BACK,
     &postgres::HALF_TRANSFER,
     &postgres::LOCKED_TABLE,
+    &postgres::LOCKED_IN_A_FLOOD,
     &postgres::SLOW_RECOVERY,
     &redis::EVICTION,
     &redis::LIMIT_IN_TWO_STEPS,

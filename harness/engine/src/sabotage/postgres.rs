@@ -63,6 +63,18 @@ pub(super) static LOCKED_TABLE: Sabotage = Sabotage {
     ..PLAIN
 };
 
+pub(super) static LOCKED_IN_A_FLOOD: Sabotage = Sabotage {
+    name: "locked-in-a-flood",
+    breaks: "While a neighbour works as hard as it can, the tenant is kept from its own table.",
+    workload: "{ postgres.metrics-log: { rate: 90/s } }",
+    run_for: "2s",
+    fault: "flood: { service: postgres, at: 500ms, for: 500ms }",
+    expect: "unhindered",
+    says: "did not succeed",
+    begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(6)))),
+    ..PLAIN
+};
+
 pub(super) static SLOW_RECOVERY: Sabotage = Sabotage {
     name: "slow-recovery",
     breaks: "After a broken link the table stays locked for some seconds more.",
