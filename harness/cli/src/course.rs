@@ -29,6 +29,8 @@ pub(crate) struct Course<'a> {
     pub(crate) opening: &'a Opening,
     pub(crate) volume: Volume,
     pub(crate) jobs: usize,
+    /// How often a case that did not pass is tried again.
+    pub(crate) retries: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
     pub(crate) output: &'a Output,
@@ -47,7 +49,8 @@ impl Course<'_> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, project, opening, volume, jobs, fail_fast, output, terminal } = *self;
+        let Self { plan, place, project, opening, volume, jobs, retries, fail_fast, output, terminal } =
+            *self;
         let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
         let cost = opening.afford(able.map(|planned| &planned.case))?;
         let folder = match &output.out {
@@ -64,6 +67,7 @@ impl Course<'_> {
             target,
             topology,
             jobs,
+            retries,
             fail_fast,
             cost,
             folder: &folder,

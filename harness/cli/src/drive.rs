@@ -1,7 +1,7 @@
 //! A run from the plan to the result: servers up, cases run and judged as they end, servers down. Reports are told on
 //! the way; an interrupt ends it early and whole.
 
-use std::{pin::pin, time::Instant};
+use std::{path::Path, pin::pin, slice, time::Instant};
 
 use anyhow::Result;
 use bulkhead_engine::{
@@ -11,17 +11,19 @@ use bulkhead_engine::{
 };
 use bulkhead_model::{
     RunEvent, RunReport, Verdict,
-    report::{ChecklistRow, IsolationRow, ServerReport},
+    report::{CaseReport, ChecklistRow, IsolationRow, ServerReport},
 };
 use bulkhead_report::Terminal;
 use bulkhead_target::{Target, deadlines::INTERRUPTED};
-use futures::StreamExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     args::Volume,
+    attempts::Attempts,
+    dry,
     interrupt::Interrupt,
     judged::{self, Judged},
-    output::Folder,
+    output::{self, Folder},
     plan::Plan,
     real::Opening,
 };
@@ -44,6 +46,8 @@ pub(crate) struct Drive<'a> {
     /// Where the topology comes from, in words.
     pub(crate) topology: &'a str,
     pub(crate) jobs: usize,
+    /// How often a case that did not pass is tried again.
+    pub(crate) retries: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
     /// What the run costs at most, in words, where something is billed.
@@ -61,11 +65,22 @@ pub(crate) struct Driven {
 
 #[derive(Default)]
 struct Found {
-    cases: Vec<bulkhead_model::report::CaseReport>,
+    cases: Vec<CaseReport>,
     isolation: Vec<IsolationRow>,
     checklist: Vec<ChecklistRow>,
     /// Why not all cases were run to their end, if so.
     cut: Option<&'static str>,
+}
+
+/// Whether a case was run and did not pass.
+fn is_bad(case: &CaseReport) -> bool {
+    case.skipped.is_none() && case.verdict != Verdict::Pass
+}
+
+/// That a case is tried again, in words.
+fn tried_again(case: &CaseReport, attempt: usize, retries: usize) -> String {
+    let last = case.attempts.last().unwrap_or(&case.verdict);
+    format!("{} came to `{last}` and is tried again, {attempt} of {retries}", case.id)
 }
 
 impl Drive<'_> {
@@ -126,26 +141,53 @@ impl Drive<'_> {
             }
         }
         let mut runs = pin!(runner.run(cases, &progress));
+        let (mut again, mut attempts) = (FuturesUnordered::new(), Attempts::default());
         loop {
+            let next = async {
+                tokio::select! {
+                    Some(run) = runs.next() => Some(run),
+                    Some(run) = again.next() => Some(run),
+                    else => None,
+                }
+            };
             let run = tokio::select! {
-                run = runs.next() => run,
+                run = next => run,
                 () = interrupt.asked() => {
                     found.cut = Some(INTERRUPTION);
                     return found;
                 }
             };
             let Some(run) = run else { return found };
-            if let Some(judged) = self.judge(target, run).await {
-                self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
-                let bad = judged.report.skipped.is_none() && judged.report.verdict != Verdict::Pass;
-                found.cases.push(judged.report);
-                found.isolation.extend(judged.isolation);
-                found.checklist.extend(judged.checklist);
-                if bad && self.fail_fast {
-                    found.cut = Some(ENOUGH);
-                    return found;
-                }
+            let (case, journal) = (run.case.clone(), run.journal.clone());
+            let Some(judged) = self.judge(target, run).await else { continue };
+            if is_bad(&judged.report) {
+                self.keep_plan(&case.id, &journal);
             }
+            let (judged, attempt) = attempts.add(judged);
+            if is_bad(&judged.report) && judged.report.verdict != Verdict::Flaky && attempt <= self.retries {
+                progress(RunEvent::Note(tried_again(&judged.report, attempt, self.retries)));
+                attempts.keep(judged);
+                again.push(runner.again(case, attempt + 1));
+                continue;
+            }
+            self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
+            let bad = is_bad(&judged.report);
+            found.cases.push(judged.report);
+            found.isolation.extend(judged.isolation);
+            found.checklist.extend(judged.checklist);
+            if bad && self.fail_fast {
+                found.cut = Some(ENOUGH);
+                return found;
+            }
+        }
+    }
+
+    /// Lays the plan of a case that did not pass beside its history.
+    fn keep_plan(&self, id: &str, journal: &Path) {
+        let planned = self.plan.cases.iter().find(|planned| planned.case.id == *id);
+        let plan = dry::document(self.plan.seed, planned.map(slice::from_ref).unwrap_or_default());
+        if let Err(error) = plan.and_then(|plan| output::write_plan(journal, &plan)) {
+            self.terminal.event(&RunEvent::Note(format!("{id} has no plan beside its history: {error:#}")));
         }
     }
 

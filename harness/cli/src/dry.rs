@@ -7,7 +7,10 @@ use bulkhead_model::scenario::Scenario;
 use bulkhead_report::text;
 use serde_json::json;
 
-use crate::{args::Format, plan::Plan};
+use crate::{
+    args::Format,
+    plan::{Plan, Planned},
+};
 
 /// The plan for people or for programs.
 pub(crate) fn told(plan: &Plan, format: Format) -> Result<Vec<u8>> {
@@ -15,22 +18,24 @@ pub(crate) fn told(plan: &Plan, format: Format) -> Result<Vec<u8>> {
     match format {
         Format::Human => human(plan, &mut out)?,
         Format::Json => {
-            let cases: Vec<_> = plan
-                .cases
-                .iter()
-                .map(|planned| {
-                    let mut case = json!({ "case": planned.case.id, "again": planned.repro });
-                    for (name, lines) in parts(&planned.case.scenario) {
-                        case[name] = json!(lines);
-                    }
-                    case
-                })
-                .collect();
-            let plan = json!({ "version": 1, "seed": plan.seed, "cases": cases });
-            serde_json::to_writer_pretty(&mut out, &plan)?;
-            writeln!(out)?;
+            out = document(plan.seed, &plan.cases)?;
         }
     }
+    Ok(out)
+}
+
+/// The plan of these cases for programs: what `--dry-run` prints, and what lies beside the history of a case that failed.
+pub(crate) fn document(seed: u64, cases: &[Planned]) -> Result<Vec<u8>> {
+    let cases = cases.iter().map(|planned| {
+        let mut case = json!({ "case": planned.case.id, "again": planned.repro });
+        for (name, lines) in parts(&planned.case.scenario) {
+            case[name] = json!(lines);
+        }
+        case
+    });
+    let plan = json!({ "version": 1, "seed": seed, "cases": cases.collect::<Vec<_>>() });
+    let mut out = serde_json::to_vec_pretty(&plan)?;
+    writeln!(out)?;
     Ok(out)
 }
 

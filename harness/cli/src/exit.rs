@@ -17,7 +17,7 @@ pub(crate) const USAGE: u8 = 64;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0   everything passed
-  1   something failed
+  1   something failed, or passed only when it was tried again
   2   something could not be judged, or the run was interrupted
   3   could not start: configuration, a missing server, stand-ins that are not up
   64  the command line was not understood";
@@ -26,7 +26,7 @@ Exit codes:
 pub(crate) const fn settle(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Pass => PASS,
-        Verdict::Fail => FAIL,
+        Verdict::Fail | Verdict::Flaky => FAIL,
         Verdict::Unknown => UNKNOWN,
     }
 }
@@ -37,8 +37,8 @@ mod tests {
 
     #[test]
     fn nothing_but_a_pass_is_zero() {
-        let codes = [Verdict::Pass, Verdict::Fail, Verdict::Unknown].map(settle);
-        assert_eq!(codes, [0, 1, 2]);
+        let codes = [Verdict::Pass, Verdict::Fail, Verdict::Flaky, Verdict::Unknown].map(settle);
+        assert_eq!(codes, [0, 1, 1, 2]);
         for code in [PASS, FAIL, UNKNOWN, NOT_STARTED, USAGE] {
             assert!(HELP.contains(&format!("\n  {code} ")), "{code} is not in the help");
         }

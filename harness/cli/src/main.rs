@@ -5,6 +5,7 @@ use std::{io, process::ExitCode};
 use clap::Parser;
 
 mod args;
+mod attempts;
 mod commands;
 mod course;
 mod drive;

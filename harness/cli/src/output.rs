@@ -108,6 +108,14 @@ impl Folder {
     }
 }
 
+/// Writes the plan of a case beside its history.
+///
+/// # Errors
+/// When it could not be written.
+pub(crate) fn write_plan(journal: &Path, plan: &[u8]) -> Result<()> {
+    write(&journal.with_extension("plan.json"), |sink| sink.write_all(plan))
+}
+
 fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)

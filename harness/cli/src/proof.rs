@@ -294,6 +294,7 @@ fn ended(play: &Play, missed: Vec<(&Sabotage, Miss)>, run: Option<&CaseRun>) -> 
         duration_ms: run.map_or(0, |run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
         faults: scenario.faults.iter().map(faults::words).collect(),
         invariants: invariants.collect(),
+        attempts: Vec::new(),
         likely: None,
         diagnoses: Vec::new(),
         repro: again

@@ -108,16 +108,21 @@ impl Runner<'_> {
                 let wanted = if case.scenario.workload.is_empty() { jobs.min(2) } else { 1 };
                 // Nobody closes it, so that nobody is refused.
                 let _place = places.acquire_many(u32::try_from(wanted).unwrap_or(1)).await;
-                self.case(case, clock, progress).await
+                progress(RunEvent::CaseStarted { id: case.id.clone() });
+                self.case(case, 1, clock).await
             }
         });
         futures::stream::iter(runs).buffer_unordered(jobs)
     }
 
-    async fn case(&self, case: Case, clock: Clock, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> CaseRun {
-        progress(RunEvent::CaseStarted { id: case.id.clone() });
+    /// Runs a case once more, the `attempt`th time, with the same seed. Its history gets a file of its own.
+    pub async fn again(&self, case: Case, attempt: usize) -> CaseRun {
+        self.case(case, attempt, Clock::start()).await
+    }
+
+    async fn case(&self, case: Case, attempt: usize, clock: Clock) -> CaseRun {
         let begun = clock.elapsed();
-        let mut recorder = Recorder::begin(self.out.join("cases").join(file_name(&case.id)), clock);
+        let mut recorder = Recorder::begin(self.out.join("cases").join(file_name(&case.id, attempt)), clock);
         recorder.record(EventKind::CaseStarted { case: case.id.clone() });
         match self.in_slices(&case, &mut recorder).await {
             Ok(()) => recorder.record(EventKind::CaseEnded),
@@ -431,13 +436,15 @@ fn too_much(about: &About) -> Option<&'static str> {
     }
 }
 
-/// A file name that says which case it is: letters, digits, `-` and `_` stay, a run of anything else is a dot.
-fn file_name(id: &str) -> String {
+/// A file name that says which case it is, and which attempt at it after the first: letters, digits, `-` and `_` stay, a run
+/// of anything else is a dot.
+fn file_name(id: &str, attempt: usize) -> String {
     let parts: Vec<_> = id
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
         .filter(|part| !part.is_empty())
         .collect();
-    format!("{}.jsonl", parts.join("."))
+    let retry = if attempt > 1 { format!(".attempt-{attempt}") } else { String::new() };
+    format!("{}{retry}.jsonl", parts.join("."))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -453,11 +460,14 @@ mod tests {
     #[test]
     fn a_history_is_named_by_its_case() {
         assert_eq!(
-            file_name("isolation/postgres/read (engine → plane)"),
+            file_name("isolation/postgres/read (engine → plane)", 1),
             "isolation.postgres.read.engine.plane.jsonl"
         );
-        assert_eq!(file_name("checklist/env-configured (a_b)"), "checklist.env-configured.a_b.jsonl");
-        assert_eq!(file_name("../../etc/x"), "etc.x.jsonl");
+        assert_eq!(
+            file_name("checklist/env-configured (a_b)", 2),
+            "checklist.env-configured.a_b.attempt-2.jsonl"
+        );
+        assert_eq!(file_name("../../etc/x", 1), "etc.x.jsonl");
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub struct CaseReport {
     pub faults: Vec<String>,
     /// What was judged.
     pub invariants: Vec<InvariantReport>,
+    /// What each attempt came to, in their order, when there was more than one. All else is of the worst of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Verdict>,
     /// For a case that did not pass, the likely cause and how to close it, when the rows name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likely: Option<String>,

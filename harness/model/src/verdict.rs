@@ -12,6 +12,8 @@ pub enum Verdict {
     Pass,
     /// Could not be judged. Outranks `pass`: nothing passes for want of data.
     Unknown,
+    /// Of a case alone: it passed when it was tried again, and not before.
+    Flaky,
     /// Judged and false.
     Fail,
 }
@@ -22,11 +24,21 @@ impl Verdict {
         verdicts.into_iter().max().unwrap_or(Self::Unknown)
     }
 
+    /// What attempts at one thing came to: the last alone when there was one, `Flaky` when a later one passed, and else the
+    /// worst.
+    pub fn attempted(attempts: &[Self]) -> Self {
+        match attempts {
+            [.., Self::Pass] if attempts.len() > 1 => Self::Flaky,
+            all => Self::worst(all.iter().copied()),
+        }
+    }
+
     /// The word in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Unknown => "unknown",
+            Self::Flaky => "flaky",
             Self::Fail => "fail",
         }
     }
@@ -40,7 +52,7 @@ impl fmt::Display for Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{self, Fail, Pass, Unknown};
+    use super::Verdict::{self, Fail, Flaky, Pass, Unknown};
 
     #[test]
     fn the_worst_wins_and_nothing_is_unknown() {
@@ -48,5 +60,15 @@ mod tests {
         assert_eq!(Verdict::worst([Unknown, Fail, Pass]), Fail);
         assert_eq!(Verdict::worst([Pass]), Pass);
         assert_eq!(Verdict::worst([]), Unknown);
+        assert_eq!(Verdict::worst([Unknown, Flaky, Pass]), Flaky, "what could be repeated did not hold");
+    }
+
+    #[test]
+    fn what_passes_only_when_tried_again_is_flaky() {
+        assert_eq!(Verdict::attempted(&[Pass]), Pass);
+        assert_eq!(Verdict::attempted(&[Fail, Pass]), Flaky);
+        assert_eq!(Verdict::attempted(&[Unknown, Fail, Pass]), Flaky);
+        assert_eq!(Verdict::attempted(&[Fail, Unknown]), Fail);
+        assert_eq!(Verdict::attempted(&[]), Unknown);
     }
 }

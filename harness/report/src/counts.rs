@@ -11,6 +11,8 @@ pub struct Counts {
     pub pass: usize,
     /// Judged and false.
     pub fail: usize,
+    /// True only when tried again.
+    pub flaky: usize,
     /// Could not be judged.
     pub unknown: usize,
     /// Not run at all.
@@ -31,6 +33,7 @@ impl Counts {
             (Some(_), _) => &mut self.skipped,
             (None, Verdict::Pass) => &mut self.pass,
             (None, Verdict::Fail) => &mut self.fail,
+            (None, Verdict::Flaky) => &mut self.flaky,
             (None, Verdict::Unknown) => &mut self.unknown,
         };
         *place += 1;
@@ -38,13 +41,14 @@ impl Counts {
 
     /// All of them.
     pub fn total(&self) -> usize {
-        self.pass + self.fail + self.unknown + self.skipped
+        self.pass + self.fail + self.flaky + self.unknown + self.skipped
     }
 
-    /// `34 pass · 1 fail · 0 unknown · 2 skipped`
+    /// `34 pass · 1 fail · 0 unknown · 2 skipped`; with `1 flaky` before the unknown where anything is.
     pub fn line(&self) -> String {
+        let flaky = if self.flaky > 0 { format!("{} flaky · ", self.flaky) } else { String::new() };
         format!(
-            "{} pass · {} fail · {} unknown · {} skipped",
+            "{} pass · {} fail · {flaky}{} unknown · {} skipped",
             self.pass, self.fail, self.unknown, self.skipped
         )
     }

@@ -7,14 +7,14 @@ use crate::text;
 /// One labelled part of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// `why`, `invariant`, `fault`, `likely`, `known`, `again`.
+    /// `why`, `invariant`, `fault`, `attempts`, `likely`, `known`, `again`.
     pub label: &'static str,
     /// On one line.
     pub text: String,
 }
 
-/// The parts, in the order why, invariant, fault, likely, known, again; `likely` and `known` only when there is a likely
-/// cause and where the text of an error is a known one.
+/// The parts, in the order why, invariant, fault, attempts, likely, known, again; `attempts` only when there were several,
+/// `likely` and `known` only when there is a likely cause and where the text of an error is a known one.
 pub fn parts(case: &CaseReport) -> Vec<Part> {
     let part = |label, text: &str| Part { label, text: text::one_line(text) };
     let mut parts = vec![part("why", &case.why)];
@@ -32,6 +32,10 @@ pub fn parts(case: &CaseReport) -> Vec<Part> {
         parts.push(part("fault", "none was injected"));
     }
     parts.extend(case.faults.iter().map(|fault| part("fault", fault)));
+    if !case.attempts.is_empty() {
+        let came: Vec<_> = case.attempts.iter().map(|verdict| verdict.name()).collect();
+        parts.push(part("attempts", &came.join(", ")));
+    }
     parts.extend(case.likely.iter().map(|likely| part("likely", likely)));
     parts.extend(case.diagnoses.iter().map(|known| {
         let Diagnosis { id, symptom, cause, fix, source, .. } = known;
@@ -41,11 +45,12 @@ pub fn parts(case: &CaseReport) -> Vec<Part> {
     parts
 }
 
-/// `FAIL` or `UNKNOWN`: the word that opens an explanation.
+/// `FAIL`, `FLAKY` or `UNKNOWN`: the word that opens an explanation.
 pub fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Unknown => "UNKNOWN",
+        Verdict::Flaky => "FLAKY",
         Verdict::Fail => "FAIL",
     }
 }
@@ -75,6 +80,16 @@ mod tests {
             !bad.cases.iter().any(|case| case.skipped.is_some() && is_due(case)),
             "skipped is not explained"
         );
+    }
+
+    #[test]
+    fn attempts_are_told_where_there_were_several() {
+        let mut case = samples::case("x (engine)");
+        (case.verdict, case.attempts) = (Verdict::Flaky, vec![Verdict::Fail, Verdict::Pass]);
+        let parts = parts(&case);
+        let told = parts.iter().find(|part| part.label == "attempts").unwrap();
+        assert_eq!((told.text.as_str(), word(case.verdict)), ("fail, pass", "FLAKY"));
+        assert!(is_due(&case));
     }
 
     #[test]

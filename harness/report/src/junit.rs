@@ -1,6 +1,6 @@
 //! JUnit XML: a suite for each area of scenarios.
 //!
-//! A failed case is a `failure`. A case that could not be judged is an `error`, never a success. A skipped one is
+//! A failed case is a `failure`, and so is a flaky one, of the type `flaky`. A case that could not be judged is an `error`, never a success. A skipped one is
 //! `skipped` with its reason.
 
 use std::{
@@ -67,7 +67,7 @@ fn status(case: &CaseReport) -> TestCaseStatus {
     }
     let kind = match case.verdict {
         Verdict::Pass => return TestCaseStatus::success(),
-        Verdict::Fail => NonSuccessKind::Failure,
+        Verdict::Fail | Verdict::Flaky => NonSuccessKind::Failure,
         Verdict::Unknown => NonSuccessKind::Error,
     };
     let parts = explain::parts(case);

@@ -73,7 +73,7 @@ fn row(sabotage: &SabotageReport) -> [String; 5] {
     let SabotageReport { name, invariant, sabotaged, sound, .. } = sabotage;
     let verdict = match sabotage.verdict {
         Verdict::Pass => "proven",
-        Verdict::Fail => "NOT PROVEN",
+        Verdict::Fail | Verdict::Flaky => "NOT PROVEN",
         Verdict::Unknown => "cut off",
     };
     [

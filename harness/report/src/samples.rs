@@ -60,6 +60,7 @@ pub(crate) fn case(id: &str) -> CaseReport {
             verdict: Verdict::Pass,
             evidence: String::from("1 of 1 probes refused"),
         }],
+        attempts: Vec::new(),
         likely: None,
         diagnoses: Vec::new(),
         repro: format!(

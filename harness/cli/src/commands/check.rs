@@ -91,6 +91,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
         duration_ms,
         faults: Vec::new(),
         invariants,
+        attempts: Vec::new(),
         likely: None,
         diagnoses: crate::judged::diagnoses(events, &isolation, &checklist),
         repro: format!("bulkhead check {}", quoted(file)),

@@ -58,6 +58,7 @@ impl Checklist {
             opening: &opening,
             volume,
             jobs: JOBS,
+            retries: 0,
             fail_fast: false,
             output,
             terminal,

@@ -67,6 +67,7 @@ impl Isolation {
             opening: &opening,
             volume,
             jobs: JOBS,
+            retries: 0,
             fail_fast: false,
             output,
             terminal,

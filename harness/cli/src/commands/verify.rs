@@ -26,6 +26,7 @@ Examples:
   bulkhead verify scenarios/isolation/s3/read.yaml --seed 7 --case engine:plane
                                                       one case again, as a report prints it
   bulkhead verify --tag rabbitmq --fail-fast          what concerns RabbitMQ, up to the first that does not pass
+  bulkhead verify --retries 2                         tells what fails now and then from what fails always
   bulkhead verify --dry-run --seed 7                  what would be run
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"
@@ -53,6 +54,9 @@ pub(crate) struct Verify {
     /// End with the first case that does not pass
     #[arg(long)]
     fail_fast: bool,
+    /// Try a case that did not pass again, so often at most; one that passes only then is `flaky`, which is no pass
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = retries)]
+    retries: usize,
     /// Print what would be run, and start nothing
     #[arg(long)]
     dry_run: bool,
@@ -67,6 +71,13 @@ pub(crate) fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(jobs @ 1..=64) => Ok(jobs),
         _ => Err(String::from("a number from 1 to 64")),
+    }
+}
+
+fn retries(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(retries @ 0..=10) => Ok(retries),
+        _ => Err(String::from("a number from 0 to 10")),
     }
 }
 
@@ -98,6 +109,7 @@ impl Verify {
             opening: &opening,
             volume,
             jobs: self.jobs,
+            retries: self.retries,
             fail_fast: self.fail_fast,
             output,
             terminal,

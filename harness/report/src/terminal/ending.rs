@@ -57,7 +57,9 @@ impl Ending<'_> {
         }
         let first = areas.keys().map(|area| text::width(area)).max().unwrap_or(0).max("scenarios".len());
         let mut header = text::pad("scenarios", first);
-        for column in ["pass", "fail", "unknown", "skipped"] {
+        let flaky = self.report.cases.iter().any(|case| case.verdict == Verdict::Flaky);
+        let columns = ["pass", "fail", "flaky", "unknown", "skipped"];
+        for column in columns.into_iter().filter(|column| flaky || *column != "flaky") {
             header.push_str(&format!("  {column:>7}"));
         }
         let mut lines = vec![self.style.bold(&header)];
@@ -65,7 +67,14 @@ impl Ending<'_> {
             let counts = Counts::of(cases);
             let mut line = text::pad(area, first);
             line.push_str(&format!("  {:>7}", counts.pass));
-            for (number, verdict) in [(counts.fail, Verdict::Fail), (counts.unknown, Verdict::Unknown)] {
+            let bad = [
+                (counts.fail, Verdict::Fail),
+                (counts.flaky, Verdict::Flaky),
+                (counts.unknown, Verdict::Unknown),
+            ];
+            for (number, verdict) in
+                bad.into_iter().filter(|(_, verdict)| flaky || *verdict != Verdict::Flaky)
+            {
                 let cell = format!("  {number:>7}");
                 line.push_str(&if number > 0 { self.style.verdict(verdict, &cell) } else { cell });
             }

@@ -26,7 +26,7 @@ impl Style {
         match verdict {
             Verdict::Pass => self.code("32", text),
             Verdict::Unknown => self.code("33", text),
-            Verdict::Fail => self.code("1;31", text),
+            Verdict::Flaky | Verdict::Fail => self.code("1;31", text),
         }
     }
 
