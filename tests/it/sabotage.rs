@@ -21,6 +21,7 @@ use futures::{FutureExt, StreamExt};
 
 use crate::scenarios::{known, session};
 
+mod beset;
 mod postgres;
 mod rabbitmq;
 mod redis;
@@ -68,10 +69,15 @@ async fn judged<S: Future<Output = ()> + Send + 'static>(
 
 /// The one case of a scenario for one tenant.
 fn case(text: &str) -> Case {
-    let parsed = known(|known| Scenario::parse("chaos/sabotage", text, "sabotage.yaml", known));
-    let mut cases = scenario::expand(&parsed.unwrap(), &Topology::builtin()).unwrap();
+    let mut cases = cases(text);
     assert_eq!(cases.len(), 1, "one tenant, one case");
     cases.remove(0)
+}
+
+/// All of them.
+fn cases(text: &str) -> Vec<Case> {
+    let parsed = known(|known| Scenario::parse("chaos/sabotage", text, "sabotage.yaml", known));
+    scenario::expand(&parsed.unwrap(), &Topology::builtin()).unwrap()
 }
 
 fn judge(run: &CaseRun) -> InvariantReport {

@@ -17,6 +17,7 @@ use bulkhead_model::{
 };
 
 mod answers_within;
+mod beset;
 #[cfg(test)]
 mod book;
 mod byte_exact;

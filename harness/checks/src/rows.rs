@@ -7,8 +7,8 @@ use bulkhead_model::{
 };
 
 use crate::{
-    checklist_done::items,
-    isolated::{audited, audits, judge_probe, probes},
+    beset::{items, probes},
+    isolated::{audited, audits, judge_probe},
 };
 
 /// One row for each probe, in the history's order. Where the topology promises a convention only, the row says so and

@@ -83,6 +83,16 @@ fn tried_again(case: &CaseReport, attempt: usize, retries: usize) -> String {
     format!("{} came to `{last}` and is tried again, {attempt} of {retries}", case.id)
 }
 
+impl Found {
+    /// Adds a case. The matrix and the list are those of a system that nothing is done to; a leak is one whenever it is.
+    fn add(&mut self, judged: Judged, sound: bool) {
+        self.cases.push(judged.report);
+        self.isolation
+            .extend(judged.isolation.into_iter().filter(|row| sound || row.verdict == Verdict::Fail));
+        self.checklist.extend(judged.checklist.into_iter().filter(|_| sound));
+    }
+}
+
 impl Drive<'_> {
     /// Runs it.
     ///
@@ -172,9 +182,7 @@ impl Drive<'_> {
             }
             self.terminal.event(&RunEvent::CaseEnded(judged.report.clone()));
             let bad = is_bad(&judged.report);
-            found.cases.push(judged.report);
-            found.isolation.extend(judged.isolation);
-            found.checklist.extend(judged.checklist);
+            found.add(judged, case.scenario.faults.is_empty());
             if bad && self.fail_fast {
                 found.cut = Some(ENOUGH);
                 return found;

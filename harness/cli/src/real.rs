@@ -137,11 +137,15 @@ impl Opening {
         self.absent(acting).or_else(|| self.uncounted(case))
     }
 
-    /// A workload is not run where calls cost, until what it spends is counted.
+    /// Neither a workload nor rounds under faults are run where calls cost, until what they spend is counted.
     fn uncounted(&self, case: &Case) -> Option<String> {
-        let worked = matches!(self, Self::Env(_)) && !case.scenario.workload.is_empty();
-        worked
-            .then(|| String::from("what a workload spends is not counted yet, so it runs on stand-ins only"))
+        let Self::Env(_) = self else { return None };
+        let what = match &case.scenario {
+            scenario if !scenario.workload.is_empty() => "a workload spends",
+            scenario if !scenario.faults.is_empty() => "rounds under faults spend",
+            _ => return None,
+        };
+        Some(format!("what {what} is not counted yet, so it runs on stand-ins only"))
     }
 
     fn absent(&self, name: &TenantName) -> Option<String> {

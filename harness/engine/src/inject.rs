@@ -1,6 +1,7 @@
 //! One fault from its beginning to its end, with what it touched in the journal.
 
 use bulkhead_model::{FaultRecord, history::EventKind, scenario::Chosen};
+use bulkhead_proxy::events::{Change, Heard, What};
 use bulkhead_target::Error;
 use tokio::{
     sync::watch,
@@ -9,6 +10,7 @@ use tokio::{
 
 use crate::{
     faults::{self, Ground},
+    links::Links,
     scribe::Scribe,
     tape,
 };
@@ -31,15 +33,28 @@ pub(crate) async fn inject(
     if is_over(&mut over, from).await {
         return Ok(());
     }
+    let mut heard = ground.links.proxies().events().listen();
     scribe.record(EventKind::FaultBegan(record(0)));
     let touched = fault.begin(&ground, chosen).await?;
     is_over(&mut over, from + chosen.time("for")).await;
     let more = fault.undo(&ground, chosen).await?;
+    let met = if fault.meets_who_dials() { dialled(heard.waiting(), &ground, chosen) } else { 0 };
     for line in tape::lines(ground.links, ground.number, scribe.now()) {
         scribe.record(EventKind::Touched(line));
     }
-    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
+    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more).saturating_add(met))));
     Ok(())
+}
+
+/// How many connections were dialled on the link of the fault's service.
+fn dialled(heard: Vec<Heard>, ground: &Ground<'_>, chosen: &Chosen) -> u64 {
+    let Some(service) = chosen.service("service") else { return 0 };
+    let link = Links::name(ground.access, service);
+    let dialled = |heard: &Heard| {
+        let Heard::Event(event) = heard else { return false };
+        matches!(&event.what, What::Connection { proxy, change: Change::Added, .. } if **proxy == *link)
+    };
+    u64::try_from(heard.iter().filter(|heard| dialled(heard)).count()).unwrap_or(u64::MAX)
 }
 
 /// Waits until the moment, or until all is over: whether that came first.

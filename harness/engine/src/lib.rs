@@ -9,6 +9,7 @@
 
 pub mod accompany;
 pub mod audit;
+mod beset;
 pub mod checklist;
 pub mod cost;
 pub mod doctor;

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
 
 use crate::{proxies::Shared, tape::Entry};
 
@@ -132,6 +135,18 @@ impl Listener {
             Ok(event) => Some(Heard::Event(event)),
             Err(RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
             Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// What happened since and was not heard yet, without waiting for more.
+    pub fn waiting(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        loop {
+            match self.0.try_recv() {
+                Ok(event) => heard.push(Heard::Event(event)),
+                Err(TryRecvError::Lagged(missed)) => heard.push(Heard::Missed(missed)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return heard,
+            }
         }
     }
 }

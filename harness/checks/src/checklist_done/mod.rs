@@ -1,11 +1,14 @@
-//! `checklist-done`: every item of the checklist that was examined holds.
+//! `checklist-done`: every item of the checklist that was examined holds; under faults, when all are over.
 
 use bulkhead_model::{
     ItemRecord, Verdict,
     history::{Event, EventKind},
 };
 
-use crate::{Check, Judgement};
+use crate::{
+    Check, Judgement,
+    beset::{beset_items, items},
+};
 
 /// The check.
 pub(crate) struct ChecklistDone;
@@ -16,7 +19,7 @@ impl Check for ChecklistDone {
     }
 
     fn sentence(&self) -> &'static str {
-        "Every checklist item that was examined holds."
+        "Every checklist item that was examined holds; under faults, when all of them are over."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
@@ -27,11 +30,20 @@ impl Check for ChecklistDone {
         let all: Vec<_> = items(history).collect();
         let open: Vec<_> = all.iter().filter(|item| !item.done).collect();
         match open.first() {
+            None if all.is_empty() => {
+                Judgement::new(Verdict::Unknown, "no item was examined after all was healed")
+            }
             None => {
                 let shown: Vec<_> = all.iter().map(|record| record.evidence.as_str()).collect();
                 Judgement::new(
                     Verdict::Pass,
-                    format!("{} of {} items hold: {}", all.len(), all.len(), shown.join("; ")),
+                    format!(
+                        "{} of {} items hold: {}{}",
+                        all.len(),
+                        all.len(),
+                        shown.join("; "),
+                        beset_items(history)
+                    ),
                 )
             }
             Some(first) => {
@@ -45,12 +57,4 @@ impl Check for ChecklistDone {
             }
         }
     }
-}
-
-/// The checklist items of a history, in their order.
-pub(crate) fn items(history: &[Event]) -> impl Iterator<Item = &ItemRecord> {
-    history.iter().filter_map(|event| match &event.kind {
-        EventKind::Item(item) => Some(item),
-        _ => None,
-    })
 }

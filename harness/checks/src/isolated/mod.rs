@@ -5,7 +5,10 @@ use bulkhead_model::{
     history::{Event, EventKind},
 };
 
-use crate::{Check, Judgement};
+use crate::{
+    Check, Judgement,
+    beset::{beset_probes, probes},
+};
 
 /// The check.
 pub(crate) struct Isolated;
@@ -17,7 +20,8 @@ impl Check for Isolated {
 
     fn sentence(&self) -> &'static str {
         "Where the topology promises enforcement, the server refuses every probe of a neighbour's slice or shows \
-         nothing; where it promises a convention, no name that the case left lies outside every tenant's slice."
+         nothing; where it promises a convention, no name that the case left lies outside every tenant's slice. Under \
+         faults nothing gets through, and all is judged when they are over."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
@@ -39,7 +43,7 @@ impl Check for Isolated {
             (Verdict::Unknown, Some(first)) => {
                 format!("{} of {total} probes say nothing: {}", worst.len(), why_unknown(first))
             }
-            _ => format!("{}{}", kept_out(&probes), audited(history)),
+            _ => format!("{}{}{}", kept_out(&probes), beset_probes(history), audited(history)),
         };
         Judgement::new(verdict, evidence)
     }
@@ -56,14 +60,6 @@ pub fn judge_probe(probe: &ProbeRecord) -> Verdict {
         Enforcement::Enforced | Enforcement::Convention if !answered => Verdict::Unknown,
         Enforcement::Enforced | Enforcement::Convention => Verdict::Pass,
     }
-}
-
-/// The probes of a history, in their order.
-pub(crate) fn probes(history: &[Event]) -> impl Iterator<Item = &ProbeRecord> {
-    history.iter().filter_map(|event| match &event.kind {
-        EventKind::Probe(probe) => Some(probe),
-        _ => None,
-    })
 }
 
 /// The audits of a history, in their order.

@@ -11,7 +11,8 @@ use bulkhead_model::{
 use self::received::is_received;
 use crate::{
     Check, Judgement,
-    isolated::{probes, why_unknown, witness},
+    beset::probes,
+    isolated::{why_unknown, witness},
 };
 
 #[cfg(test)]

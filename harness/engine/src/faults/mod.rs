@@ -88,6 +88,11 @@ pub trait Fault: Sync {
         true
     }
 
+    /// Whether every connection that is dialled while it is on meets it, whatever becomes of that.
+    fn meets_who_dials(&self) -> bool {
+        false
+    }
+
     /// Whether a neighbour does it, who then has slices beside the tenant's.
     fn takes_a_neighbour(&self) -> bool {
         false

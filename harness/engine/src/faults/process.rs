@@ -41,6 +41,10 @@ impl Fault for Process {
         true
     }
 
+    fn meets_who_dials(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let service = service(chosen)?;
@@ -51,11 +55,6 @@ impl Fault for Process {
     }
 
     fn undo<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
-        Box::pin(async move {
-            let service = service(chosen)?;
-            // Those that were dialled meanwhile met it, too.
-            let open = ground.open(service);
-            ground.target.disturb(service, Disturbance::Mend).await.map(|()| open)
-        })
+        Box::pin(async move { ground.target.disturb(service(chosen)?, Disturbance::Mend).await.map(|()| 0) })
     }
 }

@@ -141,6 +141,10 @@ impl Fault for Trouble {
         self.0.befalls(server)
     }
 
+    fn meets_who_dials(&self) -> bool {
+        self.0 == ServiceFault::Exhaust
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(self.inflict(ground, chosen, true))
     }

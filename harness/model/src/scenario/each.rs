@@ -108,7 +108,12 @@ fn word(value: &Node) -> String {
             [only] => only.key.value.clone(),
             _ => String::from("value"),
         },
-        Value::List(items) => items.iter().map(word).collect::<Vec<_>>().join("+"),
+        Value::List(items) => {
+            // The same on each service is one word.
+            let mut words: Vec<_> = items.iter().map(word).collect();
+            words.dedup();
+            words.join("+")
+        }
         Value::Other(_) => String::from("value"),
     }
 }

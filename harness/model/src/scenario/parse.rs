@@ -3,7 +3,7 @@
 use super::{Chosen, Known, Scenario, each, expect::expected, selects, tags, work};
 use crate::{
     Class, Item, Problem, Problems, Service, TenantName,
-    document::{Entry, Located, Place, Review, Shown, entry, from_yaml},
+    document::{Entry, Located, Place, Review, Shown, Value, entry, from_yaml},
 };
 
 /// Every key of a scenario file.
@@ -57,6 +57,8 @@ impl Scenario {
         }
         let run_for = work::run_for(review, root);
         let workload = work::workload(review, root, known);
+        let (probes, checklist) = (values(probes(review, root, known)), checklist(review, root));
+        let reached = reached(&workload, &probes, &checklist);
         let scenario = Self {
             name: name.to_owned(),
             variant: String::new(),
@@ -64,9 +66,9 @@ impl Scenario {
             why: sentence(review, root, "why"),
             tags: values(tagged(review, root)),
             tenants: tenants(review, root),
-            probes: values(probes(review, root, known)),
-            checklist: checklist(review, root),
-            faults: work::faults(review, root, known, &workload, run_for),
+            probes,
+            checklist,
+            faults: work::faults(review, root, known, &reached, run_for),
             workload,
             run_for,
             expect: expected(review, root, known),
@@ -221,7 +223,23 @@ fn unknown_probe(review: &mut Review<'_>, selector: &Located<String>, known: &Kn
     review.unknown(selector.at, "probe", &selector.value, all.iter().map(String::as_str));
 }
 
+/// The services on which any of these is.
+fn reached(workload: &[Chosen], probes: &[String], checklist: &[Item]) -> Vec<Service> {
+    let names = workload.iter().map(|chosen| &chosen.name).chain(probes);
+    let on = |name: &String| {
+        Service::ALL.into_iter().find(|service| name.split('.').next() == Some(service.name()))
+    };
+    let items = checklist.iter().map(|item| item.service());
+    let items = items.flat_map(|service| service.map_or_else(|| Service::ALL.to_vec(), |one| vec![one]));
+    names.filter_map(on).chain(items).collect()
+}
+
 fn checklist(review: &mut Review<'_>, root: &[Entry]) -> Vec<Item> {
+    if let Some(Entry { value, .. }) = entry(root, "checklist")
+        && matches!(&value.value, Value::Text(word) if word == "all")
+    {
+        return Item::ALL.to_vec();
+    }
     let list = list(review, root, "checklist");
     let items = list.iter().filter_map(|item| {
         let found = Item::ALL.into_iter().find(|known| known.name() == item.value);

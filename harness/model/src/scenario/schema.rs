@@ -43,9 +43,8 @@ struct ScenarioFile {
     /// Names of probes, `<service>.<words>`, or `<service>.<class>` for all of a class.
     #[schemars(default, length(min = 1), inner(regex(pattern = r"^[a-z0-9]+\..+$")), extend("uniqueItems" = true))]
     probes: Vec<String>,
-    /// Items of the integration checklist.
-    #[schemars(default, length(min = 1), extend("uniqueItems" = true))]
-    checklist: Vec<Item>,
+    /// Items of the integration checklist, or `all` of them.
+    checklist: Option<Checklist>,
     /// What the tenant's app does: workloads, each with settings or without.
     #[schemars(default, length(min = 1))]
     workload: Vec<Chosen>,
@@ -58,6 +57,22 @@ struct ScenarioFile {
     /// The invariants that must hold.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     expect: Vec<Expected>,
+}
+
+/// `all`, or some of them.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum Checklist {
+    All(All),
+    Some(#[schemars(length(min = 1), extend("uniqueItems" = true))] Vec<Item>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its shape is used")]
+enum All {
+    All,
 }
 
 /// An invariant, or one with its bound: `recovers-within: 5s`.

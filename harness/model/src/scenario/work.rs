@@ -147,22 +147,18 @@ pub(super) fn workload(review: &mut Review<'_>, root: &[Entry], known: &Known<'_
     chosen(review, root, "workload", known.workloads).into_iter().map(|(_, chosen)| chosen).collect()
 }
 
-/// The faults, each of which must be over when the workload is.
+/// The faults, each of which must be over when the workload is, on services that the scenario reaches.
 pub(super) fn faults(
     review: &mut Review<'_>,
     root: &[Entry],
     known: &Known<'_>,
-    workload: &[Chosen],
+    reached: &[Service],
     run_for: Duration,
 ) -> Vec<Chosen> {
-    if let (Some(faults), None) = (entry(root, "faults"), entry(root, "workload")) {
-        let hint = "name a workload, or remove `faults`";
-        review.add_with_hint(faults.key.at, "faults need a workload that meets them", hint);
-    }
     let faults = chosen(review, root, "faults", known.faults);
     for (at, fault) in &faults {
         if let Some(service) = fault.service("service") {
-            unmet(review, *at, fault, service, workload);
+            unmet(review, *at, fault, service, reached);
         }
         let over = fault.time("at").saturating_add(fault.time("for"));
         if over > run_for && run_for > Duration::ZERO {
@@ -179,15 +175,14 @@ pub(super) fn faults_alone(review: &mut Review<'_>, root: &[Entry], known: &Know
     chosen(review, root, "faults", known.faults).into_iter().map(|(_, fault)| fault).collect()
 }
 
-/// A fault on a service that nobody works on would touch nothing.
-fn unmet(review: &mut Review<'_>, at: Place, fault: &Chosen, service: Service, workload: &[Chosen]) {
-    let on = |chosen: &Chosen| chosen.name.split_once('.').is_some_and(|(on, _)| on == service.name());
-    if !workload.is_empty() && !workload.iter().any(on) {
-        let what = format!("no workload works on {service}, so `{}` would touch nothing", fault.name);
+/// A fault on a service that nobody works on would touch nothing. What reaches none was refused for what it is.
+fn unmet(review: &mut Review<'_>, at: Place, fault: &Chosen, service: Service, reached: &[Service]) {
+    if !reached.is_empty() && !reached.contains(&service) {
+        let what = format!("nothing here works on {service}, so `{}` would touch nothing", fault.name);
         review.add_with_hint(
             at,
             what,
-            format!("name a workload of {service}, or a fault on another service"),
+            format!("name a workload, a probe or an item of {service}, or a fault on another service"),
         );
     }
 }

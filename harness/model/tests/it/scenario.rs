@@ -132,7 +132,7 @@ expect: [nothing-lost]
             ("s.yaml:10:5", "`down` needs `at`"),
             ("s.yaml:10:22", "`service` is `rabit`: it must be one of `postgres`, `redis`, `rabbitmq`, `s3`"),
             ("s.yaml:11:5", "unknown fault `up`"),
-            ("s.yaml:12:5", "no workload works on redis, so `down` would touch nothing"),
+            ("s.yaml:12:5", "nothing here works on redis, so `down` would touch nothing"),
             ("s.yaml:13:27", "`service` is `rabbitmq`: rabbitmq has no such fault; it must be `postgres`"),
         ],
     );

@@ -30,6 +30,12 @@ mod words;
 
 pub(crate) use ground::Ground;
 
+/// Why a probe tells nothing over a link.
+pub(super) fn untold(probe: &str, linked: bool) -> Option<String> {
+    let unshown = linked && probe == "redis.watch-all-commands";
+    unshown.then(|| format!("`{probe}` is shown commands by a client that takes no link"))
+}
+
 /// All of them, in the order of the matrix.
 pub const ALL: &[&dyn Probe] = &[
     &get_foreign_key::GetForeignKey,

@@ -6,24 +6,27 @@
 use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use bulkhead_model::{
-    Class, Control, Enforcement, ItemRecord, Outcome, ProbeRecord, RunEvent, Service, TenantName, Topology,
+    Enforcement, Item, ItemRecord, Outcome, RunEvent, Service, TenantName, Topology,
     history::{Event, EventKind},
     report::LogTail,
     scenario::{Case, Scenario, Subject},
 };
 use bulkhead_target::{Error, Lot, Target, TenantAccess};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, future::join_all};
 use tokio::sync::Semaphore;
 
 use crate::{
     audit,
+    beset::Siege,
     checklist::{self, Examination},
-    faults, play,
-    probes::{self, About, Finding, Pair, Probe},
+    faults, play, probes,
     recorder::{Clock, Recorder},
+    scribe::Scribe,
     seed::Seed,
     workload::{self, Terms},
 };
+
+mod isolation;
 
 /// The longest that a case may take once its slices exist, besides the time for which its workloads work.
 const CASE_DEADLINE: Duration = Duration::from_secs(120);
@@ -33,9 +36,6 @@ const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// The longest that removing a case's slices may take.
 const SLICES_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How many probes of one pair and service run side by side.
-const BESIDE: usize = 8;
 
 /// How much of a server's log goes with a case that did not go well.
 const LOG_LINES: usize = 30;
@@ -178,24 +178,64 @@ impl Runner<'_> {
         lots: &[Lot],
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
-        match &case.subject {
-            Subject::Tenant(name) if !case.scenario.workload.is_empty() => {
-                let seed = Seed::new(self.seed).child(&case.id);
-                let neighbour = lots.iter().find(|lot| lot.tenant.name != *name);
-                let tenants = (access(of(lots, name)?)?, neighbour.and_then(|lot| lot.access.as_ref()));
-                Ok(play::play(case, tenants, (self.target, self.terms), &seed, recorder).await?)
-            }
-            Subject::Tenant(name) => self.checklist(case, layout, access(of(lots, name)?)?, recorder).await,
-            Subject::Pair { from, to } => {
-                let (from, to) = (of(lots, from)?, of(lots, to)?);
-                self.isolation(case, from, to, recorder).await?;
+        let seed = &Seed::new(self.seed).child(&case.id);
+        let (Subject::Tenant(name) | Subject::Pair { from: name, .. }) = &case.subject;
+        let own = of(lots, name)?;
+        let other = match &case.subject {
+            Subject::Pair { to, .. } => Some(of(lots, to)?),
+            Subject::Tenant(_) => lots.iter().find(|lot| lot.tenant.name != *name),
+        };
+        let neighbour = other.and_then(|lot| lot.access.as_ref());
+        if !case.scenario.workload.is_empty() {
+            let tenants = (access(own)?, neighbour);
+            return Ok(play::play(case, tenants, (self.target, self.terms), seed, recorder).await?);
+        }
+        let (scribe, services) = (&Scribe::new(recorder), &services(&case.scenario)?);
+        let siege = Siege {
+            faults: &case.scenario.faults,
+            access: access(own)?,
+            neighbour,
+            services,
+            target: self.target,
+            seed,
+            scribe,
+        };
+        match (&case.subject, other) {
+            (Subject::Pair { .. }, Some(to)) => {
+                let round = async |access: &TenantAccess, part: Option<usize>| {
+                    let service = part.and_then(|part| services.get(part).copied());
+                    self.isolation(case, service, (access, own), to, (seed, scribe)).await
+                };
+                self.rounds(&siege, services.len(), round).await?;
                 let everybody: Vec<_> = lots.iter().filter_map(|lot| lot.access.clone()).collect();
                 // Who cannot look into every slice cannot say that a name lies outside of all.
                 match everybody.len() == lots.len() {
-                    true => self.audit(&services(&case.scenario)?, &everybody, layout, recorder).await,
+                    true => self.audit(services, &everybody, layout, scribe).await,
                     false => Ok(()),
                 }
             }
+            _ => {
+                let items = case.scenario.checklist.as_slice();
+                let round = async |access: &TenantAccess, part: Option<usize>| {
+                    let items = part.map_or(items, |part| items.get(part..=part).unwrap_or_default());
+                    self.checklist(items, layout, access, scribe).await;
+                    Ok(())
+                };
+                self.rounds(&siege, items.len(), round).await
+            }
+        }
+    }
+
+    /// One round where nothing is broken; under faults as many as these take.
+    async fn rounds(
+        &self,
+        siege: &Siege<'_>,
+        parts: usize,
+        round: impl AsyncFn(&TenantAccess, Option<usize>) -> Result<(), Broken>,
+    ) -> Result<(), Broken> {
+        match siege.faults.is_empty() {
+            true => round(siege.access, None).await,
+            false => siege.hold(parts, round).await,
         }
     }
 
@@ -205,152 +245,33 @@ impl Runner<'_> {
         concerned: &[Service],
         slices: &[TenantAccess],
         layout: &Topology,
-        recorder: &mut Recorder,
+        scribe: &Scribe<'_>,
     ) -> Result<(), Broken> {
         for service in Service::ALL {
             if concerned.contains(&service) && self.topology.enforcement(service) == Enforcement::Convention {
                 let audited = audit::look(service, slices, layout).await?;
-                audited.into_iter().for_each(|audit| recorder.record(EventKind::Audit(audit)));
+                audited.into_iter().for_each(|audit| scribe.record(EventKind::Audit(audit)));
             }
         }
         Ok(())
     }
 
-    async fn isolation(
-        &self,
-        case: &Case,
-        from: &Lot,
-        to: &Lot,
-        recorder: &mut Recorder,
-    ) -> Result<(), Broken> {
-        let seed = Seed::new(self.seed).child(&case.id);
-        let access = access(from)?;
-        let probes = probes::select(&case.scenario.probes)?;
-        // It starts when somebody needs it, which takes the broker a while.
-        let management = match probes.iter().any(|probe| probe.about().management) {
-            true => self.target.management(Service::Rabbitmq).await?,
-            false => None,
-        };
-        let pair = |from, to, neighbour| {
-            let pair = match neighbour {
-                Some(neighbour) => Pair::new(from, neighbour, &seed),
-                None => Pair::by_name(from, to, &seed),
-            };
-            pair.with_management(management.clone())
-        };
-        // What is granted, and has to be taken back, is about the whole slices, of which a case may have but a part.
-        let whole = |lot: &Lot| {
-            let access = lot.access.clone();
-            access.map(|access| TenantAccess { tenant: lot.grantee(), ..access })
-        };
-        let (granted, grantee) = (TenantAccess { tenant: from.grantee(), ..access.clone() }, to.grantee());
-        let neighbour = whole(to);
-        let attempted = pair(access, &to.tenant, to.access.as_ref())
-            .within(&from.granted)
-            .confined(!self.target.is_ours());
-        let fixed = pair(&granted, &grantee, neighbour.as_ref());
-        self.probes(&probes, &Pairs { attempted, fixed }, recorder).await
-    }
-
-    /// Makes all probes of a pair and records them in their order. Those of one service run side by side on the same
-    /// connections, but for those that must be alone, which follow.
-    async fn probes(
-        &self,
-        probes: &[&'static dyn Probe],
-        pairs: &Pairs<'_>,
-        recorder: &mut Recorder,
-    ) -> Result<(), Broken> {
-        let of = |service, alone| {
-            let chosen = probes.iter().filter(move |probe| {
-                let about = probe.about();
-                about.service == service && about.alone == alone
-            });
-            chosen.map(move |probe| async move { (probe.about().name, self.probe(*probe, pairs).await) })
-        };
-        let services = Service::ALL.map(|service| async move {
-            let beside = futures::stream::iter(of(service, false)).buffered(BESIDE);
-            let mut made: Vec<_> = beside.collect().await;
-            for probe in of(service, true) {
-                made.push(probe.await);
-            }
-            made
-        });
-        let made = futures::future::join_all(services).await;
-        let mut made: Vec<_> = made.into_iter().flatten().collect();
-        made.sort_by_key(|(name, _)| probes.iter().position(|probe| probe.about().name == *name));
-        let mut broken = None;
-        for (_, (record, failed)) in made {
-            recorder.record(EventKind::Probe(record));
-            broken = broken.or(failed);
-        }
-        broken.map_or(Ok(()), Err)
-    }
-
-    /// One probe's record, and why it could not be attempted, if so: the row stays in the matrix, as one that says
-    /// nothing.
-    async fn probe(&self, probe: &dyn Probe, pairs: &Pairs<'_>) -> (ProbeRecord, Option<Broken>) {
-        let (about, pair) = (probe.about(), &pairs.attempted);
-        let server = self.server(about.service);
-        let untold = probes::untold(probe, &server);
-        let left_out =
-            untold.or_else(|| too_much(about).filter(|_| !self.target.is_ours()).map(String::from));
-        let made = match left_out {
-            Some(reason) => Ok(Finding::skipped(reason)),
-            None => probes::make(probe, pair).await,
-        };
-        let (found, broken) = match made {
-            Ok(found) => (found, None),
-            Err(error) => {
-                let detail = pair.scrub(&error.chain());
-                let control = Control { held: false, detail: detail.clone() };
-                let evidence = format!("not attempted: {detail}");
-                let found = Finding { control, outcome: Outcome::Unknown, canary_seen: false, evidence };
-                (found, Some(Broken::Target(Error::Reported(detail))))
-            }
-        };
-        let mut record = ProbeRecord {
-            from: pair.from.tenant.name.clone(),
-            to: pair.to.name.clone(),
-            service: about.service,
-            probe: about.name.to_owned(),
-            class: about.class,
-            control: found.control,
-            outcome: found.outcome,
-            canary_seen: found.canary_seen,
-            policy: self.topology.enforcement(about.service),
-            evidence: found.evidence,
-            fix: String::new(),
-            inherent: String::new(),
-            server,
-        };
-        if record.leaked() {
-            record.inherent = probe.inherent(&pairs.fixed, &record.server).unwrap_or_default();
-            record.fix = probe.fix(&pairs.fixed);
-        }
-        (record, broken)
-    }
-
-    async fn checklist(
-        &self,
-        case: &Case,
-        layout: &Topology,
-        access: &TenantAccess,
-        recorder: &mut Recorder,
-    ) -> Result<(), Broken> {
+    async fn checklist(&self, items: &[Item], layout: &Topology, access: &TenantAccess, scribe: &Scribe<'_>) {
         let mut real = layout.clone();
         real.tenants = vec![access.tenant.clone()];
         let examination = Examination::new(access, &real, self.target.servers());
-        for item in &case.scenario.checklist {
-            let found = checklist::examine(*item, &examination).await;
-            recorder.record(EventKind::Item(ItemRecord {
+        // Side by side, since each has its own time to go without an answer.
+        let found =
+            join_all(items.iter().map(async |item| (*item, checklist::examine(*item, &examination).await)));
+        for (item, found) in found.await {
+            scribe.record(EventKind::Item(ItemRecord {
                 tenant: access.tenant.name.clone(),
-                item: *item,
+                item,
                 done: found.done,
                 evidence: found.evidence,
                 fix: found.fix,
             }));
         }
-        Ok(())
     }
 
     /// The server and its version, as it reports it itself.
@@ -366,14 +287,6 @@ impl Runner<'_> {
         let logs = asked.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
         logs.into_iter().filter(|log| services.contains(&log.service)).collect()
     }
-}
-
-/// The same two tenants twice.
-struct Pairs<'a> {
-    /// On the slices within which the case works.
-    attempted: Pair<'a>,
-    /// On those that their grants are about.
-    fixed: Pair<'a>,
 }
 
 fn of<'a>(lots: &'a [Lot], name: &TenantName) -> Result<&'a Lot, Broken> {
@@ -421,19 +334,6 @@ fn went_well(history: &[Event]) -> bool {
         | EventKind::FaultEnded(_)
         | EventKind::Healed => true,
     })
-}
-
-/// Why a probe is not made on servers that others use.
-fn too_much(about: &About) -> Option<&'static str> {
-    match about {
-        About { class: Class::Exhaust, .. } => {
-            Some("uses up what others need, so it is made on stand-ins only")
-        }
-        About { beyond: true, .. } => {
-            Some("reaches beyond the run's own names, so it is made on stand-ins only")
-        }
-        _ => None,
-    }
 }
 
 /// A file name that says which case it is, and which attempt at it after the first: letters, digits, `-` and `_` stay, a run

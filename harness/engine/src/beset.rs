@@ -1,0 +1,94 @@
+//! Probes and items of the checklist under faults: each part of a round again and again over links of the case's own while
+//! the faults come and go, and one whole round when all are over.
+//!
+//! A round that a fault meets may go unanswered, which is no error; what it lets through is in the history all the same.
+//! The last round, after the history says that all is healed, is the one that has to be whole.
+
+use std::time::Duration;
+
+use bulkhead_model::{Service, history::EventKind, scenario::Chosen};
+use bulkhead_target::{Error, Target, TenantAccess};
+use futures::future::join_all;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use crate::{faults::Ground, inject::inject, links::Links, scribe::Scribe, seed::Seed};
+
+/// How often a part begins at most: one that is refused at once is not to fill the history.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// What rounds are made in.
+pub(crate) struct Siege<'a> {
+    pub(crate) faults: &'a [Chosen],
+    /// Whose links the faults are on.
+    pub(crate) access: &'a TenantAccess,
+    pub(crate) neighbour: Option<&'a TenantAccess>,
+    /// The services that a round reaches.
+    pub(crate) services: &'a [Service],
+    pub(crate) target: &'a dyn Target,
+    pub(crate) seed: &'a Seed,
+    pub(crate) scribe: &'a Scribe<'a>,
+}
+
+impl Siege<'_> {
+    /// Makes the rounds with the access that leads over the links: of so many parts each by itself, so that a slow one keeps
+    /// none from meeting a fault, and at the end all at once, for which no part is named.
+    ///
+    /// # Errors
+    /// When a link could not be opened, a fault not be begun or undone, or why the last round could not go on.
+    pub(crate) async fn hold<E: From<Error>>(
+        &self,
+        parts: usize,
+        round: impl AsyncFn(&TenantAccess, Option<usize>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let links = Links::new(self.seed)?;
+        let through = links.through(self.access, self.services).await?;
+        let held = self.rounds(&links, &through, parts, &round).await;
+        let closed = links.close().await;
+        held.and(closed.map_err(E::from))
+    }
+
+    async fn rounds<E: From<Error>>(
+        &self,
+        links: &Links,
+        through: &TenantAccess,
+        parts: usize,
+        round: &impl AsyncFn(&TenantAccess, Option<usize>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (ends, over) = watch::channel(false);
+        // No fault is cut short by the work: the work goes on until they are over.
+        let (_over, never) = watch::channel(false);
+        let round_once = watch::Sender::new(0);
+        let timeline = async {
+            // A fault is to meet work, however slow the machine: its time counts from when each part was done once.
+            let mut once = round_once.subscribe();
+            let _never_gone = once.wait_for(|once| *once >= parts).await;
+            let begun = Instant::now();
+            let injected = join_all(self.faults.iter().enumerate().map(|(index, fault)| {
+                let ground = Ground::new(links, through, self.target, self.neighbour, index + 1);
+                inject(fault, begun, ground, self.scribe, never.clone())
+            }));
+            let injected = injected.await;
+            ends.send_replace(true);
+            injected
+        };
+        let (over, round_once) = (&over, &round_once);
+        let working = join_all((0..parts).map(|part| async move {
+            let mut turn = interval(ROUND);
+            turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            turn.tick().await;
+            let _what_it_found_is_in_the_history = round(through, Some(part)).await;
+            round_once.send_modify(|once| *once += 1);
+            while !*over.borrow() {
+                turn.tick().await;
+                let _what_a_fault_did = round(through, Some(part)).await;
+            }
+        }));
+        let (injected, _) = futures::join!(timeline, working);
+        injected.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.scribe.record(EventKind::Healed);
+        round(through, None).await
+    }
+}
