@@ -1,6 +1,6 @@
 //! One fault from its beginning to its end, with what it touched in the journal.
 
-use bulkhead_model::{FaultRecord, history::EventKind, scenario::Chosen};
+use bulkhead_model::{FaultRecord, LockoutRecord, history::EventKind, scenario::Chosen};
 use bulkhead_target::Error;
 use tokio::{
     sync::watch,
@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    faults::{self, Ground},
+    faults::{self, Fault, Ground},
     scribe::Scribe,
     tape,
 };
@@ -33,13 +33,22 @@ pub(crate) async fn inject(
     }
     scribe.record(EventKind::FaultBegan(record(0)));
     let touched = fault.begin(&ground, chosen).await?;
+    let lockout = lockout(fault, chosen, &ground);
+    lockout.iter().for_each(|lockout| scribe.record(EventKind::LockedOut(lockout.clone())));
     is_over(&mut over, from + chosen.time("for")).await;
+    lockout.into_iter().for_each(|lockout| scribe.record(EventKind::LetIn(lockout)));
     let more = fault.undo(&ground, chosen).await?;
     for line in tape::lines(ground.links, ground.number, scribe.now()) {
         scribe.record(EventKind::Touched(line));
     }
     scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more))));
     Ok(())
+}
+
+/// Whom it keeps out while it is on, if anybody.
+fn lockout(fault: &dyn Fault, chosen: &Chosen, ground: &Ground<'_>) -> Option<LockoutRecord> {
+    let service = chosen.service("service").filter(|_| fault.locks_out())?;
+    Some(LockoutRecord { fault: ground.number, service, tenant: ground.access.tenant.name.clone() })
 }
 
 /// Waits until the moment, or until all is over: whether that came first.
