@@ -76,7 +76,12 @@ async fn inflict(session: &Session, service: Service, on: &TenantAccess, begins:
 }
 
 /// Takes one tenant's password back, also over the server's death, and gives it back.
-async fn revoke(session: &Session, (service, says): (Service, &str), one: &TenantAccess, other: &TenantAccess) {
+async fn revoke(
+    session: &Session,
+    (service, says): (Service, &str),
+    one: &TenantAccess,
+    other: &TenantAccess,
+) {
     let (mut its, mut neighbours) =
         (Line::open(service, one).await.unwrap(), Line::open(service, other).await.unwrap());
     let refused = async || match Line::open(service, one).await {

@@ -33,7 +33,8 @@ fn lockouts(history: &[Event]) -> Vec<Lockout<'_>> {
         match &event.kind {
             EventKind::LockedOut(of) => lockouts.push(Lockout { of, from: place, until: usize::MAX }),
             EventKind::LetIn(over) => {
-                let open = lockouts.iter_mut().find(|lockout| lockout.of == over && lockout.until == usize::MAX);
+                let open =
+                    lockouts.iter_mut().find(|lockout| lockout.of == over && lockout.until == usize::MAX);
                 open.into_iter().for_each(|lockout| lockout.until = place);
             }
             _ => {}
@@ -47,8 +48,7 @@ fn judge_one(history: &[Event], lockout: &Lockout<'_>, ops: &[Op<'_>]) -> Judgem
     let begun = |op: &&Op<'_>| lockout.from < op.place && op.place < lockout.until;
     let its = |op: &&Op<'_>| op.invoked.service == *service && op.invoked.tenant == *tenant;
     let tried: Vec<_> = ops.iter().filter(its).filter(begun).collect();
-    let mut answered: Vec<_> =
-        tried.iter().filter(|op| op.over < lockout.until && is_answered(op)).collect();
+    let mut answered: Vec<_> = tried.iter().filter(|op| op.over < lockout.until && is_answered(op)).collect();
     answered.sort_by_key(|op| op.over);
     if let Some(op) = answered.first() {
         let at = op.ended_at().unwrap_or(op.began);
