@@ -10,13 +10,18 @@ use super::{
 use crate::{Error, ServiceFault, error::Cause, services::password};
 
 /// Ends connections as `rabbitmqctl close_connection` does, each by a process of its own, because one that writes to a
-/// client which reads nothing is not in a hurry. A metric is asked who they are, because it answers at once.
+/// client which reads nothing is not in a hurry and is waited for no longer than that; once told, the others do nothing for
+/// their clients any more. A metric is asked who they are, because it answers at once.
 const TERMINATE: &str = r#"
 VHost = base64:decode($VHOST),
 Users = [base64:decode(User) || User <- [$USERS]],
 Pids = [Pid || {Pid, Infos} <- ets:tab2list(connection_created),
     proplists:get_value(vhost, Infos) =:= VHost, lists:member(proplists:get_value(user, Infos), Users)],
-[spawn(fun() -> rabbit_networking:close_connection(Pid, "closed by the administrator") end) || Pid <- Pids],
+Closing = [spawn_monitor(fun() ->
+    rabbit_networking:close_connection(Pid, "closed by the administrator")
+end) || Pid <- Pids],
+[receive {'DOWN', Ref, process, _, _} -> ok after 200 -> erlang:demonitor(Ref, [flush]) end
+    || {_, Ref} <- Closing],
 length(Pids)"#;
 
 /// Raises an alarm as the broker's own monitors do.
