@@ -2,11 +2,12 @@
 //!
 //! Every test has a set of servers of its own and a folder of its own for them, so that whatever is left is known.
 //! `kill` ends harnesses and keepers by SIGKILL, `broken` lets servers fail, `disturbed` stops them for a while, `troubled` puts
-//! them into trouble.
+//! them into trouble, `revoked` has them refuse a password that was good.
 
 mod broken;
 mod disturbed;
 mod kill;
+mod revoked;
 mod trace;
 mod troubled;
 

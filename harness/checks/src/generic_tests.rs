@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bulkhead_model::{
     Act, Amount, AuditRecord, Class, Content, Control, Effect, Ended, Ending, Enforcement, Entry,
-    FaultRecord, Found, Invoked, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, TouchRecord,
-    Verdict,
+    FaultRecord, Found, Invoked, Item, ItemRecord, LockoutRecord, Outcome, ProbeRecord, Service, TenantName,
+    TouchRecord, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -159,7 +159,7 @@ fn names_are_unique_and_sentences_are_sentences() {
     }
 }
 
-fn any_tenant() -> impl Strategy<Value = TenantName> {
+fn any_tenant() -> impl Strategy<Value = TenantName> + Clone {
     prop_oneof![Just("engine"), Just("plane"), Just("third")].prop_map(|name| TenantName::new(name).unwrap())
 }
 
@@ -325,8 +325,12 @@ fn any_fault() -> impl Strategy<Value = EventKind> {
         bytes: when % 3,
         effect,
     });
+    let lockout = (0_usize..3, prop::sample::select(Service::ALL.to_vec()), any_tenant());
+    let lockout = lockout.prop_map(|(fault, service, tenant)| LockoutRecord { fault, service, tenant });
     prop_oneof![
         1 => touch.prop_map(EventKind::Touched),
+        1 => lockout.clone().prop_map(EventKind::LockedOut),
+        1 => lockout.prop_map(EventKind::LetIn),
         2 => fault.clone().prop_map(EventKind::FaultBegan),
         2 => fault.prop_map(EventKind::FaultEnded),
         1 => Just(EventKind::Healed),

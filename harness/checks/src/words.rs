@@ -112,6 +112,13 @@ pub(crate) fn worst_of(judged: &[(Use<'_>, Judgement)], none: &str) -> Judgement
     Judgement::new(verdict, if texts.is_empty() { none.to_owned() } else { texts.join("; ") })
 }
 
+/// Several judgements as one: the worst wins, with the evidence of all that are as bad.
+pub(crate) fn worst(judged: Vec<Judgement>) -> Judgement {
+    let verdict = Verdict::worst(judged.iter().map(|judgement| judgement.verdict));
+    let shown = judged.into_iter().filter(|judgement| judgement.verdict == verdict);
+    Judgement::new(verdict, shown.map(|judgement| judgement.evidence).collect::<Vec<_>>().join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use bulkhead_model::FaultRecord;

@@ -1,6 +1,6 @@
 //! One fault from its beginning to its end, with what it touched in the journal.
 
-use bulkhead_model::{FaultRecord, history::EventKind, scenario::Chosen};
+use bulkhead_model::{FaultRecord, LockoutRecord, history::EventKind, scenario::Chosen};
 use bulkhead_proxy::events::{Change, Heard, What};
 use bulkhead_target::Error;
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    faults::{self, Ground},
+    faults::{self, Fault, Ground},
     links::Links,
     scribe::Scribe,
     tape,
@@ -36,7 +36,10 @@ pub(crate) async fn inject(
     let mut heard = ground.links.proxies().events().listen();
     scribe.record(EventKind::FaultBegan(record(0)));
     let touched = fault.begin(&ground, chosen).await?;
+    let lockout = lockout(fault, chosen, &ground);
+    lockout.iter().for_each(|lockout| scribe.record(EventKind::LockedOut(lockout.clone())));
     is_over(&mut over, from + chosen.time("for")).await;
+    lockout.into_iter().for_each(|lockout| scribe.record(EventKind::LetIn(lockout)));
     let more = fault.undo(&ground, chosen).await?;
     let met = if fault.meets_who_dials() { dialled(heard.waiting(), &ground, chosen) } else { 0 };
     for line in tape::lines(ground.links, ground.number, scribe.now()) {
@@ -55,6 +58,12 @@ fn dialled(heard: Vec<Heard>, ground: &Ground<'_>, chosen: &Chosen) -> u64 {
         matches!(&event.what, What::Connection { proxy, change: Change::Added, .. } if **proxy == *link)
     };
     u64::try_from(heard.iter().filter(|heard| dialled(heard)).count()).unwrap_or(u64::MAX)
+}
+
+/// Whom it keeps out while it is on, if anybody.
+fn lockout(fault: &dyn Fault, chosen: &Chosen, ground: &Ground<'_>) -> Option<LockoutRecord> {
+    let service = chosen.service("service").filter(|_| fault.locks_out())?;
+    Some(LockoutRecord { fault: ground.number, service, tenant: ground.access.tenant.name.clone() })
 }
 
 /// Waits until the moment, or until all is over: whether that came first.

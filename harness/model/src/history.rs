@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, ProbeRecord, Problem, TouchRecord};
+use crate::{
+    AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, LockoutRecord, ProbeRecord, Problem, TouchRecord,
+};
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,10 @@ pub enum EventKind {
     Ended(Ended),
     /// A fault begins.
     FaultBegan(FaultRecord),
+    /// A tenant's password is taken back and its connections are ended: whoever comes from now on is to be refused.
+    LockedOut(LockoutRecord),
+    /// The password is about to be given back.
+    LetIn(LockoutRecord),
     /// A fault did something: a line of the fault proxy's tape.
     Touched(TouchRecord),
     /// A fault is undone.

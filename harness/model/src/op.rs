@@ -313,6 +313,17 @@ pub struct FaultRecord {
     pub touched: u64,
 }
 
+/// A fault keeps whoever comes for a tenant out of a service, from where the history says so until it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockoutRecord {
+    /// Which of the case's faults, from 1.
+    pub fault: usize,
+    /// The service that must refuse.
+    pub service: Service,
+    /// Whom.
+    pub tenant: TenantName,
+}
+
 /// A line of the fault proxy's tape: what a fault did to the bytes of a link, or to a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TouchRecord {

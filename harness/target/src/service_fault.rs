@@ -28,6 +28,8 @@ pub enum ServiceFault {
     InternalError,
     /// The bodies that answer the tenant's requests end early.
     Truncated,
+    /// The tenant's password is another one, and its connections are ended.
+    RevokedPassword,
 }
 
 impl ServiceFault {
@@ -39,6 +41,7 @@ impl ServiceFault {
             Self::OutOfMemory | Self::Evict => &[Service::Redis],
             Self::MemoryAlarm | Self::DiskAlarm | Self::QueueLimit => &[Service::Rabbitmq],
             Self::SlowDown | Self::InternalError | Self::Truncated => &[Service::S3],
+            Self::RevokedPassword => &Service::ALL,
         }
     }
 
@@ -46,7 +49,7 @@ impl ServiceFault {
     pub fn needs_alone(self, on: Service) -> bool {
         match self {
             // By convention tenants share one login there, and one's connections cannot be told from another's.
-            Self::Terminate => on == Service::Redis,
+            Self::Terminate | Self::RevokedPassword => on == Service::Redis,
             Self::OutOfMemory | Self::Evict | Self::MemoryAlarm | Self::DiskAlarm => true,
             Self::Exhaust
             | Self::ReadOnly

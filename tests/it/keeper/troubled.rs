@@ -53,7 +53,7 @@ async fn postgres(session: &Session, one: &TenantAccess, other: &TenantAccess) {
     sql(&mut connect().await.unwrap(), "SELECT 1").await.unwrap();
     assert_eq!(on(ServiceFault::Terminate, false).await, 0);
 
-    assert_eq!(on(ServiceFault::Exhaust, true).await, 0, "it had none");
+    on(ServiceFault::Exhaust, true).await;
     let refused = connect().await.unwrap_err().chain();
     assert!(refused.contains("too many connections for role"), "{refused}");
     on(ServiceFault::Exhaust, false).await;

@@ -2,7 +2,7 @@
 //!
 //! Only an answer counts: who could not reach the server, or waited in vain for it, learnt nothing. So a history in which no
 //! attempt was answered is unknown and not a pass. What a client met in its server's place is told by the fault proxy's
-//! tape: it must have turned away each time. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
+//! tape: it must have turned away each time. Whose password is taken back must get no answer at all. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
 //! of Information in Computer Systems", 1975). Linear in the history.
 
 use std::collections::BTreeMap;
@@ -15,10 +15,13 @@ use bulkhead_model::{
 use crate::{
     Check, Judgement,
     ops::{Op, Use, grouped, ops},
-    words::{during_any, moment, worst_of},
+    words::{during_any, moment, worst, worst_of},
 };
 
 mod impostors;
+#[cfg(test)]
+mod lockout_properties;
+mod lockouts;
 #[cfg(test)]
 mod properties;
 
@@ -31,12 +34,14 @@ impl Check for FailsClosed {
     }
 
     fn sentence(&self) -> &'static str {
-        "Everything that must be refused is refused: an expired link, a neighbour's object, an impostor's certificate."
+        "Everything that must be refused is refused: an expired link, a neighbour's object, an impostor's certificate, a \
+         login whose password was taken back."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
         match event {
             EventKind::Invoked(op) => forbidden(&op.act).is_some(),
+            EventKind::LockedOut(_) => true,
             EventKind::Touched(touch) => matches!(touch.effect, Effect::Refused(_) | Effect::Trusted(_)),
             _ => false,
         }
@@ -46,11 +51,12 @@ impl Check for FailsClosed {
         let tried = ops(history).into_iter().filter(|op| forbidden(&op.invoked.act).is_some());
         let judged: Vec<_> =
             grouped(tried, Use::of).into_iter().map(|(of, ops)| (of, judge_use(history, &ops))).collect();
-        match impostors::judge(history) {
-            Some(judgement) if judged.is_empty() => judgement,
-            Some(judgement) if judgement.verdict != Verdict::Pass => judgement,
-            _ => worst_of(&judged, "nobody tried what must be refused"),
+        let mut judgements: Vec<_> =
+            [impostors::judge(history), lockouts::judge(history)].into_iter().flatten().collect();
+        if judgements.is_empty() || !judged.is_empty() {
+            judgements.push(worst_of(&judged, "nobody tried what must be refused"));
         }
+        worst(judgements)
     }
 }
 

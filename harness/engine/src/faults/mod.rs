@@ -15,13 +15,14 @@ use crate::links::Links;
 mod down;
 mod flood;
 mod impostor;
+mod password;
 mod process;
 mod profile;
 mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 34] = [
+pub static ALL: [&dyn Fault; 35] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -37,6 +38,7 @@ pub static ALL: [&dyn Fault; 34] = [
     &service::SLOW_DOWN,
     &service::INTERNAL_ERROR,
     &service::TRUNCATED,
+    &password::Revoked,
     &toxic::LATENCY,
     &toxic::BANDWIDTH,
     &toxic::SLOW_CLOSE,
@@ -80,6 +82,11 @@ pub trait Fault: Sync {
 
     /// Whether it shows clients certificates, of which only the flaw is to be wrong.
     fn shows_certificates(&self) -> bool {
+        false
+    }
+
+    /// Whether nobody may be answered for the tenant from when it has begun until it is undone.
+    fn locks_out(&self) -> bool {
         false
     }
 

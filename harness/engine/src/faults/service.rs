@@ -124,7 +124,7 @@ pub(super) static TRUNCATED: Trouble = Trouble(
 );
 
 /// The services that it can befall, of which a file names one.
-const fn on(fault: ServiceFault) -> Wanted<'static> {
+pub(super) const fn on(fault: ServiceFault) -> Wanted<'static> {
     Wanted { name: "service", kind: Kind::Service(fault.services()), usual: None }
 }
 
@@ -156,6 +156,16 @@ impl Fault for Trouble {
 
 impl Trouble {
     async fn inflict(&self, ground: &Ground<'_>, chosen: &Chosen, begins: bool) -> Result<u64, Error> {
-        ground.target.inflict(service(chosen)?, self.0, &ground.access.tenant, begins).await
+        inflict(self.0, ground, chosen, begins).await
     }
+}
+
+/// Has the target begin it for the tenant, or undo it.
+pub(super) async fn inflict(
+    fault: ServiceFault,
+    ground: &Ground<'_>,
+    chosen: &Chosen,
+    begins: bool,
+) -> Result<u64, Error> {
+    ground.target.inflict(service(chosen)?, fault, &ground.access.tenant, begins).await
 }

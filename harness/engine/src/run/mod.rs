@@ -330,6 +330,8 @@ fn went_well(history: &[Event]) -> bool {
         | EventKind::Invoked(_)
         | EventKind::Ended(_)
         | EventKind::FaultBegan(_)
+        | EventKind::LockedOut(_)
+        | EventKind::LetIn(_)
         | EventKind::Touched(_)
         | EventKind::FaultEnded(_)
         | EventKind::Healed => true,

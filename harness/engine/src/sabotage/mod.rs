@@ -1,8 +1,8 @@
 //! Sabotage: what breaks a promise on purpose, so that the invariant which guards it is seen to fail on real servers.
 //!
 //! A sabotage names the scenario in which it shows, what is broken, and what the evidence must say then. It is done by a
-//! flaw of the workload, by somebody who meddles with the tenant's own access while the workload works, or by an access
-//! that is not what it seems. The same scenario on a sound system must pass. Whether it does is not said here: whoever
+//! flaw of the workload, by somebody who meddles with the tenant's own access while the workload works, by one who undoes
+//! what the service does, or by an access that is not what it seems. The same scenario on a sound system must pass. Whether it does is not said here: whoever
 //! drives must not judge.
 //!
 //! A new one is a static in its service's file and a line in [`ALL`].
@@ -27,7 +27,7 @@ mod s3;
 mod watched;
 
 /// Every sabotage.
-pub static ALL: [&Sabotage; 22] = [
+pub static ALL: [&Sabotage; 23] = [
     &postgres::DELETED_ROWS,
     &postgres::NEIGHBOURS_ROW,
     &postgres::STATE_COMES_BACK,
@@ -35,6 +35,7 @@ pub static ALL: [&Sabotage; 22] = [
     &postgres::LOCKED_TABLE,
     &postgres::LOCKED_IN_A_FLOOD,
     &postgres::SLOW_RECOVERY,
+    &postgres::PASSWORD_COMES_BACK,
     &redis::EVICTION,
     &redis::LIMIT_IN_TWO_STEPS,
     &redis::NEIGHBOURS_ENTRY,
@@ -77,6 +78,8 @@ pub struct Sabotage {
     patience: Duration,
     /// What the workload does wrongly.
     flaw: Option<Flaw>,
+    /// Whether somebody undoes every service fault as soon as it has begun.
+    undoes: bool,
     /// Begins when the tenant has its slices. What is changed of its access is what the case works with.
     begin: fn(&mut TenantAccess) -> Result<Meddling, Cause>,
 }
@@ -99,6 +102,7 @@ const PLAIN: Sabotage = Sabotage {
     says: "",
     patience: PATIENCE,
     flaw: None,
+    undoes: false,
     begin: |_| Ok(Box::pin(async { Ok(()) })),
 };
 
@@ -144,7 +148,7 @@ impl Ground<'_> {
 
     /// Plays the case while this sabotage goes on. The error is why it could not go on as it should.
     pub async fn sabotaged(&self, sabotage: &Sabotage, case: Case) -> (Option<CaseRun>, Option<Error>) {
-        let watched = Watched::new(self.target, &sabotage.begin);
+        let watched = Watched::new(self.target, &sabotage.begin).undoing(sabotage.undoes);
         let terms = Terms { patience: sabotage.patience, flaw: sabotage.flaw };
         let run = self.run(&watched, terms, case).await;
         (run, watched.broke())

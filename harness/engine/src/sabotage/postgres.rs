@@ -75,6 +75,19 @@ pub(super) static LOCKED_IN_A_FLOOD: Sabotage = Sabotage {
     ..PLAIN
 };
 
+pub(super) static PASSWORD_COMES_BACK: Sabotage = Sabotage {
+    name: "password-comes-back",
+    breaks: "A password that was taken back is good again at once, as from a backup of the roles.",
+    // Logging in takes its time where many do.
+    workload: "{ postgres.metrics-log: { clients: 2, rate: 60/s } }",
+    run_for: "2500ms",
+    fault: "revoked-password: { service: postgres, at: 300ms, for: 2s }",
+    expect: "fails-closed",
+    says: "were answered though engine was locked out of postgres",
+    undoes: true,
+    ..PLAIN
+};
+
 pub(super) static SLOW_RECOVERY: Sabotage = Sabotage {
     name: "slow-recovery",
     breaks: "After a broken link the table stays locked for some seconds more.",

@@ -23,6 +23,8 @@ type Begin<'a> = &'a (dyn Fn(&mut TenantAccess) -> Result<Meddling, Cause> + Sen
 pub struct Watched<'a> {
     target: &'a dyn Target,
     begin: Begin<'a>,
+    /// Whether somebody undoes every service fault as soon as it has begun.
+    undoes: bool,
     meddling: Mutex<Option<JoinHandle<Result<(), Cause>>>>,
     broke: Mutex<Option<Error>>,
 }
@@ -33,7 +35,14 @@ struct Broken(Cause);
 impl<'a> Watched<'a> {
     /// The same target, with that going on whenever a case has its slices.
     pub fn new(target: &'a dyn Target, begin: Begin<'a>) -> Self {
-        Self { target, begin, meddling: Mutex::default(), broke: Mutex::default() }
+        Self { target, begin, undoes: false, meddling: Mutex::default(), broke: Mutex::default() }
+    }
+
+    /// The same with somebody who undoes every service fault as soon as it has begun, if so.
+    #[must_use]
+    pub fn undoing(mut self, undoes: bool) -> Self {
+        self.undoes = undoes;
+        self
     }
 
     /// Why the sabotage could not go on, if so.
@@ -107,7 +116,11 @@ impl Target for Watched<'_> {
         tenant: &Tenant,
         begins: bool,
     ) -> Result<u64, Error> {
-        self.target.inflict(service, fault, tenant, begins).await
+        let touched = self.target.inflict(service, fault, tenant, begins).await?;
+        if begins && self.undoes {
+            self.target.inflict(service, fault, tenant, false).await?;
+        }
+        Ok(touched)
     }
 
     async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {

@@ -57,6 +57,8 @@ struct Publisher<'a, 's> {
     client: Client,
     outlet: &'a Outlet<'a>,
     line: Line<'a>,
+    /// Why there was none when it was tried last, as the end of a sentence.
+    why: String,
     back_off: BackOff,
     /// What was sent on the line and not answered yet.
     sent: FuturesUnordered<BoxFuture<'a, Answer>>,
@@ -69,10 +71,13 @@ enum Line<'a> {
     /// Not before then.
     Waits(Instant),
     /// Being made.
-    Dials(BoxFuture<'a, Option<(Connection, Channel)>>),
+    Dials(BoxFuture<'a, Dialled>),
     /// There; the channel ends with the connection.
     Open(Box<(Connection, Channel)>),
 }
+
+/// The way, or why there is none.
+type Dialled = Result<(Connection, Channel), String>;
 
 /// What became of an element that was sent.
 struct Answer {
@@ -90,7 +95,8 @@ async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
     let each = share(stage, stage.chosen.amount("publishers"));
     let mut due = Instant::now();
     let (line, sent, unanswered) = (Line::Waits(due), FuturesUnordered::new(), BTreeSet::new());
-    let mut publisher = Publisher { stage, client, outlet, line, back_off, sent, unanswered };
+    let why = String::new();
+    let mut publisher = Publisher { stage, client, outlet, line, why, back_off, sent, unanswered };
     let draining = stage.draining();
     tokio::pin!(draining);
     for element in 1_u64.. {
@@ -116,10 +122,14 @@ async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
 }
 
 /// Goes on with a line until it is there or could not be made; an open one stays as it is.
-async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Option<(Connection, Channel)> {
+async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Dialled {
     if let Line::Waits(until) = line {
         sleep_until(*until).await;
-        *line = Line::Dials(Box::pin(async move { timeout(OPERATION, open(stage)).await.ok()?.ok() }));
+        *line = Line::Dials(Box::pin(async move {
+            let opened = timeout(OPERATION, open(stage)).await;
+            let opened = opened.map_err(|_| format!(" within {OPERATION:?}"))?;
+            opened.map_err(|error| format!(": {}", error.chain()))
+        }));
     }
     match line {
         Line::Dials(dialling) => dialling.await,
@@ -128,13 +138,17 @@ async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Option<(Conne
 }
 
 impl Publisher<'_, '_> {
-    fn dialled(&mut self, made: Option<(Connection, Channel)>) {
+    fn dialled(&mut self, made: Dialled) {
         self.line = match made {
-            Some(made) => {
+            Ok(made) => {
                 self.back_off.reset();
+                self.why.clear();
                 Line::Open(Box::new(made))
             }
-            None => Line::Waits(Instant::now() + self.back_off.next()),
+            Err(why) => {
+                self.why = why;
+                Line::Waits(Instant::now() + self.back_off.next())
+            }
         };
     }
 
@@ -143,7 +157,7 @@ impl Publisher<'_, '_> {
         let due = on_the_runs_clock(self.stage, due);
         let op = self.stage.scribe.begin(&self.client, self.outlet.act(element.clone()), Some(due));
         let Line::Open(made) = &self.line else {
-            return self.stage.scribe.end(op, Ending::Failed, NO_CONNECTION);
+            return self.stage.scribe.end(op, Ending::Failed, format!("{NO_CONNECTION}{}", self.why));
         };
         let (channel, stage, Outlet { exchange, key, .. }) = (made.1.clone(), self.stage, self.outlet);
         let several = self.outlet.to.len() > 1;

@@ -1,14 +1,17 @@
 //! What befalls a tenant's connections though the server is well: done by the administrator to the tenant's role, so that
 //! nobody else meets it, in a shared database either.
 
-use bulkhead_model::{Service, Tenant};
+use bulkhead_model::{Secret, Service, Tenant};
 use tokio::time::timeout;
 
 use super::{
     server::Server,
     sql::{self, quoted},
 };
-use crate::{Error, ServiceFault, clients::COMMAND_DEADLINE, error::Cause};
+use crate::{Error, ServiceFault, clients::COMMAND_DEADLINE, error::Cause, services::password};
+
+/// What the server keeps of a role's password: enough to check one and to give the same one back.
+const VERIFIER: &str = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
 
 /// The connections are found before one is ended: as two conditions of one `WHERE` the server may check them in either
 /// order, and would end everybody's.
@@ -47,8 +50,31 @@ impl Server {
                 // A connection keeps what it began with, so each ends, as with a primary that gives way to a standby.
                 self.terminate(&role, doing()).await
             }
+            (ServiceFault::RevokedPassword, true) => self.revoke(role, &doing).await,
+            (ServiceFault::RevokedPassword, false) => self.give_back(&role, &doing).await.map(|()| 0),
             _ => Ok(0),
         }
+    }
+
+    /// Gives a role another password, which nobody is told, and ends its connections: how many.
+    async fn revoke(&mut self, role: String, doing: &impl Fn() -> String) -> Result<u64, Error> {
+        if !self.revoked.contains_key(&role) {
+            let asked = sqlx::query_scalar(VERIFIER).bind(&role).fetch_one(&mut self.admin);
+            let asking = async { Ok::<String, Cause>(timeout(COMMAND_DEADLINE, asked).await??) };
+            let verifier = asking.await.map_err(Error::serve(Service::Postgres, doing()))?;
+            self.revoked.insert(role.clone(), Secret::new(verifier));
+        }
+        self.run(sql::set_password(&role, &password::random()), doing).await?;
+        self.terminate(&role, doing()).await
+    }
+
+    /// Gives a role the password back that was taken from it, if one was.
+    async fn give_back(&mut self, role: &str, doing: &impl Fn() -> String) -> Result<(), Error> {
+        if let Some(verifier) = self.revoked.get(role) {
+            self.run(sql::set_password(role, verifier), doing).await?;
+            self.revoked.remove(role);
+        }
+        Ok(())
     }
 
     /// Ends every connection of a role, each of which is told 57P01, and says how many.

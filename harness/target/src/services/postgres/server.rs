@@ -37,6 +37,8 @@ pub(super) struct Server {
     spares: Spares,
     /// The roles of every database that exists.
     databases: BTreeMap<String, BTreeSet<String>>,
+    /// What the server kept of the passwords that a fault took from roles.
+    pub(super) revoked: BTreeMap<String, Secret>,
 }
 
 /// A tenant's slice, about to exist.
@@ -58,9 +60,20 @@ impl Server {
     ) -> Result<Self, Error> {
         let version = report.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
         let spares = Spares::start(options.clone(), version);
-        let (ca, deadline, databases) = (place.ca.clone(), place.deadline, BTreeMap::new());
-        let mut server =
-            Self { child, spec, deadline, admin, options, report, port, ca, version, spares, databases };
+        let mut server = Self {
+            child,
+            spec,
+            deadline: place.deadline,
+            admin,
+            options,
+            report,
+            port,
+            ca: place.ca.clone(),
+            version,
+            spares,
+            databases: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+        };
         let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
         server.run(close.into(), || "close the maintenance databases".into()).await?;
         Ok(server)

@@ -42,6 +42,11 @@ pub(super) fn limit_connections(role: &str, connections: u32) -> String {
     format!("ALTER ROLE {} CONNECTION LIMIT {connections}", quoted(role))
 }
 
+/// Gives a role a password, or what the server kept of one.
+pub(super) fn set_password(role: &str, password: &Secret) -> String {
+    format!("ALTER ROLE {} PASSWORD '{}'", quoted(role), password.expose())
+}
+
 /// A database of ours that nobody can connect to yet. Copying files is two to three times as fast as logging every
 /// page, which is the default from version 15 on; before that there was no choice.
 pub(super) fn create_database(database: &str, version: u32) -> String {

@@ -87,6 +87,7 @@ pub(super) async fn boot(
         notes: Vec::new(),
         vhosts: BTreeMap::new(),
         common: BTreeMap::new(),
+        revoked: BTreeMap::new(),
     })
 }
 

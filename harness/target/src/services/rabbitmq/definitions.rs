@@ -243,7 +243,7 @@ fn escape(text: &str) -> String {
 }
 
 /// RabbitMQ's salted hash: base64 of the salt and of SHA-256 over salt and password.
-fn hash(password: &Secret, salt: [u8; 4]) -> String {
+pub(super) fn hash(password: &Secret, salt: [u8; 4]) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
     let mut bytes = salt.to_vec();
     bytes.extend_from_slice(&digest);

@@ -1,22 +1,27 @@
 //! What befalls a tenant's connections and messages though the broker is well: done on the node itself, as its
 //! administrator's tools would.
 
-use bulkhead_model::{Service, Tenant};
+use bulkhead_model::{Secret, Service, Tenant};
 
 use super::{
     definitions,
     server::{Server, literal},
 };
-use crate::{Error, ServiceFault};
+use crate::{Error, ServiceFault, error::Cause, services::password};
 
 /// Ends connections as `rabbitmqctl close_connection` does, each by a process of its own, because one that writes to a
-/// client which reads nothing is not in a hurry. A metric is asked who they are, because it answers at once.
+/// client which reads nothing is not in a hurry and is waited for no longer than that; once told, the others do nothing for
+/// their clients any more. A metric is asked who they are, because it answers at once.
 const TERMINATE: &str = r#"
 VHost = base64:decode($VHOST),
 Users = [base64:decode(User) || User <- [$USERS]],
 Pids = [Pid || {Pid, Infos} <- ets:tab2list(connection_created),
     proplists:get_value(vhost, Infos) =:= VHost, lists:member(proplists:get_value(user, Infos), Users)],
-[spawn(fun() -> rabbit_networking:close_connection(Pid, "closed by the administrator") end) || Pid <- Pids],
+Closing = [spawn_monitor(fun() ->
+    rabbit_networking:close_connection(Pid, "closed by the administrator")
+end) || Pid <- Pids],
+[receive {'DOWN', Ref, process, _, _} -> ok after 200 -> erlang:demonitor(Ref, [flush]) end
+    || {_, Ref} <- Closing],
 length(Pids)"#;
 
 /// Raises an alarm as the broker's own monitors do.
@@ -62,16 +67,37 @@ case rabbit_policy:lookup(VHost, Name) of
 end,
 0"#;
 
+/// What the broker keeps of a user's password, in base64; nothing where there is no such user.
+const HASH: &str = r#"
+case rabbit_auth_backend_internal:lookup_user(base64:decode($USER)) of
+    {ok, User} -> base64:encode_to_string(internal_user:get_password_hash(User));
+    _ -> []
+end"#;
+
+/// Gives a user the password of which the broker is to keep that.
+const SET_HASH: &str = "rabbit_auth_backend_internal:change_password_hash(\
+    base64:decode($USER), base64:decode(\"$HASH\"), rabbit_password_hashing_sha256)";
+
 impl Server {
     /// Begins a fault or undoes it; it touches connections that it ends or blocks, and queues that it limits.
     pub(super) async fn befall(
-        &self,
+        &mut self,
         fault: ServiceFault,
         tenant: &Tenant,
         begins: bool,
     ) -> Result<u64, Error> {
+        let failed =
+            Error::serve(Service::Rabbitmq, format!("begin or undo {fault:?} for tenant `{}`", tenant.name));
+        let prepared = match (fault, begins) {
+            (ServiceFault::RevokedPassword, true) => self.revoke(tenant).await,
+            (ServiceFault::RevokedPassword, false) => self.give_back(tenant).await,
+            _ => Ok(()),
+        };
+        if let Err(error) = prepared {
+            return Err(failed(error));
+        }
         let expression = match (fault, begins) {
-            (ServiceFault::Terminate, true) => self.terminating(tenant),
+            (ServiceFault::Terminate | ServiceFault::RevokedPassword, true) => self.terminating(tenant),
             (ServiceFault::MemoryAlarm, true) => RAISE.replace("$RESOURCE", "memory"),
             (ServiceFault::MemoryAlarm, false) => CLEAR.replace("$RESOURCE", "memory"),
             (ServiceFault::DiskAlarm, true) => RAISE.replace("$RESOURCE", "disk"),
@@ -80,8 +106,6 @@ impl Server {
             (ServiceFault::QueueLimit, false) => limiting(UNLIMIT, tenant),
             _ => return Ok(0),
         };
-        let failed =
-            Error::serve(Service::Rabbitmq, format!("begin or undo {fault:?} for tenant `{}`", tenant.name));
         match self.node.caller.eval(&expression).await {
             Ok(value) => match value.parse() {
                 Ok(touched) => Ok(touched),
@@ -91,13 +115,48 @@ impl Server {
         }
     }
 
-    /// By convention the login is that of all tenants whose vhosts it may enter; it is ended in the tenant's vhost.
-    fn terminating(&self, tenant: &Tenant) -> String {
+    /// Gives the tenant's users another password, which nobody is told.
+    async fn revoke(&mut self, tenant: &Tenant) -> Result<(), Cause> {
+        for user in self.users(tenant) {
+            let asked = self.node.caller.eval(&HASH.replace("$USER", &literal(&user))).await?;
+            let hash = asked.trim_matches(['"', '[', ']']);
+            if hash.is_empty() || self.revoked.contains_key(&user) {
+                continue;
+            }
+            self.revoked.insert(user.clone(), Secret::new(hash));
+            self.set_hash(&user, &definitions::hash(&password::random(), rand::random())).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the tenant's users the passwords back that were taken from them, if some were.
+    async fn give_back(&mut self, tenant: &Tenant) -> Result<(), Cause> {
+        for user in self.users(tenant) {
+            if let Some(hash) = self.revoked.get(&user) {
+                self.set_hash(&user, hash.expose()).await?;
+                self.revoked.remove(&user);
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_hash(&self, user: &str, hash: &str) -> Result<(), Cause> {
+        let expression = SET_HASH.replace("$USER", &literal(user)).replace("$HASH", hash);
+        self.evaluate(&expression).await.map_err(Cause::from)
+    }
+
+    /// The tenant's own user, and by convention the one that it shares with all tenants whose vhosts that may enter.
+    fn users(&self, tenant: &Tenant) -> Vec<String> {
         let vhost = &tenant.slices.rabbitmq.vhost;
         let common = self.common.iter().filter(|(_, vhosts)| vhosts.contains(vhost)).map(|(user, _)| user);
-        let users: Vec<_> =
-            common.map(|user| literal(user)).chain([literal(&definitions::user(tenant))]).collect();
-        TERMINATE.replace("$VHOST", &literal(vhost)).replace("$USERS", &users.join(","))
+        common.cloned().chain([definitions::user(tenant)]).collect()
+    }
+
+    /// Its users' connections are ended in the tenant's vhost.
+    fn terminating(&self, tenant: &Tenant) -> String {
+        let users: Vec<_> = self.users(tenant).iter().map(|user| literal(user)).collect();
+        let vhost = literal(&tenant.slices.rabbitmq.vhost);
+        TERMINATE.replace("$VHOST", &vhost).replace("$USERS", &users.join(","))
     }
 }
 

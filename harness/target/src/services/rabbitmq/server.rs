@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport, url::AmqpUrl};
+use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::AmqpUrl};
 use nix::sys::signal::Signal;
 
 use super::{
@@ -66,6 +66,8 @@ pub(super) struct Server {
     pub(super) vhosts: BTreeMap<String, BTreeSet<String>>,
     /// The vhosts of each user that tenants share by convention.
     pub(super) common: BTreeMap<String, BTreeSet<String>>,
+    /// What the broker kept of the passwords that a fault took from users.
+    pub(super) revoked: BTreeMap<String, Secret>,
 }
 
 /// What the broker was started from.

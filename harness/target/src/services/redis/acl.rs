@@ -149,6 +149,12 @@ pub(super) fn rules(prefix: &str, password: &Secret) -> Vec<String> {
     rules
 }
 
+/// The same rules with another password.
+pub(super) fn with_password(rules: &[String], password: &Secret) -> Vec<String> {
+    let rule = |rule: &String| if rule.starts_with('#') { digest(password) } else { rule.clone() };
+    rules.iter().map(rule).collect()
+}
+
 /// The glob that matches what starts with exactly this text.
 pub(super) fn pattern(prefix: &str) -> String {
     let mut pattern = String::with_capacity(prefix.len() + 1);
@@ -166,7 +172,7 @@ pub(super) fn pattern(prefix: &str) -> String {
 mod tests {
     use bulkhead_model::Secret;
 
-    use super::{pattern, rules, shared_connections};
+    use super::{digest, pattern, rules, shared_connections, with_password};
 
     #[test]
     fn only_connections_that_are_logged_in_are_the_shared_users() {
@@ -190,5 +196,8 @@ mod tests {
         let rules = rules("engine:", &Secret::new("hunter2"));
         assert!(rules.iter().all(|rule| !rule.contains("hunter2")));
         assert!(rules.contains(&"~engine:*".to_owned()) && rules.contains(&"&engine:*".to_owned()));
+        let others = with_password(&rules, &Secret::new("hunter3"));
+        let changed: Vec<_> = rules.iter().zip(&others).filter(|(rule, other)| rule != other).collect();
+        assert_eq!(changed, [(&digest(&Secret::new("hunter2")), &digest(&Secret::new("hunter3")))]);
     }
 }

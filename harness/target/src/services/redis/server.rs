@@ -42,6 +42,17 @@ pub(super) struct Server {
     pub(super) logins: BTreeMap<String, Login>,
     /// How many commands were refused for want of memory before the present want began.
     pub(super) refused: u64,
+    /// The logins whose passwords a fault took, by prefix.
+    pub(super) revoked: BTreeMap<String, Revoked>,
+}
+
+/// A login whose password is another one for a while.
+#[derive(Clone)]
+pub(super) struct Revoked {
+    pub(super) old: Login,
+    pub(super) new: Login,
+    /// How many logins were refused before.
+    pub(super) refused: u64,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -50,6 +61,16 @@ pub(super) enum Login {
     Shared(Secret),
     /// A user of the tenant's own, with its rules.
     Own(String, Vec<String>),
+}
+
+impl Login {
+    /// The same with a password that nobody is told.
+    pub(super) fn with_another_password(&self) -> Self {
+        match self {
+            Self::Shared(_) => Self::Shared(password::random()),
+            Self::Own(user, rules) => Self::Own(user.clone(), acl::with_password(rules, &password::random())),
+        }
+    }
 }
 
 impl Server {
@@ -67,7 +88,8 @@ impl Server {
             version: facts.version,
             startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         };
-        Self { child, origin, client, admin, report, logins: BTreeMap::new(), refused: 0 }
+        let (logins, revoked) = (BTreeMap::new(), BTreeMap::new());
+        Self { child, origin, client, admin, report, logins, refused: 0, revoked }
     }
 
     /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been

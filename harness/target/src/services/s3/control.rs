@@ -120,6 +120,9 @@ pub(crate) struct Key {
     pub grants: Vec<KeyGrant>,
     /// The slice that it was made for, and goes with.
     pub slice: Slice,
+    /// Whether it is worth nothing for the time being.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// More for a key that there is: the only statement that the server's administrator can make.

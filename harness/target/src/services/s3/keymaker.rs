@@ -57,6 +57,7 @@ pub(super) fn make(slice: &S3Slice, buckets: &[String], enforcement: Enforcement
         secret: secret(),
         grants: vec![grant],
         slice: Slice { bucket: slice.bucket.clone(), prefix },
+        revoked: false,
     }
 }
 

@@ -98,7 +98,13 @@ impl Embedded {
     /// When the server does not answer.
     pub async fn add_key(&mut self, bucket: &str, grant: KeyGrant) -> Result<S3Access, Error> {
         let slice = Slice { bucket: bucket.to_owned(), prefix: grant.prefix.clone() };
-        let key = Key { id: keymaker::id(), secret: keymaker::secret(), grants: vec![grant], slice };
+        let key = Key {
+            id: keymaker::id(),
+            secret: keymaker::secret(),
+            grants: vec![grant],
+            slice,
+            revoked: false,
+        };
         let access = self.access(&key);
         self.ask(Command::Provision { buckets: vec![bucket.to_owned()], keys: vec![key] }, "add a key")
             .await?;

@@ -10,7 +10,10 @@ use super::{
     keys::Keys,
     store::{Store, index::Bucket, now, record::Entry},
 };
-use crate::services::s3::control::{Command, Key, Reply, Slice, Widening};
+use crate::{
+    ServiceFault,
+    services::s3::control::{Command, Key, Reply, Slice, Widening},
+};
 
 /// Obeys the keeper.
 pub(super) struct Admin {
@@ -30,6 +33,12 @@ impl Admin {
         let done = match command {
             Command::Provision { buckets, keys } => self.provision(buckets, keys),
             Command::Widen(Widening { key, grant }) => self.widen(&key, grant),
+            Command::Fault { slice, fault: ServiceFault::RevokedPassword, begins } => {
+                match self.keys.revoke(&slice, begins) {
+                    Ok(requests) => return Reply::Touched(requests),
+                    Err(error) => Err(super::store::internal(error)),
+                }
+            }
             Command::Fault { slice, fault, begins: true } => {
                 self.faults.begin(slice, fault);
                 Ok(())

@@ -21,6 +21,8 @@ pub(crate) struct Keys {
 #[derive(Debug)]
 struct State {
     known: HashMap<String, Arc<Key>>,
+    /// How often each key that is revoked was asked for.
+    refused: HashMap<String, u64>,
     journal: Journal<Change>,
 }
 
@@ -29,6 +31,8 @@ struct State {
 enum Change {
     Add(Vec<Key>),
     Widen(String, KeyGrant),
+    /// Keys that are worth nothing from now on, or something again.
+    Revoke(Vec<String>, bool),
     Remove(Vec<String>),
 }
 
@@ -40,14 +44,35 @@ impl Keys {
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let mut known = HashMap::new();
         let journal = Journal::open(&dir.join("keys.journal"), |change| apply(&mut known, change))?;
-        let mut state = State { known, journal };
+        let mut state = State { known, refused: HashMap::new(), journal };
         state.compact();
         Ok(Self { state: Mutex::new(state) })
     }
 
-    /// The key of that id.
+    /// The key of that id, if it is worth anything.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Key>> {
-        self.state().known.get(id).map(Arc::clone)
+        let mut state = self.state();
+        let key = state.known.get(id).map(Arc::clone)?;
+        if key.revoked {
+            *state.refused.entry(key.id.clone()).or_default() += 1;
+            return None;
+        }
+        Some(key)
+    }
+
+    /// Revokes every key that was made for this slice, or makes them good again; how often they were asked for meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn revoke(&self, slice: &Slice, revoked: bool) -> io::Result<u64> {
+        let mut state = self.state();
+        let other = |key: &&Arc<Key>| key.slice == *slice && key.revoked != revoked;
+        let ids: Vec<_> = state.known.values().filter(other).map(|key| key.id.clone()).collect();
+        let refused = ids.iter().filter_map(|id| state.refused.remove(id)).sum();
+        if !ids.is_empty() {
+            state.change(Change::Revoke(ids, revoked))?;
+        }
+        Ok(refused)
     }
 
     /// Adds keys, all or none.
@@ -114,6 +139,13 @@ fn apply(known: &mut HashMap<String, Arc<Key>>, change: Change) {
         Change::Widen(id, grant) => {
             if let Some(key) = known.get_mut(&id) {
                 Arc::make_mut(key).grants.push(grant);
+            }
+        }
+        Change::Revoke(ids, revoked) => {
+            for id in ids {
+                if let Some(key) = known.get_mut(&id) {
+                    Arc::make_mut(key).revoked = revoked;
+                }
             }
         }
         Change::Remove(ids) => known.retain(|id, _| !ids.contains(id)),
