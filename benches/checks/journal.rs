@@ -27,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::{
     Plan,
+    processor::spent,
     table::{Table, middle},
 };
 
@@ -60,6 +61,7 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
     spec.linger = Duration::ZERO;
     let session = Session::open(&spec, &|_| ()).await?;
     let topology = Topology::parse(ONE_TENANT, "bench")?;
+    table.head(["the journal's cost", "with", "without", "cost", "target"]);
     let made = session.slices(&topology).await?;
     let access = made.first().context("no tenant")?;
     let seed = Seed::new(1);
@@ -83,7 +85,7 @@ async fn compare(
 ) -> Result<()> {
     let folder = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
     let journal = folder.path().join("journal.jsonl");
-    let (mut with, mut without, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut with, mut without, mut costs) = (Turns::default(), Turns::default(), Vec::new());
     for turn in 0..=TURNS / plan.fewer {
         let mut recorder = Recorder::begin(journal.clone(), Clock::start());
         let kept = play(access, Some(&mut recorder), &seed.child(&format!("with {turn}"))).await?;
@@ -92,17 +94,47 @@ async fn compare(
         let counted = play(access, None, &seed.child(&format!("without {turn}"))).await?;
         // The first turn meets cold caches.
         if turn > 0 {
-            costs.push(1.0 - kept / counted);
-            with.push(kept);
-            without.push(counted);
+            costs.push(1.0 - kept.rate / counted.rate);
+            with.add(&kept);
+            without.add(&counted);
         }
     }
-    table.cost(format!("{WORKLOAD} {name}"), middle(&with), middle(&without), middle(&costs), TARGET);
+    let rates = [&with, &without].map(|turns| format!("{:.0}/s", middle(&turns.rates)));
+    table.cost(format!("{WORKLOAD} {name}"), rates, middle(&costs), TARGET);
+    let each = [&with, &without].map(|turns| turns.processor / turns.operations * 1e6);
+    let [kept, counted] = each;
+    let shown = each.map(|microseconds| format!("{microseconds:.1} µs"));
+    table.cost(String::from("  processor time an operation"), shown, 1.0 - counted / kept, TARGET);
     Ok(())
 }
 
-/// One turn, with a journal where there is one: operations a second.
-async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed) -> Result<f64> {
+/// What one turn came to.
+struct Turn {
+    operations: f64,
+    /// Operations a second.
+    rate: f64,
+    /// Processor time of this process, in seconds.
+    processor: f64,
+}
+
+/// What all turns of one kind came to.
+#[derive(Default)]
+struct Turns {
+    rates: Vec<f64>,
+    operations: f64,
+    processor: f64,
+}
+
+impl Turns {
+    fn add(&mut self, turn: &Turn) {
+        self.rates.push(turn.rate);
+        self.operations += turn.operations;
+        self.processor += turn.processor;
+    }
+}
+
+/// One turn, with a journal where there is one.
+async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed) -> Result<Turn> {
     let scribe = journal.map_or_else(Scribe::mute, Scribe::new);
     let workload = workload::find(WORKLOAD).context("no such workload")?;
     let chosen = chosen(workload);
@@ -110,7 +142,7 @@ async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed
     let terms = Terms::default();
     let stage = Stage { access, chosen: &chosen, seed: seed.clone(), scribe: &scribe, phase: watched, terms };
     workload.prepare(&stage).await?;
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), spent()?);
     let over = async {
         tokio::time::sleep(TURN).await;
         let reached = (scribe.begun(), begun.elapsed());
@@ -119,7 +151,8 @@ async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed
     };
     let (worked, (operations, took)) = futures::join!(workload.work(&stage), over);
     worked?;
-    Ok(f64::from(u32::try_from(operations)?) / took.as_secs_f64())
+    let (operations, processor) = (f64::from(u32::try_from(operations)?), spent()? - before);
+    Ok(Turn { operations, rate: operations / took.as_secs_f64(), processor })
 }
 
 /// The workload's usual settings, but for how many clients it has and how fast they are.

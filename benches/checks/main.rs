@@ -16,6 +16,7 @@ mod histories;
 mod jepsen;
 mod journal;
 mod peer;
+mod processor;
 mod registers;
 mod table;
 

@@ -6,7 +6,8 @@ use std::{fmt, time::Duration};
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<[String; 6]>,
-    costs: Vec<[String; 5]>,
+    /// Rows of another kind, heads among them.
+    more: Vec<[String; 5]>,
     notes: Vec<String>,
 }
 
@@ -26,24 +27,22 @@ impl Table {
         self.rows.push([measure, shown(ours), shown(theirs), ratio, worst, target]);
     }
 
-    /// Operations a second, and how many there should be.
-    pub(crate) fn rate(&mut self, measure: String, operations: u64, time: Duration, target: f64) {
-        #[expect(clippy::cast_precision_loss, reason = "a figure for readers")]
-        let rate = operations as f64 / time.as_secs_f64();
-        let target = verdict(rate >= target, &format!("≥ {:.2} M/s", target / 1e6));
-        let empty = String::new;
-        self.rows.push([measure, format!("{:.2} M/s", rate / 1e6), empty(), empty(), empty(), target]);
+    /// A head over what follows below the first rows.
+    pub(crate) fn head(&mut self, head: [&str; 5]) {
+        self.more.push(head.map(String::from));
     }
 
-    /// Operations a second with and without something, and what that may cost.
-    pub(crate) fn cost(&mut self, measure: String, with: f64, without: f64, cost: f64, most: f64) {
-        self.costs.push([
-            measure,
-            format!("{with:.0}/s"),
-            format!("{without:.0}/s"),
-            format!("{:.1} %", cost * 100.0),
-            verdict(cost <= most, &format!("≤ {:.0} %", most * 100.0)),
-        ]);
+    /// Operations a second, the same of processor time, and how many there should be.
+    pub(crate) fn rate(&mut self, measure: String, reached: f64, processor: f64, target: f64) {
+        let [reached_shown, processor] = [reached, processor].map(|rate| format!("{:.2} M/s", rate / 1e6));
+        let target = verdict(reached >= target, &format!("≥ {:.2} M/s", target / 1e6));
+        self.more.push([measure, reached_shown, processor, String::new(), target]);
+    }
+
+    /// Something with and without something else, and what that may cost.
+    pub(crate) fn cost(&mut self, measure: String, [with, without]: [String; 2], cost: f64, most: f64) {
+        let target = verdict(cost <= most, &format!("≤ {:.0} %", most * 100.0));
+        self.more.push([measure, with, without, format!("{:.1} %", cost * 100.0), target]);
     }
 
     /// A remark above the table.
@@ -62,12 +61,8 @@ impl fmt::Display for Table {
             let line = format!("{measure:<44} {ours:>10} {theirs:>10} {ratio:>8} {worst:>8}   {target}");
             writeln!(f, "{}", line.trim_end())?;
         }
-        if self.costs.is_empty() {
-            return Ok(());
-        }
-        let head = ["the journal's cost", "with", "without", "cost", "target"].map(String::from);
-        for [measure, with, without, cost, target] in std::iter::once(&head).chain(&self.costs) {
-            let line = format!("{measure:<44} {with:>10} {without:>10} {cost:>8} {:>8}   {target}", "");
+        for [measure, first, second, third, target] in &self.more {
+            let line = format!("{measure:<44} {first:>10} {second:>10} {third:>8} {:>8}   {target}", "");
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())

@@ -21,7 +21,7 @@ import (
 )
 
 // A history that takes longer is given up on.
-const patience = time.Minute
+const patience = 20 * time.Second
 
 type act int
 
