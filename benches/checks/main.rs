@@ -4,7 +4,8 @@
 //! `linearizable` judges histories beside Porcupine, which Go builds of `porcupine/`: turn by turn, both asked for a
 //! verdict on what they have read before, and both must come to the same. Sound histories and broken ones are told
 //! apart, since a broken one is explained here and only refused there. `nothing-lost` is to judge a million operations
-//! a second. A workload with its journal is held against the same without. It prints a table and never fails on a time: targets are for readers. It fails where two verdicts differ.
+//! a second. A workload with its journal is held against the same without. It prints a table and never fails on a time:
+//! targets are for readers. It fails where two verdicts differ.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
 use std::{env, process::ExitCode};
