@@ -14,6 +14,7 @@ mod http;
 mod isolation;
 mod keeper;
 mod links;
+mod porcupine;
 mod postgres;
 mod proxy;
 mod rabbitmq;

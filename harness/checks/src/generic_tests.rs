@@ -119,7 +119,12 @@ fn other_tenants_noise_changes_nothing_and_a_second_judgement_is_the_same() {
             let mut loud = history.clone();
             loud.splice(1..1, noise());
             assert_eq!(verdict(check, &loud), expected, "{}", check.name());
-            assert_eq!(examine(check, &loud, BOUND), examine(check, &loud, BOUND), "{}", check.name());
+            assert_eq!(
+                examine(check, &loud, BOUND, None),
+                examine(check, &loud, BOUND, None),
+                "{}",
+                check.name()
+            );
         }
     }
 }
@@ -148,7 +153,7 @@ fn a_check_that_crashes_is_unknown() {
             panic!("planted")
         }
     }
-    assert_eq!(examine(&Crashes, &saved(ALL[0]).0, 0).verdict, Verdict::Unknown);
+    assert_eq!(examine(&Crashes, &saved(ALL[0]).0, 0, None).verdict, Verdict::Unknown);
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod ops;
 mod recovers_within;
 mod replies_match;
 mod rows;
+mod tables;
 mod unhindered;
 mod within_limit;
 mod within_ttl;
@@ -109,12 +110,16 @@ impl Judgement {
 /// Judges a history by every check that a scenario expects, in the scenario's order. An expectation that names no
 /// check is `unknown`.
 pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
+    let gap = gap(history);
     let reports = expect.iter().map(|expected| {
         let judged = match ALL.into_iter().find(|check| check.name() == expected.name) {
             Some(check) if check.bound().is_some() && expected.bound.is_none() => {
                 Judgement::new(Verdict::Unknown, format!("`{expected}` needs a bound"))
             }
-            Some(check) => examine(check, history, expected.bound.map_or(0, |bound| bound.value)),
+            Some(check) => {
+                let bound = expected.bound.map_or(0, |bound| bound.value);
+                examine(check, history, bound, gap.as_deref())
+            }
             None => Judgement::new(Verdict::Unknown, format!("no check is called `{expected}`: {}", names())),
         };
         InvariantReport { name: expected.to_string(), verdict: judged.verdict, evidence: judged.evidence }
@@ -122,9 +127,10 @@ pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
     reports.collect()
 }
 
-/// One check on one history: its own judgement, lowered to `unknown` when the history does not carry it.
-fn examine(check: &dyn Check, history: &[Event], bound: u64) -> Judgement {
-    let gathered = history.iter().filter(|event| check.concerns(&event.kind)).count();
+/// One check on one history: its own judgement, lowered to `unknown` when the history does not carry it, or has that gap.
+fn examine(check: &dyn Check, history: &[Event], bound: u64, gap: Option<&str>) -> Judgement {
+    let concerned = history.iter().filter(|event| check.concerns(&event.kind));
+    let gathered = concerned.take(check.minimum()).count();
     let judged = if gathered < check.minimum() {
         let needed = check.minimum();
         Judgement::new(
@@ -136,7 +142,7 @@ fn examine(check: &dyn Check, history: &[Event], bound: u64) -> Judgement {
         catch_unwind(AssertUnwindSafe(|| check.judge(history, bound)))
             .unwrap_or_else(|_| Judgement::new(Verdict::Unknown, "the check itself crashed"))
     };
-    match gap(history) {
+    match gap {
         Some(gap) if judged.verdict != Verdict::Fail => {
             Judgement::new(Verdict::Unknown, format!("{gap}; until then: {}", judged.evidence))
         }
@@ -146,20 +152,19 @@ fn examine(check: &dyn Check, history: &[Event], bound: u64) -> Judgement {
 
 /// Why a history is not the whole story, if it is not.
 fn gap(history: &[Event]) -> Option<String> {
-    let broken = history.iter().find_map(|event| match &event.kind {
-        EventKind::Broken { error } => Some(format!("the case broke: {error}")),
-        _ => None,
-    });
-    let idle = history.iter().find_map(|event| match &event.kind {
-        EventKind::FaultEnded(FaultRecord { what, touched: 0, .. }) => {
-            Some(format!("the fault `{what}` touched nothing"))
+    let mut idle = None;
+    for event in history {
+        match &event.kind {
+            EventKind::Broken { error } => return Some(format!("the case broke: {error}")),
+            EventKind::FaultEnded(FaultRecord { what, touched: 0, .. }) if idle.is_none() => {
+                idle = Some(format!("the fault `{what}` touched nothing"));
+            }
+            _ => {}
         }
-        _ => None,
-    });
-    let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
-    broken
-        .or(idle)
-        .or_else(|| (!ended).then(|| String::from("the history was cut off before the case ended")))
+    }
+    // The last event says so, where the history is whole.
+    let ended = history.iter().rev().any(|event| matches!(event.kind, EventKind::CaseEnded));
+    idle.or_else(|| (!ended).then(|| String::from("the history was cut off before the case ended")))
 }
 
 fn names() -> String {

@@ -2,15 +2,14 @@
 //!
 //! What came before what is told by the order of the history's lines, which is exact; the clock tells how long it took.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt, hash::Hash};
 
 use bulkhead_model::{
     Ended, Ending, Found, Invoked, Service,
     history::{Event, EventKind},
 };
+
+use crate::tables::Table;
 
 /// One operation.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +48,10 @@ impl<'h> Op<'h> {
     }
 }
 
-/// All operations in the order in which they began. An end without a beginning is left out.
+/// All operations in the order in which they began. An end without a beginning, or a second one, is left out.
 pub(crate) fn ops(history: &[Event]) -> Vec<Op<'_>> {
-    let (mut ops, mut places) = (Vec::new(), HashMap::new());
+    // Each is two events, and few are under way at once.
+    let (mut ops, mut places) = (Vec::with_capacity(history.len().div_ceil(2)), Table::default());
     for (line, Event { at, kind }) in history.iter().enumerate() {
         match kind {
             EventKind::Invoked(invoked) => {
@@ -59,7 +59,7 @@ pub(crate) fn ops(history: &[Event]) -> Vec<Op<'_>> {
                 ops.push(Op { began: *at, place: line, invoked, ended: None, over: usize::MAX });
             }
             EventKind::Ended(ended) => {
-                if let Some(op) = places.get(&ended.op).and_then(|place: &usize| ops.get_mut(*place)) {
+                if let Some(op) = places.remove(&ended.op).and_then(|place: usize| ops.get_mut(place)) {
                     (op.ended, op.over) = (Some((*at, ended)), line);
                 }
             }
@@ -110,13 +110,30 @@ impl fmt::Display for Use<'_> {
 }
 
 /// The operations by what a key makes of them, each in the order in which they began.
-pub(crate) fn grouped<'h, K: Ord>(
+pub(crate) fn grouped<'h, K: Ord + Hash + Clone>(
     ops: impl IntoIterator<Item = Op<'h>>,
     key: impl Fn(&'h Invoked) -> K,
 ) -> BTreeMap<K, Vec<Op<'h>>> {
-    let mut groups: BTreeMap<K, Vec<_>> = BTreeMap::new();
-    for op in ops {
-        groups.entry(key(op.invoked)).or_default().push(op);
+    let ops: Vec<_> = ops.into_iter().collect();
+    let (mut numbers, mut keys, mut sizes) = (Table::default(), Vec::new(), Vec::new());
+    let group_of = |op: &Op<'h>| {
+        let key = key(op.invoked);
+        let group = *numbers.entry(key.clone()).or_insert(sizes.len());
+        if group == sizes.len() {
+            keys.push(key);
+            sizes.push(0_usize);
+        }
+        sizes[group] += 1;
+        group
+    };
+    let places: Vec<usize> = ops.iter().map(group_of).collect();
+    // A group that is all there is stays where it is.
+    if keys.len() == 1 {
+        return keys.into_iter().zip([ops]).collect();
     }
-    groups
+    let mut groups: Vec<Vec<_>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (op, group) in ops.into_iter().zip(places) {
+        groups[group].push(op);
+    }
+    keys.into_iter().zip(groups).collect()
 }

@@ -12,7 +12,8 @@ use crate::recorder::Recorder;
 
 /// Whoever works writes through it.
 pub struct Scribe<'r> {
-    recorder: Mutex<&'r mut Recorder>,
+    /// Nothing in one that is mute.
+    recorder: Option<Mutex<&'r mut Recorder>>,
     last: AtomicU64,
     warming: Mutex<Warming>,
     /// How many workloads have had a success.
@@ -42,13 +43,27 @@ pub struct Client {
 impl<'r> Scribe<'r> {
     /// Writes into this journal.
     pub fn new(recorder: &'r mut Recorder) -> Self {
+        Self { recorder: Some(Mutex::new(recorder)), ..Self::mute() }
+    }
+
+    /// Counts operations and writes nothing: what a workload does without a journal is measured with it. It has no clock
+    /// and no workload's success.
+    pub fn mute() -> Self {
         let (warming, working) = (Mutex::default(), watch::Sender::new(0));
-        Self { recorder: Mutex::new(recorder), last: AtomicU64::new(0), warming, working }
+        Self { recorder: None, last: AtomicU64::new(0), warming, working }
+    }
+
+    /// How many operations have begun.
+    pub fn begun(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
     }
 
     /// Writes that an operation begins, and gives it its number. `due` is when it should have, where a rate says so.
     pub fn begin(&self, client: &Client, act: Act, due: Option<u64>) -> OpId {
         let op = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.recorder.is_none() {
+            return op;
+        }
         let Client { name, tenant, service, workload } = client.clone();
         let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
         if !warming.succeeded.contains(workload) {
@@ -69,12 +84,18 @@ impl<'r> Scribe<'r> {
 
     /// Writes that it is over.
     pub fn end(&self, op: OpId, outcome: Ending, detail: impl Into<String>) {
+        if self.recorder.is_none() {
+            return;
+        }
         self.is_over(op, outcome);
         self.record(EventKind::Ended(Ended { op, outcome, detail: detail.into(), found: None }));
     }
 
     /// Writes that it is over and found this.
     pub fn found(&self, op: OpId, found: Found) {
+        if self.recorder.is_none() {
+            return;
+        }
         let (outcome, detail) = (Ending::Ok, String::new());
         self.is_over(op, outcome);
         self.record(EventKind::Ended(Ended { op, outcome, detail, found: Some(found) }));
@@ -106,11 +127,14 @@ impl<'r> Scribe<'r> {
 
     /// Writes anything else.
     pub fn record(&self, kind: EventKind) {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).record(kind);
+        if let Some(recorder) = &self.recorder {
+            recorder.lock().unwrap_or_else(PoisonError::into_inner).record(kind);
+        }
     }
 
-    /// Since the run began, in nanoseconds.
+    /// Since the run began, in nanoseconds; 0 in one that is mute.
     pub fn now(&self) -> u64 {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).now()
+        let recorder = self.recorder.as_ref();
+        recorder.map_or(0, |recorder| recorder.lock().unwrap_or_else(PoisonError::into_inner).now())
     }
 }

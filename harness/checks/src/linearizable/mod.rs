@@ -9,8 +9,6 @@
 //! The search is exponential in how many operations overlap, at worst. What it may remember is bounded; a register that
 //! would take more is `unknown`.
 
-use std::collections::HashMap;
-
 use bulkhead_model::{
     Act, Ending, Found, Verdict,
     history::{Event, EventKind},
@@ -23,6 +21,7 @@ use self::{
 use crate::{
     Check, Judgement,
     ops::{Op, Use, grouped, ops},
+    tables::Table,
     words::{during_any, held, moment, worst_of},
 };
 
@@ -81,12 +80,16 @@ struct Register<'h> {
     calls: Vec<Call>,
     ops: Vec<Op<'h>>,
     values: Vec<Option<&'h str>>,
-    numbers: HashMap<Option<&'h str>, Value>,
+    numbers: Table<Option<&'h str>, Value>,
 }
 
 impl<'h> Register<'h> {
     fn of(ops: Vec<Op<'h>>) -> Self {
-        let mut register = Self::default();
+        let mut register = Self {
+            calls: Vec::with_capacity(ops.len()),
+            ops: Vec::with_capacity(ops.len()),
+            ..Self::default()
+        };
         // A register begins as not there, which is 0.
         register.number(None);
         for op in ops {

@@ -10,7 +10,9 @@
 //! overwrites it, it may as well not have happened. And those calls are never waited for, so that a history of
 //! thousands of them is searched as fast as one without.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use crate::tables::{Places, Table};
 
 /// What a register holds, as a number; 0 where it is not there.
 pub(super) type Value = u32;
@@ -132,7 +134,7 @@ struct Search<'c> {
     known: Vec<usize>,
     /// The other calls, as they began; and which of them leave a value.
     unknown: Vec<usize>,
-    leaving: HashMap<Value, Vec<usize>>,
+    leaving: Table<Value, Vec<usize>>,
     /// Entry 0 is the list's head.
     list: Vec<Entry>,
     /// Where each rank's call and return stand in the list.
@@ -146,7 +148,7 @@ struct Search<'c> {
     first: usize,
     top: usize,
     made: Vec<Made>,
-    visited: HashSet<Box<[u64]>>,
+    visited: Places<Box<[u64]>>,
     /// The latest return that no way got past, as its rank.
     wall: Option<(usize, usize)>,
     watched: Option<usize>,
@@ -173,7 +175,7 @@ impl<'c> Search<'c> {
         }
         // Behind the last return.
         list.push(Entry { rank: 0, returns: true, previous: list.len() - 1, next: 0 });
-        let mut leaving: HashMap<_, Vec<_>> = HashMap::new();
+        let mut leaving: Table<_, Vec<_>> = Table::default();
         for (index, call) in unknown.iter().filter_map(|index| calls.get(*index)).enumerate() {
             call.step.leaves().into_iter().for_each(|value| leaving.entry(value).or_default().push(index));
         }
@@ -192,7 +194,7 @@ impl<'c> Search<'c> {
             first: 0,
             top: 0,
             made: Vec::new(),
-            visited: HashSet::new(),
+            visited: Places::default(),
             wall: None,
             watched,
             held_meanwhile: BTreeSet::new(),

@@ -8,14 +8,13 @@
 //! What is announced to several is a queue for each of them: one element for each who is to take it. What is passed on
 //! from queue to queue is taken where it leaves the last; the passing only tells how far one came that is lost.
 
-use std::collections::HashMap;
-
 use bulkhead_model::{Act, Ending, Verdict, history::Event};
 
 use super::{NOTHING, failure};
 use crate::{
     Judgement,
     ops::Op,
+    tables::Table,
     words::{during, moment},
 };
 
@@ -25,22 +24,22 @@ type Due<'h> = (&'h str, &'h str);
 /// Whoever comes first.
 const ANYBODY: &str = "";
 
-type Fates<'h> = HashMap<Due<'h>, Fate<'h>>;
+type Fates<'o, 'h> = Table<Due<'h>, Fate<'o, 'h>>;
 
-/// What became of one element.
+/// What became of one element. There may be millions, hence no copies of operations.
 #[derive(Default)]
-struct Fate<'h> {
+struct Fate<'o, 'h> {
     /// How handing it over came out, at best; nothing where nobody did.
-    handed: Option<Op<'h>>,
+    handed: Option<&'o Op<'h>>,
     /// How often its work was done.
     taken: usize,
     /// The first to take it.
-    taker: Option<Op<'h>>,
+    taker: Option<&'o Op<'h>>,
     /// The last to pass it on.
-    passed: Option<Op<'h>>,
+    passed: Option<&'o Op<'h>>,
 }
 
-impl Fate<'_> {
+impl Fate<'_, '_> {
     fn acknowledged(&self) -> bool {
         self.handed.is_some_and(|op| op.outcome() == Ending::Ok)
     }
@@ -49,7 +48,7 @@ impl Fate<'_> {
 /// Judges one workload's operations.
 pub(super) fn judge(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     let fates = fates(ops);
-    let count = |wanted: &dyn Fn(&Fate<'_>) -> bool| fates.values().filter(|fate| wanted(fate)).count();
+    let count = |wanted: &dyn Fn(&Fate<'_, '_>) -> bool| fates.values().filter(|fate| wanted(fate)).count();
     let total = count(&|fate| fate.acknowledged());
     if let Some(failed) = failure([lost(history, &fates, total), unexpected(history, &fates)]) {
         return failed;
@@ -66,37 +65,38 @@ pub(super) fn judge(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     Judgement::new(Verdict::Pass, text)
 }
 
-fn fates<'h>(ops: &[Op<'h>]) -> Fates<'h> {
-    let mut fates = Fates::new();
+fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
+    let handed = ops.iter().filter(|op| matches!(op.invoked.act, Act::Hand { .. }));
+    let mut fates = Fates::with_capacity_and_hasher(handed.count(), Default::default());
     for op in ops {
-        let due: Vec<Due<'h>> = match &op.invoked.act {
-            Act::Hand { element } => vec![(element, ANYBODY)],
-            Act::Announce { element, to } => {
-                to.iter().map(|taker| (element.as_str(), taker.as_str())).collect()
-            }
-            _ => continue,
-        };
-        for due in due {
+        let mut hand = |due: Due<'h>| {
             let fate = fates.entry(due).or_default();
             // Tried again after an unknown outcome, it is handed over if either was acknowledged.
             if fate.handed.is_none_or(|known| op.outcome() < known.outcome()) {
-                fate.handed = Some(*op);
+                fate.handed = Some(op);
             }
+        };
+        match &op.invoked.act {
+            Act::Hand { element } => hand((element, ANYBODY)),
+            Act::Announce { element, to } => to.iter().for_each(|taker| hand((element, taker))),
+            _ => {}
         }
     }
+    let announced = ops.iter().any(|op| matches!(op.invoked.act, Act::Announce { .. }));
     // Whose acknowledgement nobody knows the fate of did its work all the same.
     for op in ops.iter().filter(|op| op.ended.is_some() && op.outcome() != Ending::Failed) {
         match &op.invoked.act {
             Act::Take { element, .. } => {
                 let own = (element.as_str(), op.client());
-                let due = if fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
+                let due =
+                    if announced && fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
                 let fate = fates.entry(due).or_default();
                 fate.taken += 1;
-                fate.taker.get_or_insert(*op);
+                fate.taker.get_or_insert(op);
             }
             Act::Pass { element, .. } => {
                 if let Some(fate) = fates.get_mut(&(element.as_str(), ANYBODY)) {
-                    fate.passed = Some(*op);
+                    fate.passed = Some(op);
                 }
             }
             _ => {}
@@ -105,7 +105,7 @@ fn fates<'h>(ops: &[Op<'h>]) -> Fates<'h> {
     fates
 }
 
-fn lost(history: &[Event], fates: &Fates<'_>, total: usize) -> Option<String> {
+fn lost(history: &[Event], fates: &Fates<'_, '_>, total: usize) -> Option<String> {
     let lost = || fates.iter().filter(|(_, fate)| fate.acknowledged() && fate.taken == 0);
     let ((element, taker), fate, op) = lost()
         .filter_map(|(due, fate)| Some((due, fate, fate.handed?)))
@@ -124,7 +124,7 @@ fn lost(history: &[Event], fates: &Fates<'_>, total: usize) -> Option<String> {
     ))
 }
 
-fn unexpected(history: &[Event], fates: &Fates<'_>) -> Option<String> {
+fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
     let unexpected = || fates.iter().filter(|(_, fate)| fate.handed.is_none());
     let (element, op) = unexpected()
         .filter_map(|((element, _), fate)| Some((element, fate.taker?)))

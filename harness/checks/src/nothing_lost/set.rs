@@ -10,31 +10,32 @@
 //! that a single read has twice. Nothing is called lost before a read begins after the last acknowledgement. Linear in
 //! the history.
 
-use std::collections::HashMap;
-
 use bulkhead_model::{Act, Ending, Found, Verdict, history::Event};
 
 use super::{NOTHING, failure};
 use crate::{
     Judgement,
     ops::Op,
+    tables::Table,
     words::{during, moment, span},
 };
 
-/// What became of one element.
+/// What became of one element. There may be millions, hence no copies of operations.
 #[derive(Default)]
-struct Fate<'h> {
+struct Fate<'o, 'h> {
     /// How adding it came out, at best; nothing where nobody tried.
-    added: Option<Op<'h>>,
+    added: Option<&'o Op<'h>>,
     /// Since when it is known: its place in the history and the moment.
     known: Option<(usize, u64)>,
     /// The reads that have it and lack none in between, up to the last that has it.
     run: Option<(usize, usize)>,
     /// The first read that has it.
-    reader: Option<Op<'h>>,
+    reader: Option<&'o Op<'h>>,
     /// The first read that has it more than once, and how often.
-    twice: Option<(Op<'h>, usize)>,
+    twice: Option<(&'o Op<'h>, usize)>,
 }
+
+type Fates<'o, 'h> = Table<&'h str, Fate<'o, 'h>>;
 
 /// What the reads say of a known element.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ enum State {
     NeverRead,
 }
 
-impl<'h> Fate<'h> {
+impl<'o, 'h> Fate<'o, 'h> {
     fn acknowledged(&self) -> bool {
         self.added.is_some_and(|op| op.outcome() == Ending::Ok)
     }
@@ -59,21 +60,21 @@ impl<'h> Fate<'h> {
     }
 
     /// A read has it; reads come in the order in which they began.
-    fn seen(&mut self, index: usize, read: &Op<'h>) {
+    fn seen(&mut self, index: usize, read: &'o Op<'h>) {
         match &mut self.run {
             Some((_, last)) if *last == index => match &mut self.twice {
                 Some((known, times)) if known.place == read.place => *times += 1,
                 Some(_) => {}
-                None => self.twice = Some((*read, 2)),
+                None => self.twice = Some((read, 2)),
             },
             Some((_, last)) if *last + 1 == index => *last = index,
             run => *run = Some((index, index)),
         }
-        self.reader.get_or_insert(*read);
+        self.reader.get_or_insert(read);
         self.known_since(read.over, read.ended_at().unwrap_or(read.began));
     }
 
-    fn state(&self, reads: &[(Op<'h>, &[String])]) -> State {
+    fn state(&self, reads: &[(&Op<'h>, &[String])]) -> State {
         let Some((known, since)) = self.known else { return State::NeverRead };
         let last = reads.len().checked_sub(1);
         let (has, lacks) = match self.run {
@@ -91,7 +92,7 @@ impl<'h> Fate<'h> {
 
 /// Judges one workload's operations.
 pub(super) fn judge<'h>(history: &[Event], ops: &[Op<'h>]) -> Judgement {
-    let reads: Vec<(Op<'h>, &[String])> = ops.iter().filter_map(read).collect();
+    let reads: Vec<(&Op<'h>, &[String])> = ops.iter().filter_map(read).collect();
     let fates = fates(ops, &reads);
     let total = fates.values().filter(|fate| fate.acknowledged()).count();
     let acknowledged = |op: &&Op<'_>| matches!(op.invoked.act, Act::Add { .. }) && op.outcome() == Ending::Ok;
@@ -115,21 +116,22 @@ pub(super) fn judge<'h>(history: &[Event], ops: &[Op<'h>]) -> Judgement {
 }
 
 /// A read that came back, with what it has.
-fn read<'h>(op: &Op<'h>) -> Option<(Op<'h>, &'h [String])> {
+fn read<'o, 'h>(op: &'o Op<'h>) -> Option<(&'o Op<'h>, &'h [String])> {
     match (&op.invoked.act, op.outcome(), op.found()) {
-        (Act::ReadAll, Ending::Ok, Some(Found::Elements(elements))) => Some((*op, elements)),
+        (Act::ReadAll, Ending::Ok, Some(Found::Elements(elements))) => Some((op, elements)),
         _ => None,
     }
 }
 
-fn fates<'h>(ops: &[Op<'h>], reads: &[(Op<'h>, &'h [String])]) -> HashMap<&'h str, Fate<'h>> {
-    let mut fates: HashMap<&str, Fate<'h>> = HashMap::new();
+fn fates<'o, 'h>(ops: &'o [Op<'h>], reads: &[(&'o Op<'h>, &'h [String])]) -> Fates<'o, 'h> {
+    let added = ops.iter().filter(|op| matches!(op.invoked.act, Act::Add { .. }));
+    let mut fates = Fates::with_capacity_and_hasher(added.count(), Default::default());
     for op in ops {
         if let Act::Add { element } = &op.invoked.act {
             let fate = fates.entry(element).or_default();
             // Tried again after an unknown outcome, it is added if either was acknowledged.
             if fate.added.is_none_or(|known| op.outcome() < known.outcome()) {
-                fate.added = Some(*op);
+                fate.added = Some(op);
             }
             if let (Ending::Ok, Some(at)) = (op.outcome(), op.ended_at()) {
                 fate.known_since(op.over, at);
@@ -144,12 +146,12 @@ fn fates<'h>(ops: &[Op<'h>], reads: &[(Op<'h>, &'h [String])]) -> HashMap<&'h st
     fates
 }
 
-type Judged<'f, 'h> = (&'h str, &'f Fate<'h>, State);
+type Judged<'f, 'o, 'h> = (&'h str, &'f Fate<'o, 'h>, State);
 
 fn lost(
     history: &[Event],
-    states: &[Judged<'_, '_>],
-    reads: &[(Op<'_>, &[String])],
+    states: &[Judged<'_, '_, '_>],
+    reads: &[(&Op<'_>, &[String])],
     total: usize,
 ) -> Option<String> {
     // Whoever is no more and nobody added is unexpected.
@@ -177,7 +179,7 @@ fn lost(
     Some(text)
 }
 
-fn unexpected(history: &[Event], fates: &HashMap<&str, Fate<'_>>) -> Option<String> {
+fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
     let unexpected = || fates.iter().filter(|(_, fate)| fate.added.is_none());
     let (element, read) = unexpected()
         .filter_map(|(element, fate)| Some((*element, fate.reader?)))
@@ -192,7 +194,7 @@ fn unexpected(history: &[Event], fates: &HashMap<&str, Fate<'_>>) -> Option<Stri
     ))
 }
 
-fn twice(history: &[Event], fates: &HashMap<&str, Fate<'_>>) -> Option<String> {
+fn twice(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
     let twice = || fates.iter().filter_map(|(element, fate)| Some((*element, fate.twice?)));
     let (element, (read, times)) = twice().min_by_key(|(element, (read, _))| (read.place, *element))?;
     let at = read.ended_at().unwrap_or(read.began);
@@ -206,7 +208,7 @@ fn twice(history: &[Event], fates: &HashMap<&str, Fate<'_>>) -> Option<String> {
     ))
 }
 
-fn kept(states: &[Judged<'_, '_>], total: usize, reads: usize) -> String {
+fn kept(states: &[Judged<'_, '_, '_>], total: usize, reads: usize) -> String {
     let recovered =
         states.iter().filter(|(_, fate, _)| !fate.acknowledged() && fate.reader.is_some()).count();
     let stale = || {
