@@ -47,9 +47,11 @@ pub(crate) fn beset_probes(history: &[Event]) -> String {
     }
 }
 
-/// Whether something got through that the server should have kept out.
+/// Whether something got through that the server should have kept out. One that starts again answers much that means nothing
+/// (RabbitMQ's API a 404 for what is not loaded yet): the neighbour's content tells, or that the probe's control held.
 fn has_failed(probe: &ProbeRecord) -> bool {
-    probe.leaked() && probe.policy == Enforcement::Enforced && probe.inherent.is_empty()
+    let told = probe.canary_seen || probe.control.held;
+    probe.leaked() && told && probe.policy == Enforcement::Enforced && probe.inherent.is_empty()
 }
 
 fn all_probes(history: &[Event]) -> impl Iterator<Item = &ProbeRecord> {
@@ -82,6 +84,7 @@ mod tests {
         Kept,
         Unanswered,
         Through,
+        Odd,
         Held,
         Open,
     }
@@ -92,6 +95,7 @@ mod tests {
             Came::Kept => {}
             Came::Unanswered => (row.control.held, row.outcome) = (false, Outcome::Unknown),
             Came::Through => row.outcome = Outcome::Allowed,
+            Came::Odd => (row.control.held, row.outcome) = (false, Outcome::Allowed),
             Came::Held | Came::Open => {
                 return EventKind::Item(ItemRecord {
                     tenant: TenantName::new("engine").unwrap(),
@@ -124,7 +128,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_fault_leaves_unanswered_is_no_failure(
-            beset in some(&[Came::Kept, Came::Unanswered], 0), last in some(&[Came::Kept], 1),
+            beset in some(&[Came::Kept, Came::Unanswered, Came::Odd], 0), last in some(&[Came::Kept], 1),
         ) {
             let report = judged("isolated", &beset, &last);
             prop_assert_eq!(report.verdict, Verdict::Pass, "{}", report.evidence);

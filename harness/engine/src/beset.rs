@@ -11,10 +11,10 @@ use bulkhead_target::{Error, Target, TenantAccess};
 use futures::future::join_all;
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use crate::{faults::Ground, inject::inject, links::Links, scribe::Scribe, seed::Seed};
+use crate::{CALL_DEADLINE, faults::Ground, inject::inject, links::Links, scribe::Scribe, seed::Seed};
 
 /// How often a part begins at most: one that is refused at once is not to fill the history.
 const ROUND: Duration = Duration::from_millis(250);
@@ -83,7 +83,10 @@ impl Siege<'_> {
             round_once.send_modify(|once| *once += 1);
             while !*over.borrow() {
                 turn.tick().await;
-                let _what_a_fault_did = round(through, Some(part)).await;
+                tokio::select! {
+                    _what_a_fault_did = round(through, Some(part)) => {}
+                    () = given_up(over.clone()) => {}
+                }
             }
         }));
         let (injected, _) = futures::join!(timeline, working);
@@ -91,4 +94,11 @@ impl Siege<'_> {
         self.scribe.record(EventKind::Healed);
         round(through, None).await
     }
+}
+
+/// Returns when a round that goes on has had its time after the faults: a client may wait for ever for what a server that
+/// was killed would have said.
+async fn given_up(mut over: watch::Receiver<bool>) {
+    let _gone = over.wait_for(|over| *over).await;
+    sleep(CALL_DEADLINE).await;
 }

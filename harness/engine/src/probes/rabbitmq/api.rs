@@ -5,7 +5,7 @@
 //! What would change something is sent with a body that is no JSON, which is looked at only once the user is let through.
 
 use bulkhead_model::{Class, Outcome, Service};
-use bulkhead_target::clients::management::{self, part};
+use bulkhead_target::clients::management::{self, Api, part};
 
 use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
@@ -190,6 +190,7 @@ impl Probe for Request {
                     Some(api) => match api.ask(method, &path, body).await {
                         Err(error) => (Outcome::Unknown, error.chain()),
                         Ok(answer) if side == Side::Own => known(&answer),
+                        Ok(answer) if answer.status == 404 => self.confirmed(pair, &answer, api).await,
                         Ok(answer) => self.told(pair, &answer),
                     },
                 }
@@ -200,6 +201,17 @@ impl Probe for Request {
 }
 
 impl Request {
+    /// A broker that stops or starts says 404 as well, for what it has not loaded or has let go of: one that knows the login
+    /// right after means it.
+    async fn confirmed(&self, pair: &Pair<'_>, answer: &management::Answer, api: &Api) -> (Outcome, String) {
+        let (outcome, text) = self.told(pair, answer);
+        match api.ask("GET", "/api/whoami", "").await {
+            Ok(still) if known(&still).0 == Outcome::Allowed => (outcome, text),
+            Ok(other) => (Outcome::Unknown, format!("{text}; then {}", known(&other).1)),
+            Err(error) => (Outcome::Unknown, format!("{text}; then {}", error.chain())),
+        }
+    }
+
     fn told(&self, pair: &Pair<'_>, answer: &management::Answer) -> (Outcome, String) {
         let refused = refusal(answer);
         match answer.status {
