@@ -164,7 +164,10 @@ async fn a_front_turns_away_a_request_for_another_host() {
     // What the client would say by itself: the name with the port that it dials.
     let mut ported = tenant.clone();
     ported.connections.s3.endpoint = format!("https://{}:{}", name(Service::S3), front.address.port());
-    ported.detours.set(Service::S3, Detour { address: front.address, authority: None });
+    ported.detours.set(
+        Service::S3,
+        Detour { address: front.address, authority: None, disguise: bulkhead_target::Disguise::default() },
+    );
     works(Service::S3, &ported).await.unwrap_err();
     let seen = front.seen();
     let host = format!("{}:{}", name(Service::S3), front.address.port());

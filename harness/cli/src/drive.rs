@@ -137,11 +137,10 @@ impl Drive<'_> {
         };
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());
-        let tenants = self.plan.topology.tenants.len();
         for planned in &self.plan.cases {
             let faults = &planned.case.scenario.faults;
             let unable = self.opening.unable(&planned.case);
-            match unable.or_else(|| faults::impossible(faults, target.servers(), tenants)) {
+            match unable.or_else(|| faults::impossible(faults, target.servers(), &self.plan.topology)) {
                 None => cases.push(planned.case.clone()),
                 Some(reason) => {
                     let report = judged::skipped(planned, &reason);

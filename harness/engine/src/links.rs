@@ -20,7 +20,7 @@ use bulkhead_proxy::{
     spec::ProxySpec,
     tls::{Authority, Preamble, Tls},
 };
-use bulkhead_target::{Cause, Detour, Error, TenantAccess, clients::tls::SSL_REQUEST};
+use bulkhead_target::{Cause, Detour, Disguise, Error, TenantAccess, clients::tls::SSL_REQUEST};
 
 use crate::seed::Seed;
 
@@ -126,7 +126,7 @@ impl Links {
         };
         let authority = tls.is_some().then(|| self.authority.pem().to_owned());
         let address = self.listen(access, service, at, tls).await?;
-        Ok(Detour { address, authority })
+        Ok(Detour { address, authority, disguise: Disguise::default() })
     }
 
     /// Makes a link's proxy, and says where it listens.

@@ -1,8 +1,12 @@
 //! What a session hands out for one tenant.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use bulkhead_model::{Service, Tenant, url::Connections};
+use bulkhead_model::{Secret, Service, Tenant, url::Connections};
 
 use crate::{Error, error::Cause};
 
@@ -52,6 +56,24 @@ impl TenantAccess {
         Ok(self)
     }
 
+    /// The login that clients come with: the URL's, unless a disguise on their way says otherwise.
+    pub fn login(&self, service: Service) -> Login {
+        let worn = self.detour(service).and_then(|detour| detour.disguise.worn());
+        worn.unwrap_or_else(|| self.own_login(service))
+    }
+
+    /// The login that its URL says.
+    pub fn own_login(&self, service: Service) -> Login {
+        let Connections { postgres, redis, rabbitmq, s3 } = &self.connections;
+        let (user, password) = match service {
+            Service::Postgres => (&postgres.user, &postgres.password),
+            Service::Redis => (&redis.user, &redis.password),
+            Service::Rabbitmq => (&rabbitmq.user, &rabbitmq.password),
+            Service::S3 => (&s3.access_key_id, &s3.secret_access_key),
+        };
+        Login { user: user.clone(), password: password.clone() }
+    }
+
     /// The way around that connections to a service take.
     pub fn detour(&self, service: Service) -> Option<&Detour> {
         self.detours.0[service as usize].as_ref()
@@ -67,7 +89,43 @@ pub struct Detour {
     /// Where TLS ends at the proxy, the PEM of the authority that signed what the client is shown there; the proxy then
     /// verifies the server by its real name. Absent, TLS passes through and the client verifies the server itself.
     pub authority: Option<String>,
+    /// What clients that take it come with instead of their own login, from one moment to the next.
+    pub disguise: Disguise,
 }
+
+/// A user and its password, or a key and its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The user, or the key's id.
+    pub user: String,
+    /// The password, or the key's secret.
+    pub password: Secret,
+}
+
+/// A login that everybody who takes the same detour comes with while it is worn. Connections that are open keep theirs.
+#[derive(Clone, Debug, Default)]
+pub struct Disguise(Arc<Mutex<Option<Login>>>);
+
+impl Disguise {
+    /// From now on clients come with this login, or with their own again.
+    pub fn wear(&self, login: Option<Login>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = login;
+    }
+
+    /// What is worn.
+    pub fn worn(&self) -> Option<Login> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The same one, not one that looks like it.
+impl PartialEq for Disguise {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Disguise {}
 
 /// A detour for each service that has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

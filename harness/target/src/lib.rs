@@ -23,7 +23,7 @@ pub mod spec;
 mod target;
 mod tls;
 
-pub use access::{Detour, Detours, TenantAccess};
+pub use access::{Detour, Detours, Disguise, Login, TenantAccess};
 pub use error::{Cause, Error, Missing};
 pub use keeper::Disturbance;
 pub use process::{Child, ChildSpec, RUN_VARIABLE};

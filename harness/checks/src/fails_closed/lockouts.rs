@@ -102,13 +102,14 @@ fn told(service: Service, op: &Op<'_>) -> Option<&'static str> {
     reasons(service).iter().copied().find(|reason| failed && detail.contains(reason))
 }
 
-/// How a server says that it refuses a login: PostgreSQL's message of 28P01, which its drivers show without the code, Redis'
-/// error code or what redis-rs makes of it, AMQP's reply text, S3's codes.
+/// How a server says that it refuses a login, or what that login may not do here: PostgreSQL's messages of 28P01 and 42501,
+/// which its drivers show without the code, Redis' error codes or what redis-rs makes of them, AMQP's reply texts, S3's
+/// codes.
 fn reasons(service: Service) -> &'static [&'static str] {
     match service {
-        Service::Postgres => &["password authentication failed"],
-        Service::Redis => &["WRONGPASS", "Password authentication failed"],
-        Service::Rabbitmq => &["ACCESS_REFUSED"],
-        Service::S3 => &["InvalidAccessKeyId", "SignatureDoesNotMatch"],
+        Service::Postgres => &["password authentication failed", "permission denied for"],
+        Service::Redis => &["WRONGPASS", "Password authentication failed", "NOPERM"],
+        Service::Rabbitmq => &["ACCESS_REFUSED", "NOT_ALLOWED"],
+        Service::S3 => &["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"],
     }
 }

@@ -186,7 +186,7 @@ impl Run {
         folder: &Folder,
         mut interrupt: Interrupt,
     ) -> Result<Came> {
-        if let Some(why) = faults::impossible(chosen, session.servers(), topology.tenants.len()) {
+        if let Some(why) = faults::impossible(chosen, session.servers(), topology) {
             return Err(Hinted::error(
                 why,
                 "name another fault; a topology with another tenant, or another program with --s3, may have it",
@@ -238,7 +238,17 @@ fn faults_of(given: &str) -> Result<Vec<Chosen>, Problems> {
             }
         },
     };
-    scenarios::with_known(|known| scenario::faults(&text, file, known))
+    let chosen = scenarios::with_known(|known| scenario::faults(&text, file, known))?;
+    match faults::done_to_clients(&chosen) {
+        None => Ok(chosen),
+        Some(fault) => {
+            let what =
+                format!("`{}` is done to the clients of workloads, and a program brings its own", fault.name);
+            Err(Problem::new("--faults", what)
+                .hint("take `revoked-password`, which is done to the server")
+                .into())
+        }
+    }
 }
 
 /// What was done and what touched anything, and whether all that was written lies where it should.
@@ -300,6 +310,8 @@ mod tests {
             some.iter().filter_map(|fault| fault.service("service")).collect::<Vec<_>>(),
             [Service::Postgres]
         );
+        let error = faults_of("wrong-password").unwrap_err().to_string();
+        assert!(error.contains("a program brings its own"), "{error}");
         let error = faults_of("4g").unwrap_err().to_string();
         assert!(error.contains("`4g` is no fault, and no file that can be read"), "{error}");
     }

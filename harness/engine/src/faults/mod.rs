@@ -3,7 +3,7 @@
 //! A new one is a file and a line in [`ALL`].
 
 use bulkhead_model::{
-    Service, Unit,
+    Enforcement, Service, Topology, Unit,
     report::ServerReport,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
@@ -15,6 +15,7 @@ use crate::links::Links;
 mod down;
 mod flood;
 mod impostor;
+mod login;
 mod password;
 mod process;
 mod profile;
@@ -22,7 +23,7 @@ mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 35] = [
+pub static ALL: [&dyn Fault; 37] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -58,6 +59,8 @@ pub static ALL: [&dyn Fault; 35] = [
     &profile::COLD_START,
     &profile::FLAKY_WIFI,
     &flood::Flood,
+    &login::Wrongly::Password,
+    &login::Wrongly::Neighbours,
 ];
 
 /// Where a fault is.
@@ -102,6 +105,16 @@ pub trait Fault: Sync {
 
     /// Whether a neighbour does it, who then has slices beside the tenant's.
     fn takes_a_neighbour(&self) -> bool {
+        false
+    }
+
+    /// Whether each tenant must have a login of its own for it.
+    fn takes_logins(&self) -> bool {
+        false
+    }
+
+    /// Whether it is done to the case's own clients, which a program that is no workload has none of.
+    fn is_done_to_clients(&self) -> bool {
         false
     }
 
@@ -181,17 +194,25 @@ pub(crate) fn show_certificates(faults: &[Chosen]) -> bool {
     faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::shows_certificates))
 }
 
-/// Why one of these faults cannot be begun on these servers, for one of so many tenants, if so.
-pub fn impossible(faults: &[Chosen], servers: &[ServerReport], tenants: usize) -> Option<String> {
+/// Why one of these faults cannot be begun on these servers, for one of these tenants, if so.
+pub fn impossible(faults: &[Chosen], servers: &[ServerReport], topology: &Topology) -> Option<String> {
     faults.iter().find_map(|chosen| {
         let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
-        if fault.takes_a_neighbour() && tenants < 2 {
+        if fault.takes_a_neighbour() && topology.tenants.len() < 2 {
             return Some(format!("`{}` takes a second tenant, and the topology has one", chosen.name));
+        }
+        if fault.takes_logins() && topology.enforcement(service) == Enforcement::Convention {
+            return Some(format!("`{}` takes logins, and on {service} all tenants have one", chosen.name));
         }
         let server = servers.iter().find(|server| server.service == service)?;
         let why = || format!("a server that is {} cannot be put into `{}`", server.product, chosen.name);
         (!fault.befalls(server)).then(why)
     })
+}
+
+/// The first of these that is done to the case's own clients.
+pub fn done_to_clients(faults: &[Chosen]) -> Option<&Chosen> {
+    faults.iter().find(|chosen| find(&chosen.name).is_some_and(Fault::is_done_to_clients))
 }
 
 /// Whether a neighbour does one of these.
@@ -230,13 +251,24 @@ mod tests {
             version: String::new(),
             startup_ms: 0,
         };
-        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")], 1);
+        let mut one = Topology::builtin();
+        one.tenants.truncate(1);
+        let said = impossible(&[chosen("down"), chosen("slow-down")], &[server("minio")], &one);
         assert_eq!(said.as_deref(), Some("a server that is minio cannot be put into `slow-down`"));
-        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")], 1), None);
-        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")], 1), None);
-        let said = impossible(&[chosen("flood")], &[server("embedded")], 1);
+        assert_eq!(impossible(&[chosen("slow-down")], &[server("embedded")], &one), None);
+        assert_eq!(impossible(&[chosen("down"), chosen("kill")], &[server("minio")], &one), None);
+        let said = impossible(&[chosen("flood")], &[server("embedded")], &one);
         assert_eq!(said.as_deref(), Some("`flood` takes a second tenant, and the topology has one"));
-        assert_eq!(impossible(&[chosen("flood")], &[server("embedded")], 2), None);
+        assert_eq!(impossible(&[chosen("flood")], &[server("embedded")], &Topology::builtin()), None);
+        let on_redis = Chosen {
+            settings: [(String::from("service"), Setting::Service(Service::Redis))].into(),
+            ..chosen("neighbours-login")
+        };
+        let said = impossible(&[on_redis], &[], &Topology::builtin());
+        assert_eq!(
+            said.as_deref(),
+            Some("`neighbours-login` takes logins, and on redis all tenants have one")
+        );
     }
 
     #[test]

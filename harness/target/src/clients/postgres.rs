@@ -10,7 +10,7 @@ use sqlx::{
 };
 
 use super::{CONNECT_DEADLINE, bounded};
-use crate::{Detour, Error, TenantAccess};
+use crate::{Detour, Error, Login, TenantAccess};
 
 /// Opens a connection as the tenant.
 ///
@@ -116,11 +116,12 @@ fn system_roots() -> Result<Vec<u8>, Error> {
 }
 
 fn options(access: &TenantAccess) -> Result<PgConnectOptions, Error> {
-    let PostgresUrl { host, port, user, password, database, parameters } = &access.connections.postgres;
+    let PostgresUrl { host, port, database, parameters, .. } = &access.connections.postgres;
+    let Login { user, password } = access.login(Service::Postgres);
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(host)
         .port(*port)
-        .username(user)
+        .username(&user)
         .password(password.expose())
         .database(database);
     for (name, value) in parameters {
@@ -161,6 +162,7 @@ fn detoured(options: PgConnectOptions, detour: &Detour) -> PgConnectOptions {
 }
 
 fn connecting(access: &TenantAccess) -> String {
-    let PostgresUrl { host, port, user, database, .. } = &access.connections.postgres;
+    let PostgresUrl { host, port, database, .. } = &access.connections.postgres;
+    let user = access.login(Service::Postgres).user;
     format!("connect as `{user}` to `{database}` on {host}:{port} for tenant `{}`", access.tenant.name)
 }

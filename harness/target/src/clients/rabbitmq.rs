@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{bounded, read_ca};
-use crate::{Detour, Error, TenantAccess, error::Cause};
+use crate::{Detour, Error, Login, TenantAccess, error::Cause};
 
 /// The longest greeting that is read, in bytes. RabbitMQ's has some 500.
 const GREETING_LIMIT: u32 = 64 * 1024;
@@ -26,10 +26,10 @@ const GREETING_LIMIT: u32 = 64 * 1024;
 /// [`Error::Serve`] when the address, the certificate, the login or the vhost does not hold, or after
 /// [`super::CONNECT_DEADLINE`].
 pub async fn connect(access: &TenantAccess) -> Result<Connection, Error> {
-    let doing =
-        || format!("{} for tenant `{}`", connecting(&access.connections.rabbitmq), access.tenant.name);
-    let detour = access.detour(Service::Rabbitmq);
-    open(&access.connections.rabbitmq, access.ca.as_deref(), detour, doing).await
+    let Login { user, password } = access.login(Service::Rabbitmq);
+    let url = AmqpUrl { user, password, ..access.connections.rabbitmq.clone() };
+    let doing = || format!("{} for tenant `{}`", connecting(&url), access.tenant.name);
+    open(&url, access.ca.as_deref(), access.detour(Service::Rabbitmq), doing).await
 }
 
 /// What the server says it is.

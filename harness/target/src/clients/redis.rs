@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{COMMAND_DEADLINE, CONNECT_DEADLINE, bounded, read_ca};
-use crate::{Error, TenantAccess, error::Cause};
+use crate::{Error, Login, TenantAccess, error::Cause};
 
 /// Opens a connection that many tasks may share, as the tenant.
 ///
@@ -34,7 +34,9 @@ pub async fn subscriber(access: &TenantAccess) -> Result<PubSub, Error> {
     let tls = tls(access)?;
     bounded(Service::Redis, || connecting(access), async {
         let stream = dial(access, tls).await?;
-        PubSub::new(&settings(&access.connections.redis), stream).await.map_err(Cause::from)
+        PubSub::new(&settings(&access.login(Service::Redis), access.connections.redis.database), stream)
+            .await
+            .map_err(Cause::from)
     })
     .await
 }
@@ -57,7 +59,8 @@ async fn shared(
     protocol: ProtocolVersion,
     config: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, Error> {
-    let settings = settings(&access.connections.redis).set_protocol(protocol);
+    let settings =
+        settings(&access.login(Service::Redis), access.connections.redis.database).set_protocol(protocol);
     let tls = tls(access)?;
     bounded(Service::Redis, || connecting(access), async {
         let stream = dial(access, tls).await?;
@@ -139,7 +142,8 @@ pub async fn server_facts(connection: &mut MultiplexedConnection) -> Result<Serv
 /// A client for these parts; it does not connect yet.
 pub(crate) fn client(url: &RedisUrl, ca: Option<&Path>) -> Result<Client, Error> {
     let failed = |source: RedisError| Error::serve(Service::Redis, "set up the client")(source);
-    let settings = settings(url);
+    let login = Login { user: url.user.clone(), password: url.password.clone() };
+    let settings = settings(&login, url.database);
     let (host, port) = (url.host.clone(), url.port);
     let addr = if url.tls {
         ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
@@ -167,14 +171,16 @@ fn config() -> AsyncConnectionConfig {
         .set_response_timeout(Some(COMMAND_DEADLINE))
 }
 
-fn settings(url: &RedisUrl) -> RedisConnectionInfo {
+fn settings(login: &Login, database: u32) -> RedisConnectionInfo {
+    let Login { user, password } = login;
     RedisConnectionInfo::default()
-        .set_username(&url.user)
-        .set_password(url.password.expose())
-        .set_db(i64::from(url.database))
+        .set_username(user)
+        .set_password(password.expose())
+        .set_db(i64::from(database))
 }
 
 fn connecting(access: &TenantAccess) -> String {
-    let RedisUrl { host, port, user, .. } = &access.connections.redis;
+    let RedisUrl { host, port, .. } = &access.connections.redis;
+    let user = access.login(Service::Redis).user;
     format!("connect as `{user}` to {host}:{port} for tenant `{}`", access.tenant.name)
 }

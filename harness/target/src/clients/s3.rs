@@ -2,12 +2,13 @@
 
 use std::{net::IpAddr, path::Path, time::Duration};
 
+use aws_credential_types::provider::future;
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Config, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
-        SharedInterceptor, StalledStreamProtectionConfig, interceptors::BeforeTransmitInterceptorContextMut,
-        retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Config, ConfigBag, Credentials, IdentityCache, Intercept, ProvideCredentials,
+        Region, RuntimeComponents, SharedInterceptor, StalledStreamProtectionConfig,
+        interceptors::BeforeTransmitInterceptorContextMut, retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::BoxError,
 };
@@ -18,7 +19,7 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
 use bulkhead_model::{Service, url::S3Access};
 
-use crate::{Detour, Error, TenantAccess, error::Cause};
+use crate::{Detour, Disguise, Error, Login, TenantAccess, error::Cause};
 
 /// The region that requests are signed for, unless the endpoint's host names one.
 const REGION: &str = "us-east-1";
@@ -40,15 +41,41 @@ const OPERATION: Duration = Duration::from_secs(60);
 /// # Errors
 /// When the authority's file cannot be read or is no PEM.
 pub fn client(access: &TenantAccess) -> Result<Client, Error> {
-    build(&access.connections.s3, access.ca.as_deref(), access.detour(Service::S3))
+    let (detour, own) = (access.detour(Service::S3), access.own_login(Service::S3));
+    let key = Key { own, disguise: detour.map(|detour| detour.disguise.clone()).unwrap_or_default() };
+    build(&access.connections.s3, key, access.ca.as_deref(), detour)
+}
+
+/// The key that a request is signed with, asked for anew for each.
+#[derive(Debug)]
+struct Key {
+    own: Login,
+    disguise: Disguise,
+}
+
+impl ProvideCredentials for Key {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let Login { user, password } = self.disguise.worn().unwrap_or_else(|| self.own.clone());
+        future::ProvideCredentials::ready(Ok(Credentials::new(
+            user,
+            password.expose(),
+            None,
+            None,
+            "bulkhead",
+        )))
+    }
 }
 
 /// The same for a key that is no tenant's.
 pub(crate) fn connect(s3: &S3Access, ca: Option<&Path>) -> Result<Client, Error> {
-    build(s3, ca, None)
+    let own = Login { user: s3.access_key_id.clone(), password: s3.secret_access_key.clone() };
+    build(s3, Key { own, disguise: Disguise::default() }, ca, None)
 }
 
-fn build(s3: &S3Access, ca: Option<&Path>, detour: Option<&Detour>) -> Result<Client, Error> {
+fn build(s3: &S3Access, key: Key, ca: Option<&Path>, detour: Option<&Detour>) -> Result<Client, Error> {
     let trust = match ca {
         Some(path) => {
             let pem = std::fs::read(path).map_err(Error::disk("read", path))?;
@@ -76,7 +103,6 @@ fn build(s3: &S3Access, ca: Option<&Path>, detour: Option<&Detour>) -> Result<Cl
         .operation_attempt_timeout(OPERATION)
         .operation_timeout(OPERATION)
         .build();
-    let key = Credentials::new(&s3.access_key_id, s3.secret_access_key.expose(), None, None, "bulkhead");
     let mut config = Config::builder();
     config.set_interceptors(named);
     let config = config
@@ -85,6 +111,8 @@ fn build(s3: &S3Access, ca: Option<&Path>, detour: Option<&Detour>) -> Result<Cl
         .endpoint_url(endpoint)
         .force_path_style(true)
         .credentials_provider(key)
+        // A key may be another from one request to the next.
+        .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
