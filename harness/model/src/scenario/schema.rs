@@ -44,7 +44,8 @@ struct ScenarioFile {
     #[schemars(default, length(min = 1), inner(regex(pattern = r"^[a-z0-9]+\..+$")), extend("uniqueItems" = true))]
     probes: Vec<String>,
     /// Items of the integration checklist, or `all` of them.
-    checklist: Option<Checklist>,
+    #[schemars(default, with = "Checklist")]
+    checklist: Vec<Item>,
     /// What the tenant's app does: workloads, each with settings or without.
     #[schemars(default, length(min = 1))]
     workload: Vec<Chosen>,
@@ -60,19 +61,26 @@ struct ScenarioFile {
 }
 
 /// `all`, or some of them.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only its shape is used")]
-enum Checklist {
-    All(All),
-    Some(#[schemars(length(min = 1), extend("uniqueItems" = true))] Vec<Item>),
-}
+struct Checklist;
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its shape is used")]
-enum All {
-    All,
+impl JsonSchema for Checklist {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Checklist".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let item = generator.subschema_for::<Item>();
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "string", "const": "all" },
+                { "type": "array", "items": item, "minItems": 1, "uniqueItems": true },
+            ],
+        })
+    }
 }
 
 /// An invariant, or one with its bound: `recovers-within: 5s`.

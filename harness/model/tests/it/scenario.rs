@@ -357,6 +357,29 @@ fn tenants_that_the_topology_lacks_are_refused() {
 }
 
 #[test]
+fn all_names_every_item_of_the_checklist_and_nothing_else_does() {
+    let text = |items: &str| format!("title: T\nwhy: W\nchecklist: {items}\nexpect: [checklist-done]\n");
+    assert_eq!(parse(&text("all")).unwrap().checklist, Item::ALL);
+    for wrong in ["every", "[all]", "{}", "null"] {
+        let error = parse(&text(wrong)).unwrap_err().to_string();
+        assert!(error.contains("s.yaml:3:"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn probes_and_items_take_faults_on_services_that_they_reach() {
+    let text = |does: &str, on: &str| {
+        format!(
+            "title: T\nwhy: W\n{does}\nfaults:\n  - down: {{ service: {on}, at: 0s }}\nexpect: [isolated]\n"
+        )
+    };
+    assert_eq!(parse(&text("checklist: all", "redis")).unwrap().faults.len(), 1);
+    assert_eq!(parse(&text("probes: [postgres.read]", "postgres")).unwrap().faults.len(), 1);
+    let error = parse(&text("checklist: [vhost-created]", "redis")).unwrap_err().to_string();
+    assert!(error.contains("nothing here works on redis, so `down` would touch nothing"), "{error}");
+}
+
+#[test]
 fn the_schema_says_what_the_parser_does() {
     let schema = schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -383,7 +406,9 @@ fn the_schema_says_what_the_parser_does() {
     for (key, property) in properties {
         assert!(known.contains(&key.as_str()), "{key}");
         assert!(property["description"].is_string(), "{key} has no description");
-        assert!(property["type"].is_string(), "{key} may be something else too: {property}");
+        let one = |schema: &serde_json::Value| schema["type"].as_str().is_some_and(|of| of != "null");
+        let some = property["anyOf"].as_array().is_some_and(|any| any.iter().all(one));
+        assert!(one(property) || some, "{key} may be something else too: {property}");
     }
     let items: Vec<&str> = Item::ALL.map(Item::name).to_vec();
     let described: Vec<String> = schema["$defs"]["Item"]["oneOf"]
