@@ -4,10 +4,10 @@
 //! A round that a fault meets may go unanswered, which is no error; what it lets through is in the history all the same.
 //! The last round, after the history says that all is healed, is the one that has to be whole.
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use bulkhead_model::{Service, history::EventKind, scenario::Chosen};
-use bulkhead_target::{Error, Target, TenantAccess};
+use bulkhead_target::{Error, Target, TenantAccess, clients};
 use futures::future::join_all;
 use tokio::{
     sync::watch,
@@ -18,6 +18,9 @@ use crate::{CALL_DEADLINE, faults::Ground, inject::inject, links::Links, scribe:
 
 /// How often a part begins at most: one that is refused at once is not to fill the history.
 const ROUND: Duration = Duration::from_millis(250);
+
+/// How long a pool's connections are kept.
+const RENEWED: Duration = Duration::from_millis(500);
 
 /// What rounds are made in.
 pub(crate) struct Siege<'a> {
@@ -45,7 +48,8 @@ impl Siege<'_> {
     ) -> Result<(), E> {
         let links = Links::new(self.seed)?;
         let through = links.through(self.access, self.services).await?;
-        let held = self.rounds(&links, &through, parts, &round).await;
+        let pool = Pool::open(&through, self.services).await?;
+        let held = self.rounds(&links, (&through, pool), parts, &round).await;
         let closed = links.close().await;
         held.and(closed.map_err(E::from))
     }
@@ -53,7 +57,7 @@ impl Siege<'_> {
     async fn rounds<E: From<Error>>(
         &self,
         links: &Links,
-        through: &TenantAccess,
+        (through, mut pool): (&TenantAccess, Pool),
         parts: usize,
         round: &impl AsyncFn(&TenantAccess, Option<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -89,10 +93,45 @@ impl Siege<'_> {
                 }
             }
         }));
-        let (injected, _) = futures::join!(timeline, working);
+        let pooling = async {
+            while !*over.borrow() {
+                sleep(RENEWED).await;
+                // What cannot be had anew is kept as it is.
+                if let Ok(anew) = Pool::open(through, self.services).await {
+                    pool = anew;
+                }
+            }
+        };
+        let (injected, _, ()) = futures::join!(timeline, working, pooling);
         injected.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.scribe.record(EventKind::Healed);
         round(through, None).await
+    }
+}
+
+/// Connections that lie idle beside the rounds and are renewed now and then, as in any app's pool: a fault that cuts links
+/// or ends sessions meets them between two rounds, and one of who connects in the middle of a long one.
+struct Pool(#[expect(dead_code, reason = "held for what ends with it")] Vec<Box<dyn Any + Send>>);
+
+impl Pool {
+    async fn open(through: &TenantAccess, services: &[Service]) -> Result<Self, Error> {
+        let mut idle: Vec<Box<dyn Any + Send>> = Vec::new();
+        for service in services {
+            idle.push(match service {
+                Service::Postgres => Box::new(clients::postgres::connect(through).await?),
+                Service::Redis => Box::new(clients::redis::connect(through).await?),
+                Service::Rabbitmq => Box::new(clients::rabbitmq::connect(through).await?),
+                Service::S3 => {
+                    let client = clients::s3::client(through)?;
+                    let bucket = &through.tenant.slices.s3.bucket;
+                    let asked = client.list_objects_v2().bucket(bucket).max_keys(1);
+                    let asked = asked.prefix(through.tenant.slices.s3.key("")).send().await;
+                    asked.map_err(Error::serve(Service::S3, format!("list bucket `{bucket}`")))?;
+                    Box::new(client)
+                }
+            });
+        }
+        Ok(Self(idle))
     }
 }
 

@@ -1,7 +1,10 @@
 //! "Connections tested": the API and the worker, at the same time, on all four services. The API writes a row, a key and
 //! an object and hands a task over; the worker takes the task and finds all three.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bulkhead_model::{Item, Service, Slices};
@@ -21,8 +24,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{ChecklistItem, Examination, Examining, NotDone};
 use crate::probes::postgres::words::quoted;
 
-/// What both look for.
-const WRITTEN: &str = "handed over";
+/// How many examinations there were in this process: each looks for a task of its own, since one that broke off may have left
+/// its own behind.
+static EXAMINATIONS: AtomicU64 = AtomicU64::new(1);
 
 pub(super) struct ConnectionsTested;
 
@@ -63,8 +67,9 @@ impl ChecklistItem for ConnectionsTested {
                 async { Open::connect(access).await.map_err(not_done(Role::Api)) },
                 async { Open::connect(access).await.map_err(not_done(Role::Worker)) },
             )?;
-            tokio::try_join!(async { hand_over(api).await.map_err(not_done(Role::Api)) }, async {
-                take_over(worker).await.map_err(not_done(Role::Worker))
+            let task = format!("handed over {}", EXAMINATIONS.fetch_add(1, Ordering::Relaxed));
+            tokio::try_join!(async { hand_over(api, &task).await.map_err(not_done(Role::Api)) }, async {
+                take_over(worker, &task).await.map_err(not_done(Role::Worker))
             },)?;
             let names: Vec<_> = Service::ALL.map(Service::name).into();
             Ok(format!(
@@ -112,18 +117,18 @@ impl<'a> Open<'a> {
 }
 
 /// The API's part.
-async fn hand_over(mut api: Open<'_>) -> Result<(), Error> {
+async fn hand_over(mut api: Open<'_>, task: &str) -> Result<(), Error> {
     let (table, key, object) = (api.table(), api.key(), api.object());
     for sql in [
         format!("CREATE TABLE IF NOT EXISTS {table} (task text NOT NULL)"),
-        format!("INSERT INTO {table} VALUES ('{WRITTEN}')"),
+        format!("INSERT INTO {table} VALUES ('{task}')"),
     ] {
         let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut api.postgres).await;
         done.map_err(Error::serve(Service::Postgres, "write a row"))?;
     }
-    let set: redis::RedisResult<()> = api.redis.set(key, WRITTEN).await;
+    let set: redis::RedisResult<()> = api.redis.set(key, task).await;
     set.map_err(Error::serve(Service::Redis, "write a key"))?;
-    let body = ByteStream::from_static(WRITTEN.as_bytes());
+    let body = ByteStream::from(task.as_bytes().to_vec());
     let put = api.s3.put_object().bucket(&api.slices.s3.bucket).key(object).body(body).send().await;
     put.map_err(Error::serve(Service::S3, "write an object"))?;
     // Last, so that whoever takes the task finds the rest.
@@ -131,37 +136,45 @@ async fn hand_over(mut api: Open<'_>) -> Result<(), Error> {
         api.channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         let exchange = api.slices.rabbitmq.queue("bulkhead-tasks-in");
-        let payload = WRITTEN.as_bytes();
+        let payload = task.as_bytes();
         api.channel.basic_publish(exchange.into(), "".into(), options, payload, properties).await?.await
     };
     published.await.map(drop).map_err(amqp("hand the task over"))
 }
 
-/// The worker's part. The caller bounds the wait for the task.
-async fn take_over(mut worker: Open<'_>) -> Result<(), Error> {
+/// The worker's part. The caller bounds the wait for the task; older ones are nobody's any more.
+async fn take_over(mut worker: Open<'_>, task: &str) -> Result<(), Error> {
     let queue = worker.slices.rabbitmq.queue("bulkhead-tasks");
     let options = BasicConsumeOptions::default();
     let consumer =
         worker.channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
     let mut consumer = consumer.map_err(amqp("consume tasks"))?;
-    let delivery = match consumer.next().await {
-        Some(delivery) => delivery.map_err(amqp("receive the task"))?,
-        None => {
-            return Err(Error::serve(Service::Rabbitmq, "receive the task")("the broker ended the consumer"));
+    let delivery = loop {
+        let delivery = match consumer.next().await {
+            Some(delivery) => delivery.map_err(amqp("receive the task"))?,
+            None => {
+                let ended = "the broker ended the consumer";
+                return Err(Error::serve(Service::Rabbitmq, "receive the task")(ended));
+            }
+        };
+        if delivery.data == task.as_bytes() {
+            break delivery;
         }
+        let acknowledged = delivery.ack(BasicAckOptions::default()).await;
+        acknowledged.map_err(amqp("acknowledge an older task"))?;
     };
     let (table, key, object) = (worker.table(), worker.key(), worker.object());
-    let sql = format!("SELECT task FROM {table} LIMIT 1");
+    let sql = format!("SELECT task FROM {table} WHERE task = '{task}'");
     let row: sqlx::Result<String> =
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut worker.postgres).await;
-    same(Service::Postgres, "row", &row.map_err(Error::serve(Service::Postgres, "read the row"))?)?;
+    same(task, Service::Postgres, "row", &row.map_err(Error::serve(Service::Postgres, "read the row"))?)?;
     let value: redis::RedisResult<String> = worker.redis.get_del(key).await;
-    same(Service::Redis, "key", &value.map_err(Error::serve(Service::Redis, "read the key"))?)?;
+    same(task, Service::Redis, "key", &value.map_err(Error::serve(Service::Redis, "read the key"))?)?;
     let bucket = &worker.slices.s3.bucket;
     let got = worker.s3.get_object().bucket(bucket).key(&object).send().await;
     let body = got.map_err(Error::serve(Service::S3, "read the object"))?.body.collect().await;
     let body = body.map_err(Error::serve(Service::S3, "read the object"))?.into_bytes();
-    same(Service::S3, "object", &String::from_utf8_lossy(&body))?;
+    same(task, Service::S3, "object", &String::from_utf8_lossy(&body))?;
     delivery.ack(BasicAckOptions::default()).await.map(drop).map_err(amqp("acknowledge the task"))
 }
 
@@ -184,8 +197,8 @@ fn amqp(doing: &'static str) -> impl FnOnce(lapin::Error) -> Error {
     Error::serve(Service::Rabbitmq, doing)
 }
 
-fn same(service: Service, what: &str, found: &str) -> Result<(), Error> {
-    if found == WRITTEN {
+fn same(task: &str, service: Service, what: &str, found: &str) -> Result<(), Error> {
+    if found == task {
         return Ok(());
     }
     Err(Error::serve(service, format!("find what the API wrote in the {what}"))(format!(

@@ -12,7 +12,7 @@ use bulkhead_model::{
     scenario::{Case, Scenario, Subject},
 };
 use bulkhead_target::{Error, Lot, Target, TenantAccess};
-use futures::{FutureExt, Stream, StreamExt, future::join_all};
+use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -260,13 +260,11 @@ impl Runner<'_> {
         let mut real = layout.clone();
         real.tenants = vec![access.tenant.clone()];
         let examination = Examination::new(access, &real, self.target.servers());
-        // Side by side, since each has its own time to go without an answer.
-        let found =
-            join_all(items.iter().map(async |item| (*item, checklist::examine(*item, &examination).await)));
-        for (item, found) in found.await {
+        for item in items {
+            let found = checklist::examine(*item, &examination).await;
             scribe.record(EventKind::Item(ItemRecord {
                 tenant: access.tenant.name.clone(),
-                item,
+                item: *item,
                 done: found.done,
                 evidence: found.evidence,
                 fix: found.fix,
