@@ -1,14 +1,11 @@
 //! "Connections tested": the API and the worker, at the same time, on all four services. The API writes a row, a key and
 //! an object and hands a task over; the worker takes the task and finds all three.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::fmt;
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bulkhead_model::{Item, Service, Slices};
-use bulkhead_target::{Error, TenantAccess, clients};
+use bulkhead_target::{Error, clients};
 use futures::StreamExt;
 use lapin::{
     BasicProperties, Channel, Connection, ExchangeKind,
@@ -24,10 +21,6 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{ChecklistItem, Examination, Examining, NotDone};
 use crate::probes::postgres::words::quoted;
 
-/// How many examinations there were in this process: each looks for a task of its own, since one that broke off may have left
-/// its own behind.
-static EXAMINATIONS: AtomicU64 = AtomicU64::new(1);
-
 pub(super) struct ConnectionsTested;
 
 /// The two kinds of process that an app has.
@@ -40,6 +33,7 @@ enum Role {
 /// One role's four connections, open at the same time.
 struct Open<'a> {
     slices: &'a Slices,
+    round: usize,
     postgres: PgConnection,
     redis: MultiplexedConnection,
     // Held for its channel, which ends with it.
@@ -55,7 +49,6 @@ impl ChecklistItem for ConnectionsTested {
 
     fn examine<'a>(&'a self, examination: &'a Examination<'a>) -> Examining<'a> {
         Box::pin(async move {
-            let access = examination.access;
             let not_done = |role: Role| {
                 move |error: Error| {
                     let fix = "mend that service's own item first; if it holds, look at connection limits: \
@@ -64,10 +57,10 @@ impl ChecklistItem for ConnectionsTested {
                 }
             };
             let (api, worker) = tokio::try_join!(
-                async { Open::connect(access).await.map_err(not_done(Role::Api)) },
-                async { Open::connect(access).await.map_err(not_done(Role::Worker)) },
+                async { Open::connect(examination).await.map_err(not_done(Role::Api)) },
+                async { Open::connect(examination).await.map_err(not_done(Role::Worker)) },
             )?;
-            let task = format!("handed over {}", EXAMINATIONS.fetch_add(1, Ordering::Relaxed));
+            let task = format!("handed over {}", examination.round);
             tokio::try_join!(async { hand_over(api, &task).await.map_err(not_done(Role::Api)) }, async {
                 take_over(worker, &task).await.map_err(not_done(Role::Worker))
             },)?;
@@ -91,16 +84,18 @@ impl fmt::Display for Role {
 }
 
 impl<'a> Open<'a> {
-    async fn connect(access: &'a TenantAccess) -> Result<Self, Error> {
+    async fn connect(examination: &Examination<'a>) -> Result<Self, Error> {
+        let Examination { access, round, .. } = *examination;
         let slices = &access.tenant.slices;
         let (postgres, redis, (rabbitmq, channel)) =
             tokio::try_join!(clients::postgres::connect(access), clients::redis::connect(access), async {
                 let connection = clients::rabbitmq::connect(access).await?;
-                let channel = tasks(&connection, slices).await.map_err(amqp("declare the task queue"))?;
+                let channel =
+                    tasks(&connection, slices, round).await.map_err(amqp("declare the task queue"))?;
                 Ok((connection, channel))
             },)?;
         let s3 = clients::s3::client(access)?;
-        Ok(Self { slices, postgres, redis, _rabbitmq: rabbitmq, channel, s3 })
+        Ok(Self { slices, round, postgres, redis, _rabbitmq: rabbitmq, channel, s3 })
     }
 
     fn table(&self) -> String {
@@ -135,33 +130,25 @@ async fn hand_over(mut api: Open<'_>, task: &str) -> Result<(), Error> {
     let published = async {
         api.channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        let exchange = api.slices.rabbitmq.queue("bulkhead-tasks-in");
+        let exchange = names(api.slices, api.round).1;
         let payload = task.as_bytes();
         api.channel.basic_publish(exchange.into(), "".into(), options, payload, properties).await?.await
     };
     published.await.map(drop).map_err(amqp("hand the task over"))
 }
 
-/// The worker's part. The caller bounds the wait for the task; older ones are nobody's any more.
+/// The worker's part. The caller bounds the wait for the task.
 async fn take_over(mut worker: Open<'_>, task: &str) -> Result<(), Error> {
-    let queue = worker.slices.rabbitmq.queue("bulkhead-tasks");
+    let queue = names(worker.slices, worker.round).0;
     let options = BasicConsumeOptions::default();
     let consumer =
         worker.channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
     let mut consumer = consumer.map_err(amqp("consume tasks"))?;
-    let delivery = loop {
-        let delivery = match consumer.next().await {
-            Some(delivery) => delivery.map_err(amqp("receive the task"))?,
-            None => {
-                let ended = "the broker ended the consumer";
-                return Err(Error::serve(Service::Rabbitmq, "receive the task")(ended));
-            }
-        };
-        if delivery.data == task.as_bytes() {
-            break delivery;
+    let delivery = match consumer.next().await {
+        Some(delivery) => delivery.map_err(amqp("receive the task"))?,
+        None => {
+            return Err(Error::serve(Service::Rabbitmq, "receive the task")("the broker ended the consumer"));
         }
-        let acknowledged = delivery.ack(BasicAckOptions::default()).await;
-        acknowledged.map_err(amqp("acknowledge an older task"))?;
     };
     let (table, key, object) = (worker.table(), worker.key(), worker.object());
     let sql = format!("SELECT task FROM {table} WHERE task = '{task}'");
@@ -178,11 +165,18 @@ async fn take_over(mut worker: Open<'_>, task: &str) -> Result<(), Error> {
     delivery.ack(BasicAckOptions::default()).await.map(drop).map_err(amqp("acknowledge the task"))
 }
 
+/// The queue and the exchange that feeds it. Of a round under faults they are its own: a broker may go on for a while with a
+/// worker whose connection broke, and give it what the next one waits for.
+fn names(slices: &Slices, round: usize) -> (String, String) {
+    let round = if round == 0 { String::new() } else { format!("-{round}") };
+    let name = |name: &str| slices.rabbitmq.queue(&format!("{name}{round}"));
+    (name("bulkhead-tasks"), name("bulkhead-tasks-in"))
+}
+
 /// A channel on which the task queue and the exchange that feeds it exist. Both roles declare them: whoever comes first.
-async fn tasks(connection: &Connection, slices: &Slices) -> lapin::Result<Channel> {
+async fn tasks(connection: &Connection, slices: &Slices, round: usize) -> lapin::Result<Channel> {
     let channel = connection.create_channel().await?;
-    let queue = slices.rabbitmq.queue("bulkhead-tasks");
-    let exchange = slices.rabbitmq.queue("bulkhead-tasks-in");
+    let (queue, exchange) = names(slices, round);
     let none = FieldTable::default;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.as_str().into(), durable, none()).await?;

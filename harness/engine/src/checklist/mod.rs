@@ -54,6 +54,8 @@ pub struct Examination<'a> {
     pub servers: &'a [ServerReport],
     /// The tenant's environment variables.
     pub variables: Vec<(String, Secret)>,
+    /// Which of several rounds it is of; 0 where there is one. Clearing up knows the names that the first makes.
+    pub round: usize,
 }
 
 /// What came of one item.
@@ -100,7 +102,7 @@ impl<'a> Examination<'a> {
     pub fn new(access: &'a TenantAccess, topology: &'a Topology, servers: &'a [ServerReport]) -> Self {
         let variables = access.connections.variables(&access.tenant);
         let variables = variables.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-        Self { access, topology, servers, variables }
+        Self { access, topology, servers, variables, round: 0 }
     }
 
     /// The server, its version, the TLS version and the name in its certificate: what every item about a service says.

@@ -3,7 +3,15 @@
 //! A case that breaks is recorded with the whole chain of causes and never takes the others with it. What a case came
 //! to is for the checks to say.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bulkhead_model::{
     Enforcement, Item, ItemRecord, Outcome, RunEvent, Service, TenantName, Topology,
@@ -215,10 +223,11 @@ impl Runner<'_> {
                 }
             }
             _ => {
-                let items = case.scenario.checklist.as_slice();
+                let (items, rounds) = (case.scenario.checklist.as_slice(), AtomicUsize::new(0));
                 let round = async |access: &TenantAccess, part: Option<usize>| {
                     let items = part.map_or(items, |part| items.get(part..=part).unwrap_or_default());
-                    self.checklist(items, layout, access, scribe).await;
+                    let number = rounds.fetch_add(1, Ordering::Relaxed);
+                    self.checklist((items, number), layout, access, scribe).await;
                     Ok(())
                 };
                 self.rounds(&siege, items.len(), round).await
@@ -256,10 +265,16 @@ impl Runner<'_> {
         Ok(())
     }
 
-    async fn checklist(&self, items: &[Item], layout: &Topology, access: &TenantAccess, scribe: &Scribe<'_>) {
+    async fn checklist(
+        &self,
+        (items, round): (&[Item], usize),
+        layout: &Topology,
+        access: &TenantAccess,
+        scribe: &Scribe<'_>,
+    ) {
         let mut real = layout.clone();
         real.tenants = vec![access.tenant.clone()];
-        let examination = Examination::new(access, &real, self.target.servers());
+        let examination = Examination { round, ..Examination::new(access, &real, self.target.servers()) };
         for item in items {
             let found = checklist::examine(*item, &examination).await;
             scribe.record(EventKind::Item(ItemRecord {
