@@ -2,9 +2,11 @@
 //! was broken there is one round, and it counts as the last.
 
 use bulkhead_model::{
-    Enforcement, ItemRecord, ProbeRecord,
+    ItemRecord, ProbeRecord, Verdict,
     history::{Event, EventKind},
 };
+
+use crate::isolated::judge_probe;
 
 /// What happened until all was healed for the last time, and since.
 fn rounds(history: &[Event]) -> (&[Event], &[Event]) {
@@ -50,8 +52,7 @@ pub(crate) fn beset_probes(history: &[Event]) -> String {
 /// Whether something got through that the server should have kept out. One that starts again answers much that means nothing
 /// (RabbitMQ's API a 404 for what is not loaded yet): the neighbour's content tells, or that the probe's control held.
 fn has_failed(probe: &ProbeRecord) -> bool {
-    let told = probe.canary_seen || probe.control.held;
-    probe.leaked() && told && probe.policy == Enforcement::Enforced && probe.inherent.is_empty()
+    judge_probe(probe) == Verdict::Fail && (probe.canary_seen || probe.control.held)
 }
 
 fn all_probes(history: &[Event]) -> impl Iterator<Item = &ProbeRecord> {
@@ -71,7 +72,7 @@ fn all_items(history: &[Event]) -> impl Iterator<Item = &ItemRecord> {
 #[cfg(test)]
 mod tests {
     use bulkhead_model::{
-        FaultRecord, Item, Outcome, TenantName, Verdict, report::InvariantReport, scenario::Expected,
+        FaultRecord, Item, Outcome, TenantName, report::InvariantReport, scenario::Expected,
     };
     use proptest::prelude::*;
 
