@@ -24,7 +24,7 @@ use crate::{
     interrupt::Interrupt,
     judged::{self, Judged},
     output::{self, Folder},
-    plan::Plan,
+    plan::{Plan, Planned},
     real::Opening,
 };
 
@@ -189,9 +189,13 @@ impl Drive<'_> {
         }
     }
 
+    fn planned(&self, id: &str) -> Option<&Planned> {
+        self.plan.cases.iter().find(|planned| planned.case.id == id)
+    }
+
     /// Lays the plan of a case that did not pass beside its history.
     fn keep_plan(&self, id: &str, journal: &Path) {
-        let planned = self.plan.cases.iter().find(|planned| planned.case.id == *id);
+        let planned = self.planned(id);
         let plan = dry::document(self.plan.seed, planned.map(slice::from_ref).unwrap_or_default());
         if let Err(error) = plan.and_then(|plan| output::write_plan(journal, &plan)) {
             self.terminal.event(&RunEvent::Note(format!("{id} has no plan beside its history: {error:#}")));
@@ -199,7 +203,7 @@ impl Drive<'_> {
     }
 
     async fn judge(&self, target: &dyn Target, run: CaseRun) -> Option<Judged> {
-        let planned = self.plan.cases.iter().find(|planned| planned.case.id == run.case.id)?;
+        let planned = self.planned(&run.case.id)?;
         let duration = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
         let mut judged = judged::judge(planned, &run.history, duration);
         if judged.report.verdict != Verdict::Pass {

@@ -4,10 +4,11 @@ use std::future::Future;
 
 use bulkhead_model::{history::EventKind, scenario::Chosen};
 use bulkhead_target::{Error, Target, TenantAccess};
-use futures::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{faults::Ground, inject::inject, links::Links, recorder::Recorder, scribe::Scribe, seed::Seed};
+use crate::{
+    faults::Ground, inject::inject_all, links::Links, recorder::Recorder, scribe::Scribe, seed::Seed,
+};
 
 /// Opens the links, calls `work` with the access that leads over them, and does the faults to it, whose time counts from
 /// then. Those that are on when the work is over are undone.
@@ -32,13 +33,11 @@ pub async fn accompany<F: Future>(
         ends.send_replace(true);
         done
     };
-    let injecting = join_all(faults.iter().enumerate().map(|(index, fault)| {
-        let ground = Ground::new(&links, &through, target, neighbour, index + 1);
-        inject(fault, begun, ground, &scribe, over.clone())
-    }));
+    let ground = |number| Ground::new(&links, &through, target, neighbour, number);
+    let injecting = inject_all(faults, begun, ground, &scribe, over);
     let (done, injected) = futures::join!(working, injecting);
     scribe.record(EventKind::CaseEnded);
     let closed = links.close().await;
-    injected.into_iter().collect::<Result<Vec<_>, _>>()?;
+    injected?;
     closed.map(|()| done)
 }

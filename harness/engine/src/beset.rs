@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use crate::{CALL_DEADLINE, faults::Ground, inject::inject, links::Links, scribe::Scribe, seed::Seed};
+use crate::{CALL_DEADLINE, faults::Ground, inject::inject_all, links::Links, scribe::Scribe, seed::Seed};
 
 /// How often a part begins at most: one that is refused at once is not to fill the history.
 const ROUND: Duration = Duration::from_millis(250);
@@ -70,11 +70,8 @@ impl Siege<'_> {
             let mut once = round_once.subscribe();
             let _never_gone = once.wait_for(|once| *once >= parts).await;
             let begun = Instant::now();
-            let injected = join_all(self.faults.iter().enumerate().map(|(index, fault)| {
-                let ground = Ground::new(links, through, self.target, self.neighbour, index + 1);
-                inject(fault, begun, ground, self.scribe, never.clone())
-            }));
-            let injected = injected.await;
+            let ground = |number| Ground::new(links, through, self.target, self.neighbour, number);
+            let injected = inject_all(self.faults, begun, ground, self.scribe, never).await;
             ends.send_replace(true);
             injected
         };
@@ -103,7 +100,7 @@ impl Siege<'_> {
             }
         };
         let (injected, _, ()) = futures::join!(timeline, working, pooling);
-        injected.into_iter().collect::<Result<Vec<_>, _>>()?;
+        injected?;
         self.scribe.record(EventKind::Healed);
         round(through, None).await
     }

@@ -3,6 +3,7 @@
 use bulkhead_model::{FaultRecord, LockoutRecord, history::EventKind, scenario::Chosen};
 use bulkhead_proxy::events::{Change, Heard, What};
 use bulkhead_target::Error;
+use futures::future::join_all;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -15,12 +16,28 @@ use crate::{
     tape,
 };
 
+/// Does all of a case's faults, each on the ground of its number, which counts from 1.
+///
+/// # Errors
+/// The first that could not be begun or undone, once all are over.
+pub(crate) async fn inject_all<'a>(
+    faults: &[Chosen],
+    begun: Instant,
+    ground: impl Fn(usize) -> Ground<'a>,
+    scribe: &Scribe<'_>,
+    over: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let injected =
+        (1..).zip(faults).map(|(number, fault)| inject(fault, begun, ground(number), scribe, over.clone()));
+    join_all(injected).await.into_iter().collect()
+}
+
 /// Begins a fault when it is due and undoes it when its time has passed, or as soon as all is `over`. One that is not due
 /// by then never begins.
 ///
 /// # Errors
 /// When it could not be begun, or not be undone.
-pub(crate) async fn inject(
+async fn inject(
     chosen: &Chosen,
     begun: Instant,
     ground: Ground<'_>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bulkhead_model::{history::EventKind, scenario::Case};
 use bulkhead_target::{Error, Target, TenantAccess};
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     faults::{self, Ground},
-    inject::inject,
+    inject::inject_all,
     links::Links,
     recorder::Recorder,
     scribe::Scribe,
@@ -68,19 +68,15 @@ pub(crate) async fn play(
         // A fault is to meet work, however slow the machine: its time counts from when all of them do some.
         let _the_checks_will_tell = timeout(WARM, scribe.works(chosen.len())).await;
         let begun = Instant::now();
-        let faults = scenario.faults.iter().enumerate();
-        let injected = join_all(faults.map(|(index, fault)| {
-            let ground = Ground::new(&links, &through, target, neighbour, index + 1);
-            inject(fault, begun, ground, &scribe, never.clone())
-        }))
-        .await;
+        let ground = |number| Ground::new(&links, &through, target, neighbour, number);
+        let injected = inject_all(&scenario.faults, begun, ground, &scribe, never).await;
         // A server that takes its time to start again is to be met once more, or nothing could be said of its recovery.
         scribe.begin_anew();
         let _the_checks_will_tell = timeout(PATIENCE, scribe.works(chosen.len())).await;
         sleep_until(begun + scenario.run_for).await;
         scribe.record(EventKind::Healed);
         phase.send_replace(Phase::Drain);
-        injected.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+        injected
     };
     let (worked, injected) =
         futures::join!(try_join_all(played().map(|(workload, stage)| workload.work(stage))), timeline);

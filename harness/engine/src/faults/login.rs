@@ -59,12 +59,7 @@ impl Fault for Wrongly {
                 Self::Password => {
                     Login { password: Secret::new("not this one"), ..ground.access.own_login(service) }
                 }
-                Self::Neighbours => {
-                    let nobody = || {
-                        Error::Reported(format!("`{}` takes a second tenant, and there is none", chosen.name))
-                    };
-                    ground.neighbour.ok_or_else(nobody)?.own_login(service)
-                }
+                Self::Neighbours => ground.neighbour(chosen)?.own_login(service),
             };
             wear(ground, service, Some(login))?;
             // Those that are open logged in rightly.

@@ -162,6 +162,13 @@ impl<'a> Ground<'a> {
         Self { links, access, target, neighbour, number, flooding: tokio::sync::Mutex::default() }
     }
 
+    /// The neighbour, for a fault that takes one.
+    fn neighbour(&self, chosen: &Chosen) -> Result<&'a bulkhead_target::TenantAccess, Error> {
+        let nobody =
+            || Error::Reported(format!("`{}` takes a second tenant, and there is none", chosen.name));
+        self.neighbour.ok_or_else(nobody)
+    }
+
     /// How many connections the tenant's link to that service has.
     fn open(&self, service: Service) -> u64 {
         let name = Links::name(self.access, service);

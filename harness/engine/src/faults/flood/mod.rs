@@ -44,9 +44,7 @@ impl Fault for Flood {
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let service = service(chosen)?;
-            let nobody = || Error::Reported(String::from("`flood` takes a second tenant, and there is none"));
-            let neighbour = ground.neighbour.ok_or_else(nobody)?;
-            let flooding = Flooding::begin(neighbour, service, chosen.amount(CLIENTS.name));
+            let flooding = Flooding::begin(ground.neighbour(chosen)?, service, chosen.amount(CLIENTS.name));
             *ground.flooding.lock().await = Some(flooding);
             Ok(0)
         })
