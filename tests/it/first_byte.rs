@@ -126,24 +126,56 @@ async fn every_client_begins_with_a_client_hello() {
     }
 }
 
-#[tokio::test]
-async fn subscribers_pools_and_handshakes_begin_with_one_too() {
+/// What is said first by a client that goes its own way to a server, which it is told to reach.
+async fn begun<S: Future<Output = ()> + Send + 'static>(
+    service: Service,
+    client: impl FnOnce(TenantAccess) -> S,
+) -> First {
     let folder = tempfile::tempdir().unwrap();
     let (port, heard) = listener().await;
-    let redis = access(port, Service::Redis, true, &folder);
-    clients::redis::subscriber(&redis).await.map(drop).expect_err("nobody serves there");
-    assert_eq!(heard.await.unwrap(), First::ClientHello);
-    let (port, heard) = listener().await;
-    let postgres = access(port, Service::Postgres, true, &folder);
-    // A pool tries again until its deadline, so what it said first is looked at before it has given up.
-    let pool = tokio::spawn(async move { clients::postgres::pool(&postgres, 2).await });
-    assert_eq!(heard.await.unwrap(), First::ClientHello);
-    pool.abort();
-    let (port, heard) = listener().await;
-    let postgres = access(port, Service::Postgres, true, &folder);
-    let shaken = clients::tls::facts(&postgres, Service::Postgres).await;
-    shaken.expect_err("nobody serves there");
-    assert_eq!(heard.await.unwrap(), First::ClientHello);
+    let client = tokio::spawn(client(access(port, service, true, &folder)));
+    let first = heard.await.unwrap();
+    // A pool tries again until its deadline: what it said first is looked at before it has given up.
+    client.abort();
+    first
+}
+
+#[tokio::test]
+async fn whoever_goes_another_way_to_redis_begins_with_one_too() {
+    let subscriber = async |access| {
+        drop(clients::redis::subscriber(&access).await.map(drop).expect_err("nobody serves there"))
+    };
+    assert_eq!(begun(Service::Redis, subscriber).await, First::ClientHello);
+    let listener = async |access| {
+        drop(clients::redis::listener(&access).await.map(drop).expect_err("nobody serves there"))
+    };
+    assert_eq!(begun(Service::Redis, listener).await, First::ClientHello);
+    let monitor = async |access| {
+        drop(clients::redis::monitor(&access).await.map(drop).expect_err("nobody serves there"))
+    };
+    assert_eq!(begun(Service::Redis, monitor).await, First::ClientHello);
+}
+
+#[tokio::test]
+async fn pools_greetings_handshakes_and_the_management_api_begin_with_one_too() {
+    let pool = async |access| drop(clients::postgres::pool(&access, 2).await);
+    assert_eq!(begun(Service::Postgres, pool).await, First::ClientHello);
+    for service in Service::ALL {
+        let facts = async move |access| {
+            drop(clients::tls::facts(&access, service).await.expect_err("nobody serves there"));
+        };
+        assert_eq!(begun(service, facts).await, First::ClientHello, "{service}");
+    }
+    let greeting = async |access| {
+        drop(clients::rabbitmq::server_facts(&access).await.expect_err("nobody serves there"));
+    };
+    assert_eq!(begun(Service::Rabbitmq, greeting).await, First::ClientHello);
+    let api = async |access: TenantAccess| {
+        let url = format!("https://127.0.0.1:{}", access.connections.rabbitmq.port);
+        let api = clients::management::Api::new(&access, &url);
+        drop(api.ask("GET", "/api/whoami", "").await.expect_err("nobody serves there"));
+    };
+    assert_eq!(begun(Service::Rabbitmq, api).await, First::ClientHello);
 }
 
 #[tokio::test]

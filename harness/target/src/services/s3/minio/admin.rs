@@ -130,3 +130,37 @@ impl Admin {
         (stamp, authorization)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+    use crate::Authority;
+
+    #[tokio::test]
+    async fn nothing_is_said_before_the_client_hello() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, Authority::new().unwrap().pem()).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let root = S3Access {
+            endpoint: format!("https://127.0.0.1:{port}"),
+            access_key_id: "root".into(),
+            secret_access_key: Secret::new("never-in-the-clear"),
+            bucket: String::new(),
+        };
+        let admin = Admin::new(&root, port, &ca).unwrap();
+        let heard = async {
+            let (mut client, mut first) = (listener.accept().await.unwrap().0, [0; 6]);
+            client.read_exact(&mut first).await.unwrap();
+            first
+        };
+        let document = serde_json::json!({});
+        let (asked, first) = tokio::join!(admin.add_policy("engine", &document), heard);
+        asked.expect_err("nobody serves there");
+        // A handshake record of TLS 1.x whose first message is a ClientHello (RFC 8446, section 4).
+        assert!(matches!(first, [0x16, 0x03, _, _, _, 0x01]), "{first:?}");
+    }
+}
