@@ -1,8 +1,12 @@
 //! `run`: programs that nobody here wrote, on servers of their own, over links that are broken for them.
 
 use bulkhead_model::{Tenant, Topology};
+use nix::sys::signal::Signal;
 
-use super::command::Desk;
+use super::{
+    command::Desk,
+    interrupted::{signalled, started},
+};
 use crate::{
     clients::{Language, Program, Room},
     tools::skipped,
@@ -96,6 +100,16 @@ fn what_a_program_writes_outside_its_slice_is_found_and_its_faults_are_undone() 
     ] {
         assert!(ran.stderr.contains(told), "{told} is missing in:\n{}", ran.stderr);
     }
+}
+
+#[test]
+fn whoever_is_killed_takes_its_command_along() {
+    let desk = Desk::alone();
+    let child = started(&desk, &["run", "--", "sh", "-c", "echo the command runs; exec sleep 3600"], "runs");
+    let of_the_command = |left: &String| left.contains("sleep 3600");
+    assert!(desk.left().iter().any(of_the_command), "{:?}", desk.left());
+    assert_eq!(signalled(child, Signal::SIGKILL), None, "a signal ended it");
+    desk.vanishes();
 }
 
 #[test]
