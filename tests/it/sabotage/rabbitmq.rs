@@ -1,6 +1,9 @@
 //! What somebody with the tenant's own access to RabbitMQ can break behind its workloads' backs.
 
-use bulkhead_model::answer_to;
+use bulkhead_model::{
+    Verdict, answer_to,
+    history::{Event, EventKind},
+};
 use bulkhead_target::{TenantAccess, clients};
 use futures::StreamExt;
 use lapin::{
@@ -13,7 +16,7 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 
-use super::fails;
+use super::{case, fails, judge, meddled};
 
 /// Somebody who takes from a queue of the tenant's, as its own consumers do.
 struct Meddler {
@@ -154,4 +157,35 @@ async fn divert(access: TenantAccess) {
 async fn an_item_that_left_the_pipeline_early_is_lost() {
     let says = ", last passed on by worker 1 of stage 1 at ";
     fails("rabbitmq.pipeline", "nothing-lost", says, divert).await;
+}
+
+/// Takes away the way into a queue that is being consumed.
+async fn lose_the_binding(access: TenantAccess) {
+    let name = ShortString::from(access.tenant.slices.rabbitmq.queue("pipeline.2"));
+    let connection = clients::rabbitmq::connect(&access).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    // Declared alike, so that it is answered before the workload has declared it, too.
+    let consumers = async || {
+        let queue = channel.queue_declare(name.clone(), durable, FieldTable::default()).await;
+        queue.unwrap().consumer_count()
+    };
+    while consumers().await == 0 {}
+    channel.queue_unbind(name.clone(), name.clone(), name.clone(), FieldTable::default()).await.unwrap();
+}
+
+/// As a broker that was killed may have lost it, where it was made shortly before.
+#[tokio::test]
+async fn a_binding_that_is_gone_is_made_again_by_whoever_consumes_anew() {
+    let case = case(
+        "title: A binding is gone\nwhy: Whoever consumes anew makes it again.\ntags: [chaos]\ntenants: [engine]\n\
+         workload: [{ rabbitmq.pipeline: { stages: 2, rate: 60/s } }]\nrun-for: 4s\n\
+         faults: [{ terminate: { service: rabbitmq, at: 2s, for: 500ms } }]\nexpect: [nothing-lost]\n",
+    );
+    let run = meddled(case, lose_the_binding).await;
+    let came_back =
+        |event: &&Event| matches!(&event.kind, EventKind::Ended(ended) if ended.detail.contains("NO_ROUTE"));
+    assert!(run.history.iter().any(|event| came_back(&event)), "the binding was never gone");
+    let report = judge(&run);
+    assert_eq!(report.verdict, Verdict::Pass, "{}", report.evidence);
 }

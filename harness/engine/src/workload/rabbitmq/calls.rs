@@ -72,10 +72,10 @@ impl Workload for Calls {
             };
             let answering = (1..=stage.chosen.amount("answerers")).map(|number| {
                 let client = clients::name(self, stage, format!("answerer {number}"));
-                let (open, Route { exchange, queue, .. }) = (&open, requests(stage));
+                let (open, route) = (&open, requests(stage));
                 async move {
-                    let answerer = Answerer { stage, client: &client, exchange };
-                    consume(stage, &client, &queue, open, &answerer).await;
+                    let answerer = Answerer { stage, client: &client, exchange: route.exchange.clone() };
+                    consume(stage, &client, &route, open, &answerer).await;
                 }
             });
             futures::join!(calling, join_all(answering));
@@ -125,7 +125,7 @@ impl Doer for Caller<'_, '_> {
     type Line = Tap;
 
     async fn connect(&self) -> Result<Tap, Error> {
-        tap(self.stage, &replies(self.stage, self.number).queue).await
+        tap(self.stage, &replies(self.stage, self.number)).await
     }
 
     fn next(&mut self) -> Act {

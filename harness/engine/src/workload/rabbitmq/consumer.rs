@@ -42,16 +42,16 @@ pub(super) struct Tap {
     pub(super) deliveries: Consumer,
 }
 
-/// Begins to consume a queue.
-pub(super) async fn tap(stage: &Stage<'_>, queue: &str) -> Result<Tap, Error> {
+/// Begins to consume a route's queue. It is declared each time, as careful apps do: a broker that is killed may have lost
+/// what was declared shortly before, a queue's binding too. RabbitMQ 3.10 answers a declaration before its metadata store
+/// has written it (seen: a binding gone that was made a second before a SIGKILL).
+pub(super) async fn tap(stage: &Stage<'_>, route: &Route) -> Result<Tap, Error> {
     let (connection, channel) = open(stage).await?;
     let limited = channel.basic_qos(PREFETCH, BasicQosOptions::default()).await;
     limited.map_err(Error::serve(Service::Rabbitmq, "limit what is unacknowledged"))?;
-    if is_transient(stage) {
-        // It may have gone with the broker, and is declared as at first by whoever does not think of that.
-        let declared = Route::direct(queue, queue.to_owned()).declare(&channel, false).await;
-        declared.map_err(Error::serve(Service::Rabbitmq, format!("declare the queue `{queue}` again")))?;
-    }
+    let queue = route.queue.as_str();
+    let declared = route.declare(&channel, !is_transient(stage)).await;
+    declared.map_err(Error::serve(Service::Rabbitmq, format!("declare the queue `{queue}` again")))?;
     let options = BasicConsumeOptions::default();
     let deliveries = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
     let doing = format!("consume the queue `{queue}`");
@@ -59,11 +59,11 @@ pub(super) async fn tap(stage: &Stage<'_>, queue: &str) -> Result<Tap, Error> {
     Ok(Tap { _connection: connection, channel, deliveries })
 }
 
-/// Consumes a queue until nothing is open any more, or nothing more came within the stage's patience.
+/// Consumes a route's queue until nothing is open any more, or nothing more came within the stage's patience.
 pub(super) async fn consume<H: Handler>(
     stage: &Stage<'_>,
     client: &Client,
-    queue: &str,
+    route: &Route,
     open: &Open,
     handler: &H,
 ) {
@@ -80,7 +80,7 @@ pub(super) async fn consume<H: Handler>(
     });
     loop {
         let tapped = tokio::select! {
-            tapped = timeout(OPERATION, tap(stage, queue)) => tapped,
+            tapped = timeout(OPERATION, tap(stage, route)) => tapped,
             () = &mut over => return,
         };
         if let Ok(Ok(tapped)) = tapped {

@@ -60,8 +60,8 @@ impl Workload for Events {
             let outlet = Outlet { workload: self, exchange, key, to, open: &open };
             let subscribers = subscribers(stage).zip(&open).map(|(number, open)| async move {
                 let client = clients::name(self, stage, subscriber(number));
-                let queue = route(stage, number).queue;
-                consume(stage, &client, &queue, open, &Taker { stage, client: &client, open }).await;
+                let route = route(stage, number);
+                consume(stage, &client, &route, open, &Taker { stage, client: &client, open }).await;
             });
             futures::join!(publish_all(stage, &outlet), join_all(subscribers));
             Ok(())

@@ -65,7 +65,7 @@ impl Workload for Pipeline {
                 let client = clients::name(self, stage, format!("worker {number} of stage {from}"));
                 let (open, from, to) = (&open, queue(stage, from), queue(stage, from + 1));
                 async move {
-                    consume(stage, &client, &from.queue, open, &Mover { stage, client: &client, to }).await;
+                    consume(stage, &client, &from, open, &Mover { stage, client: &client, to }).await;
                 }
             });
             let taking = workers.clone().map(|number| {
@@ -73,7 +73,7 @@ impl Workload for Pipeline {
                 let (open, from) = (&open, queue(stage, last));
                 async move {
                     let taker = Taker { stage, client: &client, open };
-                    consume(stage, &client, &from.queue, open, &taker).await;
+                    consume(stage, &client, &from, open, &taker).await;
                 }
             });
             join(publish_all(stage, &outlet), join(join_all(moving), join_all(taking))).await;

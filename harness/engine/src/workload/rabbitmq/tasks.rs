@@ -44,15 +44,16 @@ impl Workload for Tasks {
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let (open, Route { exchange, key, queue, .. }) = (Open::default(), tasks(stage));
+            let (open, route) = (Open::default(), tasks(stage));
+            let (exchange, key) = (route.exchange.clone(), route.key.clone());
             let (to, tally) = (Vec::new(), std::slice::from_ref(&open));
             let outlet = Outlet { workload: self, exchange, key, to, open: tally };
             let consumers =
                 (1..=stage.chosen.amount("consumers")).map(|number| {
                     let client = clients::name(self, stage, format!("consumer {number}"));
-                    let (open, queue) = (&open, &queue);
+                    let (open, route) = (&open, &route);
                     async move {
-                        consume(stage, &client, queue, open, &Taker { stage, client: &client, open }).await
+                        consume(stage, &client, route, open, &Taker { stage, client: &client, open }).await
                     }
                 });
             futures::join!(publish_all(stage, &outlet), join_all(consumers));
