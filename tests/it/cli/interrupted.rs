@@ -113,8 +113,11 @@ fn ctrl_c_ends_up_in_time_with_a_stuck_server() {
 /// Who should say that all is gone says nothing. The command says that, and all goes without it.
 #[test]
 fn ctrl_c_ends_what_holds_servers_in_time_with_a_stuck_keeper() {
-    let waits = ["run", "--", "sh", "-c", "echo begun; exec sleep 600"];
-    for (args, word) in [(&["up"][..], "Ctrl-C stops"), (&waits, "begun")] {
+    for (args, word) in [
+        (&["up"][..], "Ctrl-C stops"),
+        (&["run", "--", "sh", "-c", "echo begun; exec sleep 600"], "begun"),
+        (&["verify", "-v", "--jobs", "1"], "pass     "),
+    ] {
         let desk = Desk::alone();
         let child = started(&desk, args, word);
         let stuck = Stuck::at(&desk, "__keeper");
