@@ -1,6 +1,8 @@
 //! The checklist: everything holds on the documents' layout and where everything is shared, and each item goes red when
 //! its cause is planted.
 
+use std::time::Duration;
+
 use bulkhead_engine::checklist::{Examination, Examined, examine};
 use bulkhead_model::{Item, Secret, Service, Topology, report::ServerReport};
 use bulkhead_target::{Session, TenantAccess, clients};
@@ -25,7 +27,11 @@ struct Bench {
 
 impl Bench {
     async fn new(layout: &str) -> Self {
-        let (session, topology) = (support::session().await, Topology::parse(layout, "layout").unwrap());
+        Self::on(support::session().await, layout).await
+    }
+
+    async fn on(session: Session, layout: &str) -> Self {
+        let topology = Topology::parse(layout, "layout").unwrap();
         let slices = session.slices(&topology).await.unwrap();
         Self { session, topology, slices }
     }
@@ -68,6 +74,9 @@ async fn all_six_hold_where_everything_is_shared() {
     for item in Item::ALL {
         let found = bench.examine(item, &bench.engine()).await;
         assert!(found.done && found.fix.is_empty(), "{item}: {found:?}");
+        if item == Item::BucketCreated {
+            assert!(found.evidence.contains("object written, read back and listed"), "{found:?}");
+        }
         if let Some(service) = item.service() {
             let server = bench.servers().iter().find(|server| server.service == service).unwrap();
             for shown in [server.version.as_str(), "TLSv1.", "127.0.0.1", "round trip", "median of 9"] {
@@ -179,4 +188,39 @@ async fn a_wrong_password_is_named_and_not_shown() {
         }
     }
     bench.close().await;
+}
+
+/// Others hold all that the role may have, but for what the two need; then all but for what one needs.
+#[tokio::test]
+async fn the_api_and_the_worker_are_connected_at_the_same_time() {
+    // So many connections would leave too few for who else is on the common server.
+    let mut spec = support::spec();
+    (spec.name, spec.linger) = (Some(format!("checklist {}", std::process::id())), Duration::ZERO);
+    let bench = Bench::on(support::open(&spec).await, ENFORCED).await;
+    let access = bench.engine();
+    let connect = async || clients::postgres::connect(&access).await.unwrap();
+    let mut held = vec![connect().await];
+    let limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user";
+    let limit: i32 = sqlx::query_scalar(limit).fetch_one(&mut held[0]).await.unwrap();
+    let limit = usize::try_from(limit).unwrap();
+    while held.len() < limit - 2 {
+        held.push(connect().await);
+    }
+    let two = bench.examine(Item::ConnectionsTested, &access).await;
+    assert!(two.done && two.evidence.contains("at the same time (8 connections)"), "{two:?}");
+
+    // A connection that was closed counts until the server has noticed.
+    let held_alone = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user";
+    loop {
+        let count: i64 = sqlx::query_scalar(held_alone).fetch_one(&mut held[0]).await.unwrap();
+        if usize::try_from(count).unwrap() == held.len() {
+            break;
+        }
+    }
+    held.push(connect().await);
+    let one = bench.examine(Item::ConnectionsTested, &access).await;
+    assert!(!one.done && one.evidence.contains("too many connections for role"), "{one:?}");
+    assert!(one.evidence.starts_with("as the ") && one.fix.contains("at the same time"), "{one:?}");
+    drop(held);
+    bench.session.close().await.unwrap();
 }

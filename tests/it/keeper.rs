@@ -13,12 +13,12 @@ mod troubled;
 
 use std::time::Duration;
 
-use bulkhead_model::{Service, Topology};
+use bulkhead_model::{Service, Topology, url::Connections};
 use bulkhead_target::{Session, keeper};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{open, session};
+use crate::support::{LOOPBACK, open, session};
 use trace::{Harness, Own};
 
 #[tokio::test]
@@ -31,11 +31,25 @@ async fn without_a_linger_everything_is_gone_when_close_returns() {
     let found = own.processes();
     assert!(found.len() >= 6, "keeper, janitor and four servers, not {found:#?}");
     assert_eq!(own.folders().len(), 1);
+    listens_on_loopback_alone(&own, &access[0].connections);
     session.close().await.unwrap();
     assert_eq!(own.folders(), [] as [String; 0]);
     let servers: Vec<_> = own.processes().into_iter().filter(|p| !p.contains("__keeper")).collect();
     assert_eq!(servers, [] as [String; 0]);
     own.assert_gone().await;
+}
+
+/// Every server listens where its tenants are told, and no process of the run anywhere that another machine reaches.
+fn listens_on_loopback_alone(own: &Own, connections: &Connections) {
+    let ports = own.ports();
+    let places: Vec<_> = ports.iter().map(|(place, _)| place.split_once(':').unwrap()).collect();
+    let Connections { postgres, redis, rabbitmq, s3 } = connections;
+    let s3 = s3.endpoint.rsplit_once(':').unwrap().1.parse().unwrap();
+    for port in [postgres.port, redis.port, rabbitmq.port, s3] {
+        let port = format!("{port:04X}");
+        assert!(places.iter().any(|(_, at)| *at == port), "{port} is not in {places:?}");
+    }
+    assert!(places.iter().all(|(address, _)| LOOPBACK.contains(address)), "{places:?}");
 }
 
 #[tokio::test]

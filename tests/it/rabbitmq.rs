@@ -22,7 +22,7 @@ use crate::support::{Direct, alone, direct, tenant};
 
 mod fences;
 mod parity;
-mod serving;
+pub(crate) mod serving;
 
 async fn broker() -> Direct {
     let server = direct(Service::Rabbitmq).await;

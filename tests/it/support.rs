@@ -33,6 +33,9 @@ rabbitmq = { vhost = "wmohtwtk", queues = "plane:" }
 s3       = { bucket = "tl-shared", prefix = "plane/" }
 "#;
 
+/// This machine alone, as `/proc/net/tcp` and `tcp6` write addresses.
+pub(crate) const LOOPBACK: [&str; 2] = ["0100007F", "00000000000000000000000001000000"];
+
 /// The request that every test starts from; it reads the same variables as the command does.
 ///
 /// Unless `BULKHEAD_LINGER` says otherwise, servers stay a few seconds, so that test binaries that run one after

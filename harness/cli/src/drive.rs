@@ -119,10 +119,7 @@ impl Drive<'_> {
         };
         let found = self.cases(&*target, &mut interrupt).await;
         let servers = target.servers().to_vec();
-        let patience = self.opening.patience(found.cut == Some(INTERRUPTION));
-        let closed = tokio::time::timeout(patience, target.close()).await;
-        let left =
-            closed.map_or_else(|_| Some(self.opening.late(patience)), |closed| self.opening.left(closed));
+        let left = self.opening.close(target, &mut interrupt).await;
         Ok(Driven { report: self.report(found, servers, begun), left })
     }
 

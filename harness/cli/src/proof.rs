@@ -73,15 +73,12 @@ impl Proof<'_> {
             opened = self.opening.open(self.volume, &progress) => opened?,
             () = interrupt.asked() => return Ok((self.report(found, Vec::new(), begun), None)),
         };
-        let interrupted = tokio::select! {
-            () = self.play_all(&*target, plays, &mut found) => false,
-            () = interrupt.asked() => true,
-        };
+        tokio::select! {
+            () = self.play_all(&*target, plays, &mut found) => {}
+            () = interrupt.asked() => {}
+        }
         let servers = target.servers().to_vec();
-        let patience = self.opening.patience(interrupted);
-        let closed = tokio::time::timeout(patience, target.close()).await;
-        let left =
-            closed.map_or_else(|_| Some(self.opening.late(patience)), |closed| self.opening.left(closed));
+        let left = self.opening.close(target, &mut interrupt).await;
         Ok((self.report(found, servers, begun), left))
     }
 

@@ -1,7 +1,7 @@
 //! What a command that runs cases opens: stand-ins, or the real services that the environment's variables name. Variables
 //! are judged whole before anything is contacted, and every service is looked at before anything is made there.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf};
 
 use anyhow::Result;
 use bulkhead_engine::{
@@ -19,13 +19,13 @@ use bulkhead_target::{
     Detours, Session, Target, TargetSpec, TenantAccess,
     backends::env::{Env, Seat},
     clients,
-    deadlines::{INTERRUPTED, UNHURRIED},
 };
 
 use crate::{
     args::{Place, Real, TargetArg, Volume},
+    closing,
     commands::doctor,
-    failure::Hinted,
+    interrupt::Interrupt,
     stand_ins,
 };
 
@@ -99,36 +99,16 @@ impl Opening {
         Problems::unless(problems.collect(), Some(format!("at most {cost}")))
     }
 
-    /// How long a run waits for its target to let go. Stand-ins also go without anybody; names on real services do not.
-    pub(crate) fn patience(&self, interrupted: bool) -> Duration {
+    /// Lets go of what was opened, and says why something of it may be left.
+    pub(crate) async fn close(
+        &self,
+        target: Box<dyn Target>,
+        interrupt: &mut Interrupt,
+    ) -> Option<anyhow::Error> {
         match self {
-            Self::Native(_) if interrupted => INTERRUPTED,
-            Self::Native(_) | Self::Env(_) => UNHURRIED,
+            Self::Native(_) => closing::stand_ins(target.close(), interrupt).await,
+            Self::Env(_) => closing::names(target.close()).await,
         }
-    }
-
-    /// Why something may be left when the target did not let go in time.
-    pub(crate) fn late(&self, patience: Duration) -> anyhow::Error {
-        let seconds = patience.as_secs();
-        match self {
-            Self::Native(_) => anyhow::anyhow!("the servers were still stopping after {seconds} s"),
-            Self::Env(_) => {
-                let what = format!("the run's names were still being removed after {seconds} s");
-                Hinted::error(what, "`bulkhead clean` removes what is left of them")
-            }
-        }
-    }
-
-    /// What may be left of a target that was closed.
-    pub(crate) fn left(&self, closed: Result<(), bulkhead_target::Error>) -> Option<anyhow::Error> {
-        let error = closed.err()?;
-        Some(match self {
-            Self::Native(_) => error.into(),
-            Self::Env(_) => Hinted::error(
-                format!("names of the run may be left: {}", error.chain()),
-                "`bulkhead clean` removes what is left of them",
-            ),
-        })
     }
 
     /// Why nobody can act in the case; none when somebody can.

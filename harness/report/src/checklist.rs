@@ -76,6 +76,8 @@ mod tests {
         assert_eq!(text.matches("- [x] ").count(), 12, "{text}");
         assert!(text.contains("## engine: 6/6") && text.contains("## plane: 6/6"), "{text}");
         assert!(text.contains("- [x] PostgreSQL database created: database-created seen"), "{text}");
+        let versions = "\nTarget native: postgres 15.18, redis 7.0.15, rabbitmq 3.10.8, embedded 0.1.0.\n";
+        assert!(text.contains(versions), "{text}");
     }
 
     #[test]

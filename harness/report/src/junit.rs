@@ -109,6 +109,8 @@ mod tests {
         assert!(xml.contains(r#"<testsuite name="checklist" tests="1""#), "{xml}");
         assert!(xml.contains(r#"<testsuite name="isolation" tests="2""#), "{xml}");
         assert!(!xml.contains("<failure") && !xml.contains("<error") && !xml.contains("<skipped"), "{xml}");
+        let version = r#"<property name="postgres" value="postgres 15.18"/>"#;
+        assert_eq!(xml.matches(version).count(), 2, "one a suite: {xml}");
     }
 
     #[test]

@@ -143,6 +143,9 @@ mod tests {
         assert!(text.contains("- engine → plane, redis: convention: "), "{text}");
         assert!(!text.contains("## Not passed") && !text.contains("<details"), "{text}");
         assert_eq!(text.matches("- [x]").count(), 12);
+        let versions = "\nServers: postgres: postgres 15.18, redis: redis 7.0.15, rabbitmq: rabbitmq 3.10.8, \
+                        s3: embedded 0.1.0.\n";
+        assert!(text.contains(versions), "{text}");
     }
 
     #[test]

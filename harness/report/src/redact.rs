@@ -117,9 +117,31 @@ fn values(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use bulkhead_model::RunReport;
     use proptest::prelude::*;
 
     use super::text;
+    use crate::{Look, Verbosity, checklist, json, junit, markdown, samples, terminal::tests::show};
+
+    /// The report in every format.
+    fn everywhere(report: &RunReport) -> [(&'static str, String); 5] {
+        let written = |write: fn(&RunReport, &mut dyn io::Write) -> io::Result<()>| {
+            let mut text = Vec::new();
+            write(report, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        // So wide that no word is broken.
+        let look = Look { live: false, colour: false, width: 10_000, verbosity: Verbosity::Verbose };
+        [
+            ("terminal", show(report, look)),
+            ("json", written(json::write)),
+            ("junit", written(junit::write)),
+            ("markdown", written(markdown::write)),
+            ("checklist", written(checklist::write)),
+        ]
+    }
 
     #[test]
     fn urls_keep_their_shape_and_lose_their_password() {
@@ -149,6 +171,14 @@ mod tests {
         fn no_password_survives_in_a_url(password in "[A-Za-z0-9%._~!$&()*+,;=:-]{12,30}", before in "[^ ]{0,8}") {
             let shown = text(&format!("{before} amqps://engine:{password}@127.0.0.1:5671/engine end"));
             prop_assert!(!shown.contains(&password), "{shown}");
+        }
+
+        #[test]
+        fn no_password_survives_in_a_report(password in "[A-Za-z0-9%._~!$()*+:-]{12,30}") {
+            for (format, shown) in everywhere(&samples::bad_quoting(&password)) {
+                prop_assert!(shown.contains("engine:***@127.0.0.1"), "{format} quotes nothing: {shown}");
+                prop_assert!(!shown.contains(&password), "{format}: {shown}");
+            }
         }
 
         #[test]

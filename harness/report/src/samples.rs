@@ -122,9 +122,14 @@ pub(crate) fn good() -> RunReport {
 
 /// One case failed, one is unknown, one was skipped, and servers quoted secrets in every free text.
 pub(crate) fn bad() -> RunReport {
+    bad_quoting(CANARY)
+}
+
+/// The same with another secret.
+pub(crate) fn bad_quoting(secret: &str) -> RunReport {
     let mut report = good();
     report.verdict = Verdict::Fail;
-    let quoted = format!("server said: postgresql://engine:{CANARY}@127.0.0.1:5432/enginedb refused");
+    let quoted = format!("server said: postgresql://engine:{secret}@127.0.0.1:5432/enginedb refused");
     let mut failed = case("isolation/postgres/write (engine → plane)");
     failed.verdict = Verdict::Fail;
     failed.faults = vec![String::from("kill postgres at 2.0 s for 1.0 s")];
@@ -140,7 +145,7 @@ pub(crate) fn bad() -> RunReport {
             evidence: String::from("1 of 1 positive controls held"),
         },
     ];
-    failed.likely = Some(format!("PUBLIC has CONNECT; password={CANARY}"));
+    failed.likely = Some(format!("PUBLIC has CONNECT; password={secret}"));
     failed.logs = vec![LogTail {
         service: Service::Postgres,
         lines: vec![String::from("LOG:  ready\x1b[2J"), format!("FATAL:  {quoted}")],
@@ -149,7 +154,7 @@ pub(crate) fn bad() -> RunReport {
     unknown.verdict = Verdict::Unknown;
     unknown.invariants[0].verdict = Verdict::Unknown;
     unknown.invariants[0].evidence = String::from("0 of 1 probes answered");
-    unknown.logs = vec![LogTail { service: Service::Redis, lines: vec![format!("AUTH password={CANARY}")] }];
+    unknown.logs = vec![LogTail { service: Service::Redis, lines: vec![format!("AUTH password={secret}")] }];
     let mut skipped = case("chaos/rabbitmq/partition (engine)");
     (skipped.verdict, skipped.skipped) = (Verdict::Unknown, Some(String::from("docker only")));
     report.cases.splice(1..1, [failed, unknown, skipped]);
@@ -159,6 +164,6 @@ pub(crate) fn bad() -> RunReport {
         (quoted.clone(), String::from("REVOKE CONNECT ON DATABASE neondb FROM PUBLIC"));
     let item = report.checklist.get_mut(2).unwrap();
     (item.done, item.evidence) = (false, format!("no vhost `/engine`; {quoted}"));
-    item.fix = format!("create it: amqps://engine:{CANARY}@127.0.0.1/%2Fengine");
+    item.fix = format!("create it: amqps://engine:{secret}@127.0.0.1/%2Fengine");
     report
 }

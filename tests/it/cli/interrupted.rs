@@ -5,15 +5,20 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Stdio},
     sync::mpsc,
+    time::{Duration, Instant},
 };
 
 use bulkhead::model::{RunReport, Verdict};
+use bulkhead_target::deadlines::CTRL_C;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
 use super::command::{CAP, Desk};
+
+/// What a machine that is busy with other tests may add to a deadline.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Starts the command and returns it as soon as a line of its stdout holds `word`.
 pub(super) fn started(desk: &Desk, args: &[&str], word: &str) -> Child {
@@ -67,4 +72,60 @@ fn up_in_the_foreground_ends_with_ctrl_c_and_takes_everything_with_it() {
     // The keeper answers just before it ends itself.
     desk.vanishes();
     assert_eq!(desk.run(&["status"]).code, Some(3));
+}
+
+/// Processes of a desk that do nothing until this is dropped.
+struct Stuck(Vec<Pid>);
+
+impl Stuck {
+    /// Stops those whose command line says this.
+    fn at(desk: &Desk, says: &str) -> Self {
+        let found = desk.left().into_iter().filter(|process| process.contains(says));
+        let pids = found.filter_map(|process| process.split_once(' ')?.0.parse().ok().map(Pid::from_raw));
+        let pids: Vec<_> = pids.filter(|pid| kill(*pid, Signal::SIGSTOP).is_ok()).collect();
+        assert!(!pids.is_empty(), "`{says}` is nowhere in {:?}", desk.left());
+        Self(pids)
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            // It may have been killed meanwhile, as it should.
+            let _gone = kill(*pid, Signal::SIGCONT);
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_ends_up_in_time_with_a_stuck_server() {
+    let desk = Desk::alone();
+    let child = started(&desk, &["up"], "Ctrl-C stops");
+    let _stuck = Stuck::at(&desk, "postgres");
+    let begun = Instant::now();
+    let code = signalled(child, Signal::SIGINT);
+    assert!(begun.elapsed() < CTRL_C + GRACE, "{:?}", begun.elapsed());
+    // The server is killed instead; whether the command sees that is up to how busy the machine is.
+    assert!(matches!(code, Some(0 | 2)), "{code:?}");
+    desk.vanishes();
+}
+
+/// Who should say that all is gone says nothing. The command says that, and all goes without it.
+#[test]
+fn ctrl_c_ends_what_holds_servers_in_time_with_a_stuck_keeper() {
+    for (args, word) in [
+        (&["up"][..], "Ctrl-C stops"),
+        (&["run", "--", "sh", "-c", "echo begun; exec sleep 600"], "begun"),
+        (&["verify", "-v", "--jobs", "1"], "pass     "),
+    ] {
+        let desk = Desk::alone();
+        let child = started(&desk, args, word);
+        let stuck = Stuck::at(&desk, "__keeper");
+        let begun = Instant::now();
+        let code = signalled(child, Signal::SIGINT);
+        assert!(begun.elapsed() < CTRL_C + GRACE, "{args:?}: {:?}", begun.elapsed());
+        assert_eq!(code, Some(2), "{args:?}");
+        drop(stuck);
+        desk.vanishes();
+    }
 }

@@ -13,7 +13,7 @@ use crate::support;
 
 /// Whenever `plane` makes a table, everybody may read it. On one line, which is where a server without clients ends a
 /// statement.
-const LEAK: &str = "\
+pub(super) const LEAK: &str = "\
     CREATE FUNCTION public.open_up() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made record; BEGIN \
       FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'plane' AND object_type = 'table' LOOP \
         EXECUTE 'GRANT USAGE ON SCHEMA plane TO PUBLIC'; \
@@ -62,7 +62,7 @@ fn real_programs() -> PathBuf {
 }
 
 /// Puts the two programs that Bulkhead looks for in the desk's own folder.
-fn install(desk: &Desk, leak: Option<&str>) {
+pub(super) fn install(desk: &Desk, leak: Option<&str>) {
     let real = real_programs().display().to_string();
     let plant = leak.map_or_else(String::new, |leak| {
         format!(

@@ -1,8 +1,15 @@
-//! Which parts of variables are secrets, and a whole run in which none may show.
+//! Which parts of variables are secrets, and whole runs in which none may show.
 
-use std::fs;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use super::command::Desk;
+use super::{
+    command::{Desk, Ran},
+    leak,
+};
+use crate::support;
+
+/// What a server quotes in every line of its log.
+const QUOTED: &str = "c4n4ry-Pa55w0rd";
 
 /// The passwords and keys in a tenant's variables.
 pub(super) fn in_variables<'a>(variables: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<String> {
@@ -69,20 +76,74 @@ fn a_run_at_its_most_talkative_shows_no_password_anywhere() {
     let args = ["verify", "scenarios/checklist", "-vv", "--format", "json", "--junit", "junit.xml"];
     let ran = desk.run(&args);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
-    let mut files = vec![desk.path("junit.xml")];
+    let texts = written(&desk, ran, &["junit.xml"]);
+    assert!(texts.len() > 14, "reports and histories: {:?}", texts.keys());
+    show_no_password(&texts);
+}
+
+/// A leak, on a server whose log, of which the end goes with the failure, quotes passwords all the time.
+#[test]
+fn a_failing_run_at_its_most_talkative_shows_none_either() {
+    let mut desk = Desk::alone();
+    desk.set("RUST_LOG", "trace");
+    desk.set("BULKHEAD_POSTGRES_BIN", desk.path("postgres").to_str().unwrap());
+    desk.set("BULKHEAD_CACHE", desk.path("cache").to_str().unwrap());
+    desk.write("shared.toml", support::ALL_SHARED);
+    leak::install(&desk, Some(leak::LEAK));
+    let quoting = format!(
+        "\"$@\" -c 'log_line_prefix=postgresql://engine:{QUOTED}@127.0.0.1/enginedb password={QUOTED} '"
+    );
+    let server = fs::read_to_string(desk.path("postgres/postgres")).unwrap();
+    desk.write("postgres/postgres", &server.replace("\"$@\"", &quoting));
+    let ran = desk.run(&[
+        "verify",
+        "scenarios/isolation/postgres/read.yaml",
+        "--topology",
+        "shared.toml",
+        "-vv",
+        "--junit",
+        "junit.xml",
+        "--markdown",
+        "summary.md",
+    ]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let texts = written(&desk, ran, &["junit.xml", "summary.md"]);
+    let case = "isolation.postgres.read.engine.plane";
+    for file in [format!("{case}.jsonl"), format!("{case}.plan.json"), "stderr".into()] {
+        assert!(texts.contains_key(&file), "{file} is not in {:?}", texts.keys());
+    }
+    for file in ["stdout", "report.json", "junit.xml", "summary.md"] {
+        let text = &texts[file];
+        assert!(text.contains("postgresql://engine:***@127.0.0.1/enginedb password=***"), "{file}: {text}");
+    }
+    show_no_password(&texts);
+    desk.vanishes();
+}
+
+/// All that a desk's only run printed and wrote, by name.
+fn written(desk: &Desk, ran: Ran, reports: &[&str]) -> BTreeMap<String, String> {
     let runs: Vec<_> =
         fs::read_dir(desk.path("target/bulkhead")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    for folder in [&runs[0], &runs[0].join("cases")] {
+    let [run] = &runs[..] else { panic!("one run: {runs:?}") };
+    let mut files: Vec<_> = reports.iter().map(|report| desk.path(report)).collect();
+    for folder in [run, &run.join("cases")] {
         files.extend(
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()),
         );
     }
-    assert!(files.len() > 12, "reports and histories: {files:?}");
-    let texts = files.iter().map(|path| fs::read_to_string(path).unwrap()).chain([ran.stdout, ran.stderr]);
-    for text in texts {
-        let mut shown = passwords(&text);
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    let mut texts: BTreeMap<_, _> =
+        files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect();
+    texts.extend([(String::from("stdout"), ran.stdout), (String::from("stderr"), ran.stderr)]);
+    texts
+}
+
+fn show_no_password(texts: &BTreeMap<String, String>) {
+    for (name, text) in texts {
+        let mut shown = passwords(text);
         shown.retain(|word| *word != "***");
-        shown.extend(bare(&text));
-        assert!(shown.is_empty(), "{shown:?} in {text}");
+        shown.extend(bare(text));
+        shown.extend(text.matches(QUOTED));
+        assert!(shown.is_empty(), "{shown:?} in {name}: {text}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::Connection;
 
 use super::command::Desk;
+use crate::rabbitmq::serving::changed_home;
 
 const SEVEN: [&str; 7] = [
     "DATABASE_URL",
@@ -25,6 +26,36 @@ fn json(desk: &Desk, args: &[&str]) -> BTreeMap<String, String> {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
+/// The lines that say where a tenant's four servers are, as far as each is known, with passwords masked.
+fn places(variables: &BTreeMap<String, String>, prefix: &str) -> [String; 4] {
+    let masked = |name: &str| {
+        let url = variables[&format!("{prefix}{name}")].split('?').next().unwrap();
+        let (login, place) = url.rsplit_once('@').unwrap();
+        format!("{}:***@{place}", login.rsplit_once(':').unwrap().0)
+    };
+    [
+        format!("\n  postgres  {}?", masked("DATABASE_URL")),
+        format!("\n  redis     {} ", masked("REDIS_URL")),
+        format!("\n  rabbitmq  {} ", masked("AMQP_URL")),
+        format!("\n  s3        {} ", variables[&format!("{prefix}AWS_S3_ENDPOINT_URL")]),
+    ]
+}
+
+/// The installation describes one application otherwise than the fast start expects.
+#[test]
+fn a_plain_start_is_said_once() {
+    let mut desk = Desk::alone();
+    let home = desk.path("rabbitmq");
+    changed_home(&home, &["ra"], |text| text.replace("{modules,", "{not_modules,"));
+    desk.set("BULKHEAD_RABBITMQ_HOME", home.to_str().unwrap());
+    let up = desk.run(&["up", "--detach"]);
+    assert_eq!(up.code, Some(0), "{}", up.all());
+    let said = up.all().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.matches("is started the plain way, which takes longer: ").count(), 1, "{}", up.all());
+    assert_eq!(desk.run(&["down"]).code, Some(0));
+    desk.vanishes();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn up_env_status_down() {
     let mut desk = Desk::alone();
@@ -36,6 +67,9 @@ async fn up_env_status_down() {
 
     let engine = json(&desk, &["--tenant", "engine"]);
     let plane = json(&desk, &["--tenant", "plane"]);
+    for place in places(&engine, "").into_iter().chain(places(&plane, "PLANE_")) {
+        assert!(up.stdout.contains(&place), "{place} is missing in:\n{}", up.stdout);
+    }
     for name in SEVEN {
         assert!(engine.contains_key(name), "{name}");
         assert!(plane.contains_key(&format!("PLANE_{name}")), "{name}");

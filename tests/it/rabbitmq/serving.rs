@@ -10,7 +10,7 @@ use bulkhead_target::{
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::{beam, broker, channel, declare, eval, get, installed, processes, provisioned, publish, shown};
-use crate::support::{alone, command_lines, direct_as, place, spec, tenant};
+use crate::support::{LOOPBACK, alone, command_lines, direct_as, place, spec, tenant};
 
 /// Where the sockets of these processes listen, as `/proc/net/tcp` and `tcp6` write addresses.
 fn listening(pids: &[i32]) -> Vec<String> {
@@ -59,8 +59,11 @@ async fn it_serves_on_loopback_alone_and_leaves_nothing() {
     }
     // AMQP, management and distribution; the port mapper on both families.
     let sockets = listening(&pids);
-    let loopback = ["0100007F", "00000000000000000000000001000000"];
-    assert!(sockets.len() >= 5 && sockets.iter().all(|at| loopback.contains(&at.as_str())), "{sockets:?}");
+    assert!(sockets.len() >= 5 && sockets.iter().all(|at| LOOPBACK.contains(&at.as_str())), "{sockets:?}");
+    // Nothing that apps speak is spoken in plaintext.
+    let protocols = "lists:usort([element(3, L) || L <- rabbit_networking:active_listeners()])";
+    let protocols = shown(&mut server.running, protocols).await;
+    assert_eq!(protocols, "\"['amqp/ssl',clustering,https]\"");
 
     let cookie = std::fs::read_to_string(server.place.dir.join(".erlang.cookie")).unwrap();
     let mut secrets: Vec<_> = access.iter().map(|a| a.connections.rabbitmq.password.expose()).collect();
@@ -133,7 +136,7 @@ async fn a_taken_port_is_an_error_with_the_log() {
 }
 
 /// A home like the installed one, of links, with the descriptions of some applications changed.
-fn changed_home(home: &Path, applications: &[&str], change: impl Fn(&str) -> String) {
+pub(crate) fn changed_home(home: &Path, applications: &[&str], change: impl Fn(&str) -> String) {
     let installed = installed();
     for folder in ["sbin", "plugins"] {
         std::fs::create_dir_all(home.join(folder)).unwrap();

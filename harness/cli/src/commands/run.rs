@@ -28,7 +28,7 @@ use clap::Args;
 
 use crate::{
     args::{Place, S3Arg, TargetArg, Volume},
-    exit, failure,
+    closing, exit, failure,
     failure::Hinted,
     interrupt::Interrupt,
     look,
@@ -91,6 +91,8 @@ struct Came {
     status: io::Result<ExitStatus>,
     history: Vec<Event>,
     audits: Vec<(Service, Option<AuditRecord>)>,
+    /// Why the servers may not all be gone.
+    left: Option<anyhow::Error>,
 }
 
 impl Run {
@@ -125,7 +127,11 @@ impl Run {
         let told = told(&came, &chosen, &topology, &folder);
         // Stdout is the command's.
         let _unheard = io::stderr().lock().write_all(redact::text(&told).as_bytes());
+        if let Some(left) = &came.left {
+            failure::report(left, &mut io::stderr());
+        }
         match came.status {
+            Ok(_) if came.left.is_some() => Ok(exit::UNKNOWN),
             Ok(status) => Ok(code(status)),
             Err(error) => {
                 let program = self.command.first().cloned().unwrap_or_default();
@@ -170,11 +176,9 @@ impl Run {
             () = interrupt.asked() => return Ok(None),
         };
         terminal.settle();
-        let came = self.accompanied(&session, topology, tenant, chosen, folder, interrupt).await;
-        let closed = session.close().await;
-        let came = came?;
-        closed?;
-        Ok(Some(came))
+        let came = self.accompanied(&session, topology, tenant, chosen, folder, interrupt.clone()).await;
+        let left = closing::stand_ins(session.close(), &mut interrupt).await;
+        Ok(Some(Came { left, ..came? }))
     }
 
     async fn accompanied(
@@ -209,7 +213,7 @@ impl Run {
             audits.push((service, audit::look_everywhere(service, access, topology).await?));
         }
         let (history, _) = recorder.finish();
-        Ok(Came { status, history, audits })
+        Ok(Came { status, history, audits, left: None })
     }
 }
 

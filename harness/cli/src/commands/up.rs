@@ -1,6 +1,9 @@
 //! `bulkhead up`: stand-ins for local development, until Ctrl-C or, detached, until `bulkhead down`.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use bulkhead_model::{Problems, RunEvent, Topology};
@@ -9,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Place, TargetArg, Volume},
-    exit,
+    closing, exit, failure,
     failure::Hinted,
     interrupt::Interrupt,
     look, places, stand_ins, standing,
@@ -82,20 +85,28 @@ impl Up {
             session.detach().await?;
             return Ok(exit::PASS);
         }
-        tokio::select! {
-            () = interrupt.asked() => {
-                session.close().await?;
-            }
-            over = session.over() => match over {
-                Ok(why) => look::say(format!("{why}\n").as_bytes())?,
-                Err(error) => {
-                    // The first error is the one to show; the keeper may be gone.
-                    let _ = session.close().await;
-                    return Err(error.into());
+        let over = tokio::select! {
+            () = interrupt.asked() => None,
+            over = session.over() => Some(over),
+        };
+        match over {
+            None => Ok(match closing::stand_ins(session.close(), &mut interrupt).await {
+                None => exit::PASS,
+                Some(left) => {
+                    failure::report(&left, &mut io::stderr());
+                    exit::UNKNOWN
                 }
-            },
+            }),
+            Some(Ok(why)) => {
+                look::say(format!("{why}\n").as_bytes())?;
+                Ok(exit::PASS)
+            }
+            Some(Err(error)) => {
+                // The first error is the one to show; the keeper may be gone.
+                let _ = closing::stand_ins(session.close(), &mut interrupt).await;
+                Err(error.into())
+            }
         }
-        Ok(exit::PASS)
     }
 
     /// Makes the slices, or finds those of an `up` that was started at the same time and was faster.

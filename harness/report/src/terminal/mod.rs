@@ -293,4 +293,4 @@ impl Sink {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,7 +29,7 @@ impl Page {
 
 const LOG: Look = Look { live: false, colour: false, width: 100, verbosity: Verbosity::Normal };
 
-fn show(report: &RunReport, look: Look) -> String {
+pub(crate) fn show(report: &RunReport, look: Look) -> String {
     let page = Page::default();
     let terminal = Terminal::new(page.clone(), look);
     terminal.event(&RunEvent::Planned {

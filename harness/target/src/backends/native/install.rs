@@ -39,15 +39,25 @@ pub(super) async fn install(
     if packages.is_empty() {
         return Err(Error::Missing(wanted));
     }
-    let script = manager.script(&packages);
-    let command = command(manager, &script);
-    progress(RunEvent::Note(format!(
-        "installing {} with `{}` and this script:\n{script}",
-        packages.join(", "),
-        command[..command.len() - 1].join(" ")
-    )));
-    run(&command).await?;
+    let command = command(manager, &manager.script(&packages));
+    announced(&packages, &command, progress).await?;
     check(spec)
+}
+
+/// Runs the command once it was shown whole.
+async fn announced(
+    packages: &[&str],
+    command: &[String],
+    progress: &(dyn Fn(RunEvent) + Send + Sync),
+) -> Result<(), Error> {
+    let (words, script) = command.split_at(command.len().saturating_sub(1));
+    progress(RunEvent::Note(format!(
+        "installing {} with `{}` and this script:\n{}",
+        packages.join(", "),
+        words.join(" "),
+        script.concat()
+    )));
+    run(command).await
 }
 
 /// The words of the command: `[sudo -n] sh -c SCRIPT`.
@@ -100,9 +110,36 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use futures::poll;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_going_to_run_is_shown_before_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (apt_get, ran) = (folder.path().join("apt-get"), folder.path().join("ran"));
+        std::fs::write(&apt_get, format!("#!/bin/sh\necho \"$@\" >> '{}'\n", ran.display())).unwrap();
+        std::fs::set_permissions(&apt_get, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let apt = MANAGERS.iter().find(|manager| manager.program == "apt-get").unwrap();
+        let policy = folder.path().join("policy-rc.d");
+        let script = apt.script(&["redis-server"]).replace("/usr/sbin/policy-rc.d", policy.to_str().unwrap());
+        let script = format!("PATH='{}':/usr/bin:/bin\n{script}", folder.path().display());
+        let command = ["sh", "-c", &script].map(String::from);
+
+        let shown = Mutex::new(Vec::new());
+        let progress = |event| {
+            if let RunEvent::Note(note) = event {
+                shown.lock().unwrap().push((note, ran.exists()));
+            }
+        };
+        announced(&["redis-server"], &command, &progress).await.unwrap();
+        let note = format!("installing redis-server with `sh -c` and this script:\n{script}");
+        assert_eq!(*shown.lock().unwrap(), [(note, false)]);
+        let ran = std::fs::read_to_string(ran).unwrap();
+        assert!(ran.ends_with("install --yes --no-install-recommends redis-server\n"), "{ran}");
+    }
 
     #[tokio::test]
     async fn those_who_install_take_turns() {
