@@ -112,6 +112,29 @@ fn a_history_that_broke_or_was_cut_off_is_unknown_unless_it_fails_already() {
 }
 
 #[test]
+fn a_fault_that_touched_nothing_is_unknown() {
+    let ended = |touched| {
+        let fault = FaultRecord { fault: 99, what: String::from("engine's link: latency"), touched };
+        Event { at: 5, kind: EventKind::FaultEnded(fault) }
+    };
+    for check in ALL {
+        let (pass, fail) = saved(check);
+        let after = |history: &[Event], touched| {
+            let mut history = history.to_vec();
+            history.insert(history.len() - 1, ended(touched));
+            history
+        };
+        let reports = judge(&after(&pass, 0), &[expected(check)]);
+        assert_eq!(reports[0].verdict, Verdict::Unknown, "{}", check.name());
+        let said = "the fault `engine's link: latency` touched nothing; until then: ";
+        assert!(reports[0].evidence.starts_with(said), "{}: {}", check.name(), reports[0].evidence);
+        // The control: by the same fault that bit, or with a failure, the verdict stands.
+        assert_eq!(verdict(check, &after(&pass, 1)), Verdict::Pass, "{}", check.name());
+        assert_eq!(verdict(check, &after(&fail, 0)), Verdict::Fail, "{}", check.name());
+    }
+}
+
+#[test]
 fn other_tenants_noise_changes_nothing_and_a_second_judgement_is_the_same() {
     for check in ALL {
         let (pass, fail) = saved(check);

@@ -128,6 +128,11 @@ impl Room {
         Ok(Self { interpreter, programs })
     }
 
+    /// Puts another file beside the programs.
+    pub(crate) fn put(&self, file: &str, text: &str) {
+        fs::write(self.programs.path().join(file), text).unwrap();
+    }
+
     /// What runs the programs.
     pub(crate) fn interpreter(&self) -> &str {
         self.interpreter.to_str().unwrap()

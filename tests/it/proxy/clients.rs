@@ -22,18 +22,18 @@ use super::{
 };
 
 /// The longest that one program may take; building one is not in it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The longest that a build of a program and its packages may take.
 const BUILD: Duration = Duration::from_secs(900);
 
-const OURS: &str = "bulkhead proxy";
+pub(super) const OURS: &str = "bulkhead proxy";
 
 /// What every client can add; most can add more.
 const KINDS: [&str; 6] = ["latency", "bandwidth", "slow_close", "slicer", "limit_data", "timeout"];
 
 /// The servers that a client is run on, ours last.
-async fn servers() -> Vec<(&'static str, Server)> {
+pub(super) async fn servers() -> Vec<(&'static str, Server)> {
     let mut servers = Vec::new();
     if let Ok(program) = genuine() {
         servers.push(("the genuine server", Server::genuine(&program).await));
@@ -106,7 +106,7 @@ async fn built(program: &Path, arguments: &[&str]) {
 }
 
 /// The folder that a program's build and its results lie in, and the folder of its source.
-fn places(language: &str) -> (PathBuf, PathBuf) {
+pub(super) fn places(language: &str) -> (PathBuf, PathBuf) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(language);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(language);
     std::fs::create_dir_all(&folder).unwrap();
@@ -114,46 +114,66 @@ fn places(language: &str) -> (PathBuf, PathBuf) {
 }
 
 /// Runs a tool to its end; what it wrote when it failed.
-async fn succeed(command: &mut Command) -> Result<(), String> {
+pub(super) async fn succeed(command: &mut Command) -> Result<(), String> {
     let output = timeout(BUILD, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
     let output = output.expect("a build ends").map_err(|error| error.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// Two crates in one program of a cargo project of its own, since both bring OpenSSL.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_rust_crates_work() {
+/// That there is what both crates are built with, or what is missing.
+pub(super) fn openssl() -> Result<(), String> {
     let packages = ["gcc", "libc6-dev", "libssl-dev", "pkg-config"];
     let headers = || at_once(std::process::Command::new("pkg-config").args(["--exists", "openssl"]));
-    if let Err(reason) = bring(&packages, headers) {
-        return skipped(&reason);
-    }
-    let (source, folder) = places("rust");
+    bring(&packages, headers).map(drop)
+}
+
+/// Builds a cargo project of its own, since both crates bring OpenSSL; the folder of what it built.
+pub(super) async fn cargo_built(project: &Path) -> Result<PathBuf, String> {
+    let (_, folder) = places("rust");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(source.join("Cargo.toml"));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(project.join("Cargo.toml"));
     // What cargo set for this test is not meant for another project.
     let ours = std::env::vars_os().map(|(name, _)| name);
     for name in ours.filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_")) {
         cargo.env_remove(name);
     }
-    succeed(cargo.env("CARGO_TARGET_DIR", &folder)).await.unwrap_or_else(|error| panic!("{error}"));
-    let program = folder.join("debug/bulkhead-clients");
-    for name in ["toxiproxy_rust", "noxious-client"] {
-        built(&program, &[name]).await;
+    succeed(cargo.env("CARGO_TARGET_DIR", &folder)).await?;
+    Ok(folder.join("debug"))
+}
+
+/// Two crates in one program.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_crates_work() {
+    if let Err(reason) = openssl() {
+        return skipped(&reason);
     }
+    let folder = cargo_built(&places("rust").0).await.unwrap_or_else(|error| panic!("{error}"));
+    for name in ["toxiproxy_rust", "noxious-client"] {
+        built(&folder.join("bulkhead-clients"), &[name]).await;
+    }
+}
+
+/// That there is Go, or how to get it.
+pub(super) async fn go() -> Result<(), String> {
+    let version = succeed(Command::new("go").arg("version")).await;
+    version.map_err(|_| "no Go; `apt-get install golang-go` or go.dev/dl brings it".to_owned())
+}
+
+/// Builds a Go program.
+pub(super) async fn go_built(source: &Path, program: &Path) -> Result<(), String> {
+    let mut go = Command::new("go");
+    succeed(go.args(["build", "-o"]).arg(program).arg(".").current_dir(source)).await
 }
 
 /// Toxiproxy's own client.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_go_client_works() {
-    if succeed(Command::new("go").arg("version")).await.is_err() {
-        return skipped("no Go; `apt-get install golang-go` or go.dev/dl brings it");
+    if let Err(reason) = go().await {
+        return skipped(&reason);
     }
     let (source, folder) = places("go");
     let program = folder.join("toxiproxy-faults");
-    let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(source);
-    succeed(&mut go).await.unwrap_or_else(|error| panic!("{error}"));
+    go_built(&source, &program).await.unwrap_or_else(|error| panic!("{error}"));
     built(&program, &[]).await;
 }
 

@@ -147,6 +147,48 @@ pub(super) const TABLE: &[Departure] = &[
         },
     },
     Departure {
+        name: "values that act otherwise than they read are named",
+        reason: "both take them and show them as they were given; the header of ours says what they mean",
+        shown: Shown::Told {
+            scene: Scene::Calls(&[
+                PROXY,
+                call("POST", "/proxies/a/toxics", r#"{"type":"noop","toxicity":7.5}"#),
+            ]),
+            theirs: "note: none",
+            ours: "note: a toxicity below 0 acts as 0 and one above 1 as 1",
+        },
+    },
+    Departure {
+        name: "a list can switch proxies that are there",
+        reason: "`?apply=enabled` asks for it; Toxiproxy passes over the query, and both leave the switch alone without it",
+        shown: Shown::Told {
+            scene: Scene::Calls(&[
+                call(
+                    "POST",
+                    "/proxies",
+                    r#"{"name":"a","listen":"127.0.0.1:0","upstream":"{origin}","enabled":false}"#,
+                ),
+                call(
+                    "POST",
+                    "/populate?apply=enabled",
+                    r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"{origin}","enabled":true}]"#,
+                ),
+            ]),
+            theirs: r#""enabled":false"#,
+            ours: r#""enabled":true"#,
+        },
+    },
+    Departure {
+        name: "the coin of a connection stays as it fell",
+        reason: "whom a toxic spares it spares, until its own toxicity changes; Toxiproxy tosses again when it gets a neighbour",
+        shown: Shown::Told { scene: Scene::Coin, theirs: "struck later", ours: "spared to the end" },
+    },
+    Departure {
+        name: "the seed decides every choice",
+        reason: "the same seed and the same traffic meet the same faults; Toxiproxy reads `-seed` and does not use it",
+        shown: Shown::Told { scene: Scene::Again, theirs: "other choices", ours: "the same choices" },
+    },
+    Departure {
         name: "half-close is passed on",
         reason: "a client that has said all of its request still gets its answer",
         shown: Shown::Told { scene: Scene::HalfClose, theirs: "0 bytes, then end", ours: "10 bytes" },
@@ -158,6 +200,33 @@ pub(super) const TABLE: &[Departure] = &[
             scene: Scene::OldReset,
             theirs: "0 bytes, then end",
             ours: "0 bytes, then reset",
+        },
+    },
+    Departure {
+        name: "a reset_peer that waits can be removed",
+        reason: "a fault must be lifted when it is asked for, without loss; Toxiproxy's call waits for the reset",
+        shown: Shown::Told {
+            scene: Scene::RemovedReset,
+            theirs: "removed in its time: 204, 0 bytes, then reset",
+            ours: "removed before its time: 204, 10 bytes",
+        },
+    },
+    Departure {
+        name: "a peer's reset is passed on as one",
+        reason: "whoever speaks to a server that died sees what it would see without a proxy; Toxiproxy makes it a plain end",
+        shown: Shown::Told {
+            scene: Scene::PeerReset,
+            theirs: "0 bytes, then end",
+            ours: "0 bytes, then reset",
+        },
+    },
+    Departure {
+        name: "dialling is given up after 10 s",
+        reason: "a client is not to wait for minutes on an upstream that answers nothing; Toxiproxy waits as its system does",
+        shown: Shown::Told {
+            scene: Scene::Undialled,
+            theirs: "0 bytes, then silence",
+            ours: "0 bytes, then end after 10 s",
         },
     },
     Departure {
@@ -177,7 +246,7 @@ pub(super) const TABLE: &[Departure] = &[
     Departure {
         name: "a toxic that was spared is removed without a trace",
         reason: "Toxiproxy closes connections on which the removed `timeout` never acted",
-        shown: Shown::Told { scene: Scene::SparedTimeout, theirs: "0 bytes, then end", ours: "10 bytes" },
+        shown: Shown::Told { scene: Scene::SparedTimeout, theirs: "0 bytes, then ", ours: "10 bytes" },
     },
     Departure {
         name: "a rate below 0 kills nothing",

@@ -21,7 +21,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     super::tools::skipped,
     departures::{self, REFUSED_UPDATES, Shown, TABLE, WHOLE_RESETS},
-    server::{Answer, IGNORED, Server, genuine},
+    server::{Answer, IGNORED, NOTE, Server, genuine},
     steps::{self, End, Step},
     world::{Events, Seen, World},
 };
@@ -97,9 +97,10 @@ impl Pair {
         if let (Second::Tampered(tamper), Some(answer)) = (self.second, &mut other) {
             tamper(answer);
         }
-        // An extra header is a departure of its own.
+        // Extra headers are departures of their own.
         if let (Second::Ours, Some(answer)) = (self.second, &mut other) {
             answer.headers.remove(IGNORED);
+            answer.headers.remove(NOTE);
         }
         if one != other {
             let apart = format!("\n  {one:?}\n  {other:?}");

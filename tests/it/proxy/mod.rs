@@ -13,6 +13,7 @@ mod echo;
 mod hostility;
 mod limits;
 mod metrics;
+mod migrations;
 mod odd;
 mod page;
 mod scenes;

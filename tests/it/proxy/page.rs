@@ -15,7 +15,7 @@ use super::{
     server::{CAP, Server},
 };
 
-const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/proxy/README.md"));
+pub(super) const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/proxy/README.md"));
 
 /// The rows of the table that stands between two marks.
 fn rows(mark: &str) -> Vec<&'static str> {

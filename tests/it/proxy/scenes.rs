@@ -1,20 +1,20 @@
 //! What is seen of a server in a scene of its own, as a line of text: how each departure is shown on both servers, and
 //! that the table holds no entry that is not met.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::{
     io::AsyncWriteExt as _,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
 
 use super::{
     departures::{Shown, TABLE},
     differential::toxiproxy,
-    echo::{Echo, HELLO, back},
+    echo::{Echo, HELLO, back, echoed},
     odd::raw,
-    server::{IGNORED, Request, Server},
+    server::{IGNORED, NOTE, Request, Server},
 };
 
 /// How long nothing must come where something is held for ten minutes.
@@ -29,6 +29,16 @@ pub(super) enum Scene {
     HalfClose,
     /// A connection is older than the `reset_peer` that meets it.
     OldReset,
+    /// A `reset_peer` is removed that has met its data and waits.
+    RemovedReset,
+    /// The server resets a connection.
+    PeerReset,
+    /// The upstream accepts nobody.
+    Undialled,
+    /// A toxic of toxicity 0.5 that spared a connection gets neighbours.
+    Coin,
+    /// A proxy with a toxic of toxicity 0.5 is made twice.
+    Again,
     /// A connection is cut on the one way while a `slow_close` is on the other.
     HeldCut,
     /// A toxic that holds ten bytes is updated to what it is.
@@ -65,8 +75,9 @@ impl Scene {
                     let body = call.body.replace("{origin}", &echo.address);
                     let (method, target, agent) = (call.method, call.target, "scenes");
                     let answer = server.call(Request { method, target, agent, body: body.as_bytes() }).await;
-                    let ignored = answer.headers.get(IGNORED).map_or("none", String::as_str);
-                    told = format!("{} {} ignored: {ignored}", answer.status, answer.body);
+                    let header = |name| answer.headers.get(name).map_or("none", String::as_str);
+                    let (ignored, note) = (header(IGNORED), header(NOTE));
+                    told = format!("{} {} ignored: {ignored} note: {note}", answer.status, answer.body);
                 }
                 told
             }
@@ -77,6 +88,11 @@ impl Scene {
                 stream.write_all(HELLO).await.unwrap();
                 account(&mut stream).await
             }
+            Self::RemovedReset => removed_reset(&mut server, &echo).await,
+            Self::PeerReset => peer_reset(&mut server).await,
+            Self::Undialled => undialled(&mut server).await,
+            Self::Coin => coin(&mut server, &echo).await,
+            Self::Again => again(&mut server, &echo).await,
             Self::HeldCut => {
                 let mut stream = opened(&mut server, &echo).await;
                 toxic(&mut server, r#"{"type":"slow_close","attributes":{"delay":600000}}"#).await;
@@ -131,6 +147,96 @@ async fn half_close(server: &mut Server) -> String {
     assert_eq!(back(&mut asked, HELLO.len() + 1).await, (HELLO.to_vec(), Some("end")));
     let _ = asked.write_all(HELLO).await;
     account(&mut stream).await
+}
+
+/// The bytes are at the toxic long before its time is over, and the call is made then.
+async fn removed_reset(server: &mut Server, echo: &Echo) -> String {
+    const TIMEOUT: Duration = Duration::from_secs(8);
+    let listen = proxy(server, &echo.address).await;
+    toxic(server, r#"{"type":"reset_peer","name":"t","attributes":{"timeout":8000}}"#).await;
+    let mut stream = TcpStream::connect(listen).await.unwrap();
+    let sent = Instant::now();
+    stream.write_all(HELLO).await.unwrap();
+    timeout(SILENCE / 2, account(&mut stream)).await.expect_err("nothing comes before its time");
+    let answer = server.ask("DELETE", "/proxies/a/toxics/t", "").await;
+    let when = if sent.elapsed() < TIMEOUT { "before" } else { "in" };
+    format!("removed {when} its time: {}, {}", answer.status, account(&mut stream).await)
+}
+
+async fn peer_reset(server: &mut Server) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap().to_string();
+    let mut stream = TcpStream::connect(proxy(server, &upstream).await).await.unwrap();
+    stream.write_all(HELLO).await.unwrap();
+    let (mut asked, _) = listener.accept().await.unwrap();
+    assert_eq!(back(&mut asked, HELLO.len()).await, (HELLO.to_vec(), None));
+    asked.set_zero_linger().unwrap();
+    drop(asked);
+    account(&mut stream).await
+}
+
+/// A listener whose queue is full.
+async fn undialled(server: &mut Server) -> String {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = timeout(SILENCE / 10, TcpStream::connect(address)).await {
+        waiting.push(stream.unwrap());
+    }
+    let listen = proxy(server, &address.to_string()).await;
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(listen).await.unwrap();
+    match timeout(LIMIT + 2 * SILENCE, account(&mut stream)).await {
+        Ok(account) if began.elapsed() >= LIMIT => format!("{account} after {} s", LIMIT.as_secs()),
+        Ok(account) => format!("{account} too soon"),
+        Err(_) => "0 bytes, then silence".into(),
+    }
+}
+
+/// What the toxic strikes is late by a length of time that no noise has.
+async fn coin(server: &mut Server, echo: &Echo) -> String {
+    const LATE: Duration = Duration::from_secs(2);
+    let listen = proxy(server, &echo.address).await;
+    toxic(server, r#"{"type":"latency","toxicity":0.5,"attributes":{"latency":2000}}"#).await;
+    let mut stream = TcpStream::connect(&listen).await.unwrap();
+    while struck(&mut stream, LATE).await {
+        stream = TcpStream::connect(&listen).await.unwrap();
+    }
+    for _ in 0..20 {
+        toxic(server, r#"{"type":"noop","name":"neighbour"}"#).await;
+        server.ask("DELETE", "/proxies/a/toxics/neighbour", "").await;
+        if struck(&mut stream, LATE).await {
+            return "struck later".into();
+        }
+    }
+    "spared to the end".into()
+}
+
+/// Whether ten bytes come back that late.
+async fn struck(stream: &mut TcpStream, late: Duration) -> bool {
+    let sent = Instant::now();
+    stream.write_all(HELLO).await.unwrap();
+    assert_eq!(back(stream, HELLO.len()).await, (HELLO.to_vec(), None));
+    sent.elapsed() >= late
+}
+
+async fn again(server: &mut Server, echo: &Echo) -> String {
+    let mut choices = Vec::new();
+    for _ in 0..2 {
+        let listen = proxy(server, &echo.address).await;
+        toxic(server, r#"{"type":"limit_data","toxicity":0.5}"#).await;
+        let mut spared = Vec::new();
+        for _ in 0..32 {
+            spared.push(echoed(&listen).await == HELLO);
+        }
+        assert!(spared.contains(&true) && spared.contains(&false), "both sides of the coin: {spared:?}");
+        choices.push(spared);
+        server.ask("DELETE", "/proxies/a", "").await;
+    }
+    if choices[0] == choices[1] { "the same choices".into() } else { "other choices".into() }
 }
 
 async fn held_update(server: &mut Server, echo: &Echo) -> String {
@@ -197,8 +303,11 @@ async fn every_departure_with_a_scene_is_met() {
     let (mut shown, mut problems) = (0, Vec::new());
     for departure in TABLE {
         let Shown::Told { scene, theirs, ours } = departure.shown else { continue };
-        let told =
-            [scene.told(Server::genuine(&program).await).await, scene.told(Server::ours(&[]).await).await];
+        let (theirs_told, ours_told) =
+            tokio::join!(async { scene.told(Server::genuine(&program).await).await }, async {
+                scene.told(Server::ours(&[]).await).await
+            },);
+        let told = [theirs_told, ours_told];
         let expected = [theirs, ours];
         for (at, told) in told.iter().enumerate() {
             if !told.contains(expected[at]) || told.contains(expected[1 - at]) {

@@ -23,8 +23,11 @@ pub(super) const CAP: Duration = Duration::from_secs(30);
 /// Ours names keys here that mean nothing; no other server sends it.
 pub(super) const IGNORED: &str = "x-bulkhead-ignored-keys";
 
+/// Ours says here which values act otherwise than they read; no other server sends it.
+pub(super) const NOTE: &str = "x-bulkhead-note";
+
 /// The headers that a client may act on. Of an opaque one only the presence counts.
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 8] = [
     "content-type",
     "x-content-type-options",
     "location",
@@ -32,6 +35,7 @@ const HEADERS: [&str; 7] = [
     "content-encoding",
     "x-toxiproxy-request-id",
     IGNORED,
+    NOTE,
 ];
 
 /// A server of its own process. It ends when this is dropped.

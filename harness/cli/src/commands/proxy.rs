@@ -138,6 +138,8 @@ fn boolean(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Command, FromArgMatches as _};
+
     use super::*;
 
     fn respelled(line: &str) -> String {
@@ -151,6 +153,17 @@ mod tests {
         assert_eq!(respelled("b proxy -host x -port=1 -v --seed 2"), "b proxy --host x --port=1 -v --seed 2");
         assert_eq!(respelled("b proxy -version"), "b proxy --version");
         assert_eq!(respelled("b up -host x"), "b up -host x");
+    }
+
+    #[test]
+    fn the_api_is_where_toxiproxys_is_unless_told_otherwise() {
+        let at = |words: &[&str]| {
+            let matches = Proxy::augment_args(Command::new("proxy")).try_get_matches_from(words).unwrap();
+            let Proxy { host, port, .. } = Proxy::from_arg_matches(&matches).unwrap();
+            format!("{host}:{port}")
+        };
+        assert_eq!(at(&["proxy"]), "localhost:8474");
+        assert_eq!(at(&["proxy", "--port", "0"]), "localhost:0");
     }
 
     #[test]

@@ -229,6 +229,12 @@ mod tests {
         (client, watched, patience)
     }
 
+    #[test]
+    fn the_limits_are_toxiproxys() {
+        let Limits { idle, head, body, handle, write } = Limits::default();
+        assert_eq!([idle, head, body, handle, write].map(|limit| limit.as_secs()), [60, 15, 15, 25, 30]);
+    }
+
     async fn cut_off(watched: &mut Watched) {
         let read = tokio::time::timeout(CAP, watched.read(&mut [0; 8])).await.unwrap();
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -207,6 +207,23 @@ async fn an_upstream_of_another_name_is_refused_and_the_client_told() {
 }
 
 #[tokio::test]
+async fn an_upstream_is_called_as_in_its_address_where_no_name_is_given() {
+    for (called, taken) in [("localhost", true), (NAME, false)] {
+        let (ca, key) = authority();
+        let upstream = server(&Authority::new(&ca, &key).unwrap(), called, b"b/1").await;
+        let upstream = upstream.replace("127.0.0.1", "localhost");
+        let tls = json!({"ca_certificate": ca, "ca_key": key, "upstream_roots": ca});
+        let world = World::of(upstream, Some(Tls::read(&tls).unwrap()), ca).await;
+        if taken {
+            world.echoes().await;
+        } else {
+            let error = world.connect().await.unwrap_err();
+            assert_eq!(said(&error), rustls::Error::AlertReceived(rustls::AlertDescription::InternalError));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_plaintext_preamble_is_passed_on_before_tls_begins() {
     let (ca, key) = authority();
     let upstream_authority = Authority::new(&ca, &key).unwrap();

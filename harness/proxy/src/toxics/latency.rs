@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_leaves_by_the_wave_of_when_it_came() {
+        let mut given = attributes(&Latency, &[("latency", 100), ("jitter", 50), ("period", 1000)]);
+        given.set("shape", super::super::Value::Word("square"));
+        let mut line = Line::new();
+        line.place("wave", &Latency, given, 1.0, crate::trigger::Trigger::default());
+        line.give("a");
+        line.until(499).give("b");
+        line.until(1000).give("c");
+        line.until(1600).give("d");
+        assert_eq!(line.until(5000).left(), left([(150, "a"), (649, "b"), (1150, "c"), (1650, "d")]));
+    }
+
+    #[test]
     fn waves_follow_the_time_since_the_toxic_was_added() {
         let at = |law: &Law, since| law.delay(0, Duration::from_millis(since)).unwrap().as_millis();
         let square = law("square", 100, 50);

@@ -9,7 +9,11 @@ use tokio::{
 };
 
 use super::{CAP, Options, Running, echo};
-use crate::server::Limits;
+use crate::{
+    server::Limits,
+    spec::Direction,
+    tape::{Effect, Entry},
+};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -102,6 +106,36 @@ async fn a_trigger_can_be_changed_and_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_window_is_given_in_milliseconds_from_a_start_in_milliseconds() {
+    let server = Running::start().await;
+    let mut stream = delayed(&server).await;
+    echoed(&mut stream, b"one").await;
+    server.call("DELETE", "/proxies/p/toxics/slow", "").await.is_empty(204);
+    let toxic =
+        r#"{"type":"latency","attributes":{"latency":3600000},"trigger":{"for_ms":1000,"After_ms":400}}"#;
+    let began = std::time::Instant::now();
+    let shown = server.call("POST", "/proxies/p/toxics", toxic).await;
+    assert!(shown.body.ends_with(r#""trigger":{"after_ms":400,"for_ms":1000}}"#), "{shown:?}");
+    let acting = async |expected: Value| {
+        let find = async {
+            while json(&server.call("GET", "/x/connections", "").await.body)[0]["toxics"] != expected {}
+        };
+        tokio::time::timeout(CAP, find).await.unwrap();
+        began.elapsed()
+    };
+    assert!(acting(json!(["latency_downstream"])).await >= Duration::from_millis(400));
+    stream.write_all(b"held").await.unwrap();
+    assert!(acting(json!([])).await >= Duration::from_millis(1400));
+    let mut back = [0; 4];
+    tokio::time::timeout(CAP, stream.read_exact(&mut back)).await.unwrap().unwrap();
+    assert_eq!(&back, b"held");
+    for wrong in [r#"{"trigger":{"for_ms":0}}"#, r#"{"trigger":{"after_ms":-1}}"#] {
+        let refused = server.call("PATCH", "/proxies/p/toxics/latency_downstream", wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn words_in_the_query_of_a_list_that_mean_nothing_are_named() {
     let server = Running::start().await;
     let reply = server.call("POST", "/populate?apply=foo&apply=enabled", "[]").await;
@@ -159,6 +193,78 @@ async fn the_tape_and_the_connections_show_what_was_done() {
         (&health["status"], &health["proxies"], &health["connections"]),
         (&json!("ok"), &json!(1), &json!(1))
     );
+}
+
+#[tokio::test]
+async fn a_shape_is_a_word_and_the_tape_says_what_came_of_it() {
+    let server = Running::start().await;
+    let mut stream = delayed(&server).await;
+    let square = r#"{"attributes":{"latency":100,"jitter":60,"shape":"square","period":3600000}}"#;
+    let changed = server.call("PATCH", "/proxies/p/toxics/slow", square).await;
+    assert!(changed.body.contains(r#""shape":"square","period":3600000"#), "{changed:?}");
+    let sent = std::time::Instant::now();
+    echoed(&mut stream, b"one").await;
+    assert!(sent.elapsed() >= Duration::from_millis(160));
+    let tape = json(&server.call("GET", "/x/tape", "").await.body);
+    // The first half of the first hour.
+    assert_eq!(tape["entries"][0]["by_us"], json!(160_000), "{tape}");
+}
+
+/// An effect as the tape shows it.
+fn shown(effect: &Effect) -> Value {
+    match effect {
+        Effect::Delayed(_) => json!({"effect": "delayed", "by_us": 5000}),
+        Effect::DelayedBetween(..) => json!({"effect": "delayed", "by_us": 5000, "to_us": 7000}),
+        Effect::Held => json!({"effect": "held"}),
+        Effect::Dropped => json!({"effect": "dropped"}),
+        Effect::Sliced(_) => json!({"effect": "sliced", "pieces": 4}),
+        Effect::Corrupted(_) => json!({"effect": "corrupted", "bits": 2}),
+        Effect::Closed => json!({"effect": "closed"}),
+        Effect::Reset => json!({"effect": "reset"}),
+        Effect::Refused(_) => json!({"effect": "refused", "how": "a RST"}),
+        Effect::Trusted(_) => json!({"effect": "trusted", "what": "it"}),
+    }
+}
+
+#[tokio::test]
+async fn the_tape_shows_every_effect_with_its_numbers() {
+    let server = Running::start().await;
+    let millis = Duration::from_millis;
+    let effects = [
+        Effect::Delayed(millis(5)),
+        Effect::DelayedBetween(millis(5), millis(7)),
+        Effect::Held,
+        Effect::Dropped,
+        Effect::Sliced(4),
+        Effect::Corrupted(2),
+        Effect::Closed,
+        Effect::Reset,
+        Effect::Refused("a RST"),
+        Effect::Trusted("it"),
+    ];
+    for effect in effects.clone() {
+        server.proxies.tape().write(Entry {
+            number: 0,
+            at: millis(1),
+            proxy: "p".into(),
+            connection: 3,
+            direction: Direction::Upstream,
+            toxic: "t".into(),
+            offset: 10,
+            bytes: 20,
+            effect,
+        });
+    }
+    let tape = json(&server.call("GET", "/x/tape", "").await.body);
+    assert_eq!(tape["entries"].as_array().unwrap().len(), effects.len());
+    for (at, effect) in effects.iter().enumerate() {
+        let mut expected = json!({
+            "number": at + 1, "at_us": 1000, "proxy": "p", "connection": 3, "direction": "upstream", "toxic": "t",
+            "offset": 10, "bytes": 20,
+        });
+        expected.as_object_mut().unwrap().extend(shown(effect).as_object().unwrap().clone());
+        assert_eq!(tape["entries"][at], expected);
+    }
 }
 
 #[tokio::test]

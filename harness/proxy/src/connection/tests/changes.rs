@@ -140,12 +140,45 @@ async fn a_toxic_that_its_trigger_starts_is_named_from_then_on() {
     never.trigger.after = Some(Duration::from_secs(3600));
     let bed = Bed::with(false, vec![late, never]).await;
     let (_client, _server) = bed.pair().await;
+    named(&bed, &["latency"]).await;
+}
+
+/// Waits until these toxics act.
+async fn named(bed: &Bed, expected: &[&str]) {
     let named = async {
-        while names(&bed) != ["latency"] {
+        while names(bed) != expected {
             tokio::task::yield_now().await;
         }
     };
     soon(named).await;
+}
+
+/// Nothing moves and nobody asks for anything: only the connection's own alarm can end it.
+#[tokio::test]
+async fn a_window_ends_on_an_idle_connection() {
+    const WINDOW: Duration = Duration::from_secs(1);
+    let bed = Bed::new().await;
+    let (mut client, mut server) = bed.pair().await;
+    let windowed = |kind, numbers: &[(&str, i64)]| {
+        let mut windowed = toxic(kind, "downstream", numbers);
+        windowed.trigger.set("for_ms", 1000).unwrap();
+        windowed
+    };
+    let began = Instant::now();
+    bed.add(windowed("latency", &[("latency", 3_600_000)])).await;
+    named(&bed, &["latency"]).await;
+    send(&mut server, b"held").await;
+    receive(&mut client, b"held").await;
+    assert!(began.elapsed() >= WINDOW);
+    named(&bed, &[]).await;
+    bed.remove("latency").await;
+
+    // One that ends so ends as by removal, which for this one is the connection's end.
+    let began = Instant::now();
+    bed.add(windowed("timeout", &[])).await;
+    assert_eq!(rest(&mut client).await, (Vec::new(), None));
+    assert_eq!(rest(&mut server).await, (Vec::new(), None));
+    assert!(began.elapsed() >= WINDOW);
 }
 
 /// A client that reads nothing, so that a write to it waits for ever.

@@ -136,3 +136,26 @@ async fn random_bytes_through_random_chains_under_random_changes_arrive_in_order
         round(seed).await;
     }
 }
+
+/// The most that is on the tape of one chunk, by a slicer that cuts what is larger.
+async fn cut_above(bytes: i64) -> bool {
+    let bed = Bed::with(false, vec![toxic("slicer", "upstream", &[("average_size", bytes)])]).await;
+    let (mut client, mut server) = bed.pair().await;
+    let sent = noise(6, 8 << 20);
+    let sending = async {
+        client.write_all(&sent).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let mut got = Vec::new();
+    let (_, read) = soon(async { tokio::join!(sending, server.read_to_end(&mut got)) }).await;
+    read.unwrap();
+    assert!(got == sent);
+    !bed.proxies.tape().after(0).is_empty()
+}
+
+/// Toxiproxy's number: what acts on whole chunks, as `packet_loss` does, acts on as many bytes.
+#[tokio::test]
+async fn a_chunk_has_32_kib_at_most_and_in_bulk_as_many() {
+    assert!(!cut_above(32 * 1024).await);
+    assert!(cut_above(32 * 1024 - 1).await);
+}

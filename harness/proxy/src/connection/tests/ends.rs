@@ -12,7 +12,7 @@ use crate::{
     connection::dial,
     proxies::{Proxies, Settings},
     seed::Seed,
-    spec::ProxyChange,
+    spec::{ProxyChange, ProxySpec},
     tape::Effect,
 };
 
@@ -78,6 +78,18 @@ async fn reset_peer_resets_both_ends_of_a_connection_that_is_older_than_it() {
 }
 
 #[tokio::test]
+async fn reset_peer_resets_both_ends_of_a_connection_that_is_newer_than_it() {
+    for stream in ["upstream", "downstream"] {
+        let bed = Bed::with(false, vec![toxic("reset_peer", stream, &[])]).await;
+        let (mut client, mut server) = bed.pair().await;
+        let from = if stream == "upstream" { &mut client } else { &mut server };
+        send(from, b"lost").await;
+        ends_with_rst(&mut client).await;
+        ends_with_rst(&mut server).await;
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_reset_where_the_coin_says_no() {
     let mut spared = toxic("reset_peer", "upstream", &[]);
     spared.toxicity = 0.0;
@@ -123,6 +135,47 @@ async fn disabling_and_deleting_end_connections_by_fin_and_refuse_new_ones() {
     ends_with_fin(&mut client).await;
     ends_with_fin(&mut server).await;
     assert_eq!(TcpStream::connect(bed.listen).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+/// What asks for other addresses.
+async fn readdress(bed: &Bed, by_list: bool, listen: &str, upstream: &str) {
+    if by_list {
+        let spec = ProxySpec { listen: listen.into(), ..spec(upstream, Vec::new()) };
+        let populated = soon(bed.proxies.populate(vec![spec], false)).await;
+        assert!(populated.error.is_none(), "{:?}", populated.error);
+    } else {
+        let (listen, upstream) = (Some(listen.to_owned()), Some(upstream.to_owned()));
+        let change = ProxyChange { listen, upstream, ..ProxyChange::default() };
+        soon(bed.proxies.change("p", change)).await.unwrap();
+    }
+}
+
+/// By a list as by a change.
+#[tokio::test]
+async fn another_upstream_or_listener_ends_connections_by_fin_and_the_same_one_does_not() {
+    for by_list in [true, false] {
+        let mut bed = Bed::new().await;
+        let (listen, home) = (bed.listen.to_string(), bed.upstream.local_addr().unwrap().to_string());
+        let (mut client, mut server) = bed.pair().await;
+        readdress(&bed, by_list, &listen, &home).await;
+        send(&mut client, b"still open").await;
+        receive(&mut server, b"still open").await;
+
+        let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let elsewhere = away.local_addr().unwrap().to_string();
+        readdress(&bed, by_list, &listen, &elsewhere).await;
+        ends_with_fin(&mut client).await;
+        ends_with_fin(&mut server).await;
+        bed.upstream = away;
+        let (mut client, mut server) = bed.pair().await;
+
+        readdress(&bed, by_list, "127.0.0.1:0", &elsewhere).await;
+        ends_with_fin(&mut client).await;
+        ends_with_fin(&mut server).await;
+        assert_eq!(TcpStream::connect(bed.listen).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        bed.listen = bed.proxies.get("p").unwrap().listen.parse().unwrap();
+        bed.pair().await;
+    }
 }
 
 #[tokio::test]

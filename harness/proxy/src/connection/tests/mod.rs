@@ -20,6 +20,7 @@ mod changes;
 mod chaos;
 mod descriptors;
 mod ends;
+mod timing;
 mod undialled;
 
 /// What every wait of these tests is bounded by; none takes nearly as long.
