@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 
 use crate::support::{Direct, alone, direct, direct_with, tenant};
 
+mod audits;
 mod controls;
 mod table;
 mod topologies;

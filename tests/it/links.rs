@@ -17,7 +17,7 @@ use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use self::front::{Front, Seen};
 use crate::support;
 
-mod front;
+pub(crate) mod front;
 
 /// What a server is called that no resolver knows: `.test` is reserved by RFC 6761.
 fn name(service: Service) -> &'static str {
@@ -155,6 +155,26 @@ async fn a_front_turns_away_whoever_lost_the_name() {
         let seen = front.seen();
         assert!(!seen.is_empty() && seen.iter().all(|seen| *seen == Seen::Sni(None)), "{service}: {seen:?}");
     }
+}
+
+/// Whoever says the name of somebody else, whose certificate it would even take.
+#[tokio::test]
+async fn a_front_turns_away_another_name() {
+    const OTHER: &str = "somebody-else.test";
+    let rig = Rig::new().await;
+    let links = Links::new(&Seed::new(1)).unwrap();
+    for service in Service::ALL {
+        let (front, mut tenant) = rig.front(service, OTHER).await;
+        let connections = &mut tenant.connections;
+        OTHER.clone_into(&mut connections.postgres.host);
+        OTHER.clone_into(&mut connections.redis.host);
+        OTHER.clone_into(&mut connections.rabbitmq.host);
+        connections.s3.endpoint = format!("https://{OTHER}");
+        works(service, &linked(&links, &tenant, service, &front).await).await.unwrap_err();
+        let (seen, wrong) = (front.seen(), Seen::Sni(Some(OTHER.to_owned())));
+        assert!(!seen.is_empty() && seen.iter().all(|seen| *seen == wrong), "{service}: {seen:?}");
+    }
+    links.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -107,11 +107,16 @@ impl Judgement {
     }
 }
 
+/// Those that say what lies outside every slice.
+const TELL_STRAYS: [&str; 2] = ["isolated", "nothing-foreign"];
+
 /// Judges a history by every check that a scenario expects, in the scenario's order. An expectation that names no
-/// check is `unknown`.
+/// check is `unknown`. What lies outside every slice fails a case whatever it expects.
 pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
     let gap = gap(history);
-    let reports = expect.iter().map(|expected| {
+    let told = expect.iter().any(|expected| TELL_STRAYS.contains(&expected.name.as_str()));
+    let besides = isolated::strays(history).filter(|_| !told).map(|_| Expected::plain(TELL_STRAYS[1]));
+    let reports = expect.iter().chain(&besides).map(|expected| {
         let judged = match ALL.into_iter().find(|check| check.name() == expected.name) {
             Some(check) if check.bound().is_some() && expected.bound.is_none() => {
                 Judgement::new(Verdict::Unknown, format!("`{expected}` needs a bound"))

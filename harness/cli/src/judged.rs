@@ -1,7 +1,9 @@
 //! A case and its history into what reports show. The checks judge; this puts the pieces together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bulkhead_model::{
-    Outcome, Verdict,
+    Ending, OpId, Outcome, Service, Verdict,
     doctor::{self, Diagnosis},
     history::{Event, EventKind},
     report::{CaseReport, ChecklistRow, IsolationRow, LogTail},
@@ -44,7 +46,7 @@ pub(crate) fn judge(planned: &Planned, history: &[Event], duration_ms: u64) -> J
         invariants,
         attempts: Vec::new(),
         likely,
-        diagnoses: diagnoses(history, &isolation, &checklist),
+        diagnoses: diagnoses(history, verdict, &isolation, &checklist),
         repro: planned.repro.clone(),
         logs: Vec::new(),
     };
@@ -96,12 +98,14 @@ fn likely(isolation: &[IsolationRow], checklist: &[ChecklistRow]) -> Option<Stri
     leak.or_else(|| open().map(|row| format!("{} does not hold; fix: {}", row.item.title(), row.fix)))
 }
 
-/// What is known about the texts of what broke, could not be judged or does not hold, each once.
+/// What is known about the texts of what broke, could not be judged or does not hold, each once; and of operations that
+/// did not succeed, where the case did not pass: in one that did, a fault refused them on purpose.
 ///
 /// A probe that got through is not asked about: its text tells how the neighbour's slice answered, not what is wrong with
 /// the way there. Nor are the servers' logs, which hold what other cases' probes provoke on purpose.
 pub(crate) fn diagnoses(
     history: &[Event],
+    verdict: Verdict,
     isolation: &[IsolationRow],
     checklist: &[ChecklistRow],
 ) -> Vec<Diagnosis> {
@@ -115,13 +119,34 @@ pub(crate) fn diagnoses(
         Some(_) => doctor::diagnose(row.service, &row.evidence, None),
         None => doctor::diagnose_text(&row.evidence),
     });
+    let said = if verdict == Verdict::Pass { BTreeSet::new() } else { complaints(history) };
+    let worked = said.into_iter().filter_map(|(service, text)| doctor::diagnose(Some(service), text, None));
     let mut known: Vec<Diagnosis> = Vec::new();
-    for diagnosis in broken.chain(unjudged).chain(open) {
+    for diagnosis in broken.chain(unjudged).chain(open).chain(worked) {
         if !known.contains(diagnosis) {
             known.push(diagnosis.clone());
         }
     }
     known
+}
+
+/// What operations were told that did not succeed, and where: thousands may be told the same.
+fn complaints(history: &[Event]) -> BTreeSet<(Service, &str)> {
+    let mut services: BTreeMap<OpId, Service> = BTreeMap::new();
+    let mut said = BTreeSet::new();
+    for event in history {
+        match &event.kind {
+            EventKind::Invoked(invoked) => {
+                services.insert(invoked.op, invoked.service);
+            }
+            EventKind::Ended(ended) => {
+                let service = services.remove(&ended.op).filter(|_| ended.outcome != Ending::Ok);
+                said.extend(service.map(|service| (service, ended.detail.as_str())));
+            }
+            _ => {}
+        }
+    }
+    said
 }
 
 /// The logs of the services that a scenario is about.
@@ -134,8 +159,8 @@ pub(crate) fn concerned(scenario: &Scenario, logs: Vec<LogTail>) -> Vec<LogTail>
 #[cfg(test)]
 mod tests {
     use bulkhead_model::{
-        Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName, Topology,
-        scenario,
+        Act, Class, Control, Ended, Enforcement, Invoked, Item, ItemRecord, ProbeRecord, TenantName,
+        Topology, scenario,
     };
 
     use super::*;
@@ -233,6 +258,37 @@ mod tests {
             }
         }
         assert_eq!((ids(&leak), ids(&unclear)), (Vec::new(), vec![String::from("any.silent")]));
+    }
+
+    #[test]
+    fn what_operations_were_told_is_known_once_where_the_case_did_not_pass() {
+        let op = |op: OpId, outcome, detail: &str| {
+            let tenant = TenantName::new("engine").unwrap();
+            let (client, workload) = (String::from("publisher 1"), String::from("rabbitmq.tasks"));
+            let act = Act::Take { element: String::from("1"), again: false };
+            let begun = Invoked { op, client, tenant, service: Service::Rabbitmq, workload, act, due: None };
+            let over = Ended { op, outcome, detail: detail.to_owned(), found: None };
+            [EventKind::Invoked(begun), EventKind::Ended(over)].map(|kind| Event { at: op, kind })
+        };
+        let full = "NOT_ALLOWED - vhost engine not found";
+        let history = [
+            op(1, Ending::Failed, full),
+            op(2, Ending::Unknown, full),
+            op(3, Ending::Failed, "no such thing"),
+            op(4, Ending::Unknown, "deadline has elapsed"),
+            op(5, Ending::Ok, "NOT_ALLOWED - access to vhost refused"),
+        ]
+        .concat();
+        let ids = |verdict| -> Vec<String> {
+            diagnoses(&history, verdict, &[], &[]).into_iter().map(|known| known.id).collect()
+        };
+        for verdict in [Verdict::Fail, Verdict::Unknown] {
+            assert_eq!(ids(verdict), ["cloudamqp.vhost-missing", "any.silent"]);
+        }
+        assert_eq!(ids(Verdict::Pass), Vec::<String>::new());
+        // The report of a case says it, too.
+        let judged = judge(&planned("rabbitmq.read"), &history, 3).report;
+        assert_eq!((judged.verdict, judged.diagnoses.len()), (Verdict::Unknown, 2));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! bear none nothing is claimed. A shared login does not tell who wrote a name: of several tenants that worked in a case,
 //! one in the neighbour's slice counts as inside; where one worked alone it counts as outside.
 //!
-//! Redis and S3 list names to whoever holds the shared login. PostgreSQL has no convention, since each tenant has a role
-//! of its own there, and AMQP lists no names to anybody.
+//! Redis and S3 list names to whoever holds the shared login. AMQP lists none to anybody, so RabbitMQ's administrator is
+//! asked, where there is one: on stand-ins. PostgreSQL has no convention, since each tenant has a role of its own there.
+
+use std::collections::BTreeSet;
 
 use bulkhead_model::{AuditRecord, Enforcement, Service, Topology};
-use bulkhead_target::{Error, TenantAccess, clients};
+use bulkhead_target::{Error, Target, TenantAccess, clients};
 use redis::aio::MultiplexedConnection;
 
 /// How many keys one step of the scan looks at.
@@ -18,16 +20,18 @@ const STEP: usize = 1000;
 /// holds the tenants' slices as they were before they were scoped, and `tenants` all that worked in the case.
 ///
 /// # Errors
-/// When the server does not let a tenant look.
+/// When the server does not let a tenant, or its administrator, look.
 pub async fn look(
+    target: &dyn Target,
     service: Service,
     tenants: &[TenantAccess],
     layout: &Topology,
 ) -> Result<Option<AuditRecord>, Error> {
     let found = match service {
         Service::Redis => redis(tenants, layout).await?,
+        Service::Rabbitmq => rabbitmq(target, tenants, layout).await?,
         Service::S3 => s3(tenants, layout).await?,
-        Service::Postgres | Service::Rabbitmq => None,
+        Service::Postgres => None,
     };
     Ok(found.map(|Found { names, mut outside }| {
         outside.truncate(AuditRecord::SHOWN);
@@ -125,6 +129,39 @@ async fn scan(connection: &mut MultiplexedConnection, scope: &str) -> redis::Red
         }
         cursor = next;
     }
+}
+
+/// Every queue and exchange in the vhosts of the case. A vhost that is one tenant's alone holds nothing that is outside.
+async fn rabbitmq(
+    target: &dyn Target,
+    tenants: &[TenantAccess],
+    layout: &Topology,
+) -> Result<Option<Found>, Error> {
+    let exact = |access: &TenantAccess| {
+        let before = layout.tenant(access.tenant.name.as_str());
+        before.is_none_or(|before| before.slices.rabbitmq.vhost == access.tenant.slices.rabbitmq.vhost)
+    };
+    if tenants.iter().any(exact) {
+        return Ok(None);
+    }
+    let (mut found, mut seen) = (Found { names: 0, outside: Vec::new() }, BTreeSet::new());
+    for access in tenants {
+        let vhost = &access.tenant.slices.rabbitmq.vhost;
+        if !seen.insert(vhost) {
+            continue;
+        }
+        let Some(names) = target.names(Service::Rabbitmq, &access.tenant).await? else { return Ok(None) };
+        for name in names {
+            found.names += 1;
+            let inside = tenants.iter().map(|access| &access.tenant.slices.rabbitmq).any(|slice| {
+                slice.vhost == *vhost && name.starts_with(slice.queues.as_deref().unwrap_or_default())
+            });
+            if !inside {
+                found.outside.push(format!("{vhost}/{name}"));
+            }
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Every object in the buckets of the case. A bucket that is one tenant's alone holds nothing that is outside.

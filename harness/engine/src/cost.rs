@@ -1,6 +1,6 @@
 //! What a run spends at most with providers that bill or cap by the call. Bounds, not measurements: each probe, item and
 //! case counts for the dearest of its kind, so that a run within its budget stays there whatever the servers answer. A
-//! test holds them against what a server counted.
+//! test holds each of them against what was counted before the servers or in them.
 
 use std::{fmt, str::FromStr};
 

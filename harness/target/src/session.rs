@@ -160,6 +160,19 @@ impl Session {
         }
     }
 
+    /// The names of all that lies where this session's slice for a tenant does, neighbours' too, on a server that tells
+    /// them to its administrator alone; none on others.
+    ///
+    /// # Errors
+    /// When the session has no such slice, or the server does not tell.
+    pub async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        let doing = "list what lies where a slice does";
+        match self.link.ask(doing, Request::Names(service, WireTenant(tenant.clone()))).await? {
+            Answer::Names(names) => names.map_err(Error::Reported),
+            _ => Err(odd(doing)),
+        }
+    }
+
     /// Does something to a server on which slices of this session are alone. What was not undone is, when they go.
     ///
     /// # Errors

@@ -60,6 +60,13 @@ pub trait Target: Send + Sync {
     /// When it does not start.
     async fn management(&self, service: Service) -> Result<Option<String>, Error>;
 
+    /// The names of all that lies where a slice does that [`Target::lots`] gave, neighbours' too, on a server that tells
+    /// them to its administrator alone; none on others, and where nobody is that.
+    ///
+    /// # Errors
+    /// When the server does not tell.
+    async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error>;
+
     /// The ends of all servers' logs, where they can be had.
     ///
     /// # Errors
@@ -135,6 +142,10 @@ impl Target for Session {
 
     async fn management(&self, service: Service) -> Result<Option<String>, Error> {
         Self::management(self, service).await
+    }
+
+    async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        Self::names(self, service, tenant).await
     }
 
     async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error> {

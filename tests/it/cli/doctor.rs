@@ -15,6 +15,8 @@ use serde_json::Value;
 use super::command::{Desk, Ran};
 use crate::support;
 
+mod reads;
+
 /// Slices of this test's own, a desk whose topology is theirs, and their variables.
 pub(super) struct Ward {
     pub(super) desk: Desk,
@@ -100,7 +102,8 @@ pub(super) fn moved(url: &str, port: u16) -> String {
     format!("{before}127.0.0.1:{port}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
-const URLS: [&str; 4] = ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"];
+/// Where each service is, in their order.
+pub(super) const URLS: [&str; 4] = ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"];
 
 /// A port of this test's own. Each connection is handed to `serve`; those that it gives back are held open.
 pub(super) fn port(serve: impl Fn(TcpStream) -> Option<TcpStream> + Send + Sync + 'static) -> u16 {

@@ -1,6 +1,7 @@
 //! `--target env`, on servers that a test starts by hand and the command knows from variables alone.
 
 use bulkhead::model::{Class, Outcome, RunReport, Service, Verdict};
+use bulkhead_engine::{cost::Unit, probes::About};
 use bulkhead_target::clients;
 use nix::sys::signal::Signal;
 use sqlx::Executor;
@@ -8,10 +9,13 @@ use sqlx::Executor;
 use super::command::Desk;
 
 mod broken;
-mod field;
+pub(super) mod field;
 mod killed;
+mod meter;
+mod shared;
 
 use field::Field;
+use meter::Meter;
 
 /// Everything on the field's servers.
 const VERIFY: [&str; 7] = ["verify", "--target", "env", "--ca", "ca.pem", "--format", "json"];
@@ -25,13 +29,20 @@ async fn a_healthy_run_passes_and_leaves_everything_as_it_was() {
     let mut field = Field::new().await;
     field.fill().await;
     let before = field.digest().await;
-    let asked = field.redis_commands().await;
+    let (asked, carried) = (field.redis_commands().await, field.messages().await);
+    let meter = Meter::before(&mut field).await;
     let ran = field.run(&VERIFY);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
-    let asked = field.redis_commands().await - asked;
-    let said = ran.stderr.split("at most ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-    let said: u64 = said.parse().unwrap_or_else(|_| panic!("{}", ran.stderr));
-    assert!((said / 10..=said).contains(&asked), "{asked} commands, and at most {said} were announced");
+    let (asked, carried) = (field.redis_commands().await - asked, field.messages().await - carried);
+    for (unit, said) in Unit::ALL.into_iter().zip(announced(&ran.stderr)) {
+        let spent = match unit {
+            Unit::RedisCommands => asked,
+            Unit::Messages => carried,
+            Unit::S3ClassB | Unit::S3ClassC | Unit::Bytes => meter.spent(unit),
+        };
+        // A bound that is far off would forbid runs that fit into a budget.
+        assert!((said / 25..=said).contains(&spent), "{unit:?}: {spent}, and at most {said} were announced");
+    }
     let whole = report(&ran.stdout);
     assert_eq!((whole.target.as_str(), whole.verdict), ("env", Verdict::Pass));
     for case in &whole.cases {
@@ -66,24 +77,47 @@ async fn a_healthy_run_passes_and_leaves_everything_as_it_was() {
     assert_eq!(field.digest().await, before);
 }
 
+/// What the command says that it will spend at most, in the order of [`Unit::ALL`].
+fn announced(stderr: &str) -> [u64; 5] {
+    let said = stderr.split("at most ").nth(1).unwrap_or_else(|| panic!("{stderr}"));
+    let amounts = said.split(',').take(5).map(|part| part.split_whitespace().next().unwrap());
+    let amounts: Vec<u64> =
+        amounts.map(|text| text.parse().unwrap_or_else(|_| panic!("`{text}`: {stderr}"))).collect();
+    amounts.try_into().unwrap_or_else(|amounts| panic!("{amounts:?}: {stderr}"))
+}
+
 /// The tenant's own checklist, and every probe that needs no more of its neighbour than its names.
 fn of_one_tenant(report: &RunReport) {
     assert_eq!(report.checklist.len(), 6);
     assert!(report.checklist.iter().all(|row| row.tenant.as_str() == "engine" && row.done));
     assert!(report.isolation.iter().all(|row| row.from.as_str() == "engine"));
+    let mut wrong = Vec::new();
     for probe in bulkhead_engine::probes::all().map(|probe| probe.about()) {
         let row = report.isolation.iter().find(|row| row.probe == probe.name);
-        // `verify` runs a class where a scenario does.
-        let Some(row) = row else { continue };
+        let row = row.unwrap_or_else(|| panic!("{} has no row", probe.name));
         let made = row.outcome != Outcome::Skipped;
-        assert!(probe.by_name || !made, "{row:?}");
-        if !made && !probe.by_name && probe.class != Class::Exhaust && !probe.beyond {
-            assert!(row.evidence.contains("the variables that begin with `PLANE_` are not set"), "{row:?}");
+        let left_out = match probe {
+            About { class: Class::Exhaust, .. } => Some("uses up what others need"),
+            About { beyond: true, .. } => Some("reaches beyond the run's own names"),
+            About { by_name: false, .. } => Some("the variables that begin with `PLANE_` are not set"),
+            // No variable says where it is.
+            About { management: true, .. } => Some("the rabbitmq server has no management API"),
+            _ => None,
+        };
+        let as_it_should = match left_out {
+            Some(reason) => !made && row.evidence.contains(reason),
+            // It was made, its names being all that it needs; with nobody to plant anything, not seeing it proves nothing.
+            None => made || row.evidence.contains("nothing is known to be there, so this says nothing"),
+        };
+        if !as_it_should {
+            wrong.push(format!("{left_out:?}: {row:?}"));
         }
     }
-    for service in [Service::Postgres, Service::Redis, Service::Rabbitmq, Service::S3] {
-        let mut rows = report.isolation.iter().filter(|row| row.service == service);
-        assert!(service == Service::Postgres || rows.any(|row| row.outcome != Outcome::Skipped), "{service}");
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+    for service in Service::ALL {
+        let rows = report.isolation.iter().filter(|row| row.service == service);
+        let answered = rows.filter(|row| row.outcome != Outcome::Skipped).count();
+        assert!(answered > 0, "{service}: every row was left out or says nothing");
     }
     let skipped = |part: &str| {
         let reasons = report.cases.iter().filter_map(|case| case.skipped.as_ref());

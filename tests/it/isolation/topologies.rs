@@ -119,21 +119,21 @@ async fn an_audit_finds_what_lies_outside_every_slice() {
     let scope = own.strip_suffix("engine:inside").unwrap().to_owned();
     let stray = format!("{scope}engin:outside");
     let _: () = connection.mset(&[(&own, "1"), (&stray, "1")]).await.unwrap();
-    let audit = audit::look(Service::Redis, &slices, &topology).await.unwrap().unwrap();
+    let audit = audit::look(&session, Service::Redis, &slices, &topology).await.unwrap().unwrap();
     assert_eq!((audit.names, &audit.outside), (2, &vec![stray.clone()]));
     let _: () = connection.del(&stray).await.unwrap();
 
     // In the neighbour's slice is inside where both worked, and outside where one worked alone.
     let foreign = slices[1].tenant.slices.redis.key("outside");
     let _: () = connection.set(&foreign, "1").await.unwrap();
-    let of_both = audit::look(Service::Redis, &slices, &topology).await.unwrap().unwrap();
+    let of_both = audit::look(&session, Service::Redis, &slices, &topology).await.unwrap().unwrap();
     assert_eq!((of_both.names, of_both.outside.len(), of_both.by.len()), (2, 0, 2));
-    let of_one = audit::look(Service::Redis, &slices[..1], &topology).await.unwrap().unwrap();
+    let of_one = audit::look(&session, Service::Redis, &slices[..1], &topology).await.unwrap().unwrap();
     assert_eq!((of_one.names, &of_one.outside), (2, &vec![foreign]));
     assert_eq!(of_one.by, [slices[0].tenant.name.clone()]);
 
     let scoped = topology.scoped(&Scope::new(scope.trim_end_matches(':')).unwrap());
-    let exact = audit::look(Service::Redis, &slices, &scoped).await.unwrap();
+    let exact = audit::look(&session, Service::Redis, &slices, &scoped).await.unwrap();
     assert_eq!(exact, None, "exact names make no claim");
     session.release(slices).await.unwrap();
 }
@@ -150,9 +150,9 @@ async fn an_audit_finds_objects_outside_every_prefix() {
         client.put_object().bucket(&slice.bucket).key(key).send().await.unwrap();
     }
     let stray = format!("{}/engine-outside", slice.bucket);
-    let of_both = audit::look(Service::S3, &slices, &topology).await.unwrap().unwrap();
+    let of_both = audit::look(&session, Service::S3, &slices, &topology).await.unwrap().unwrap();
     assert_eq!((of_both.names, &of_both.outside), (3, &vec![stray.clone()]));
-    let of_one = audit::look(Service::S3, &slices[..1], &topology).await.unwrap().unwrap();
+    let of_one = audit::look(&session, Service::S3, &slices[..1], &topology).await.unwrap().unwrap();
     assert_eq!(of_one.outside, [stray, format!("{}/{foreign}", slice.bucket)]);
     session.release(slices).await.unwrap();
 }

@@ -151,7 +151,7 @@ impl Terms {
 }
 
 /// A certificate for this name and its authority's PEM.
-fn certificate(name: &str) -> (Arc<ServerConfig>, String) {
+pub(crate) fn certificate(name: &str) -> (Arc<ServerConfig>, String) {
     let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -171,7 +171,7 @@ fn certificate(name: &str) -> (Arc<ServerConfig>, String) {
 }
 
 /// Trusts this authority.
-fn trusting(ca: &Path) -> Arc<ClientConfig> {
+pub(crate) fn trusting(ca: &Path) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -25,7 +25,11 @@ impl Check for Isolated {
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped)
+        match event {
+            EventKind::Probe(probe) => probe.outcome != Outcome::Skipped,
+            EventKind::Audit(audit) => !audit.outside.is_empty(),
+            _ => false,
+        }
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
@@ -133,7 +137,14 @@ fn workers(audit: &AuditRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bulkhead_model::{Enforcement::*, Outcome::*, Verdict};
+    use bulkhead_model::{
+        AuditRecord,
+        Enforcement::*,
+        Outcome::*,
+        Service, Verdict,
+        history::{Event, EventKind},
+        scenario::Expected,
+    };
 
     use super::judge_probe;
     use crate::generic_tests::probe;
@@ -161,6 +172,29 @@ mod tests {
             row.canary_seen = canary_seen;
             assert_eq!(judge_probe(&row), verdict, "{policy} held={held} {outcome} canary={canary_seen}");
         }
+    }
+
+    #[test]
+    fn what_lies_outside_every_slice_fails_a_case_whatever_it_expects() {
+        let history = |outside: &[&str]| {
+            let outside = outside.iter().map(|name| (*name).to_owned()).collect();
+            let audit = AuditRecord { service: Service::Redis, by: Vec::new(), names: 2, outside };
+            let kinds = [EventKind::Audit(audit), EventKind::CaseEnded];
+            kinds.map(|kind| Event { at: 1, kind })
+        };
+        let judged = |history: &[Event], expect: &str| -> Vec<_> {
+            let reports = crate::judge(history, &[Expected::plain(expect)]);
+            reports.into_iter().map(|report| (report.name, report.verdict)).collect()
+        };
+        let failed = |name: &str| (name.to_owned(), Verdict::Fail);
+        let stray = history(&["engin:outside"]);
+        assert_eq!(judged(&stray, "nothing-lost")[1..], [failed("nothing-foreign")]);
+        for told in crate::TELL_STRAYS {
+            assert_eq!(judged(&stray, told), [failed(told)]);
+        }
+        assert_eq!(judged(&history(&[]), "nothing-lost").len(), 1);
+        let clean = judged(&history(&[]), "nothing-foreign");
+        assert_eq!(clean[0].1, Verdict::Unknown, "a clean audit alone says nothing of what was received");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `nothing-foreign`: no tenant ever received a neighbour's content, in a reply, an error text or a pushed message.
+//! `nothing-foreign`: no tenant ever received a neighbour's content, in a reply, an error text or a pushed message, and
+//! none wrote outside every slice.
 //!
 //! Probes look for a neighbour's canary; what workloads receive carries its tenant's name, `engine.…`, and one with
-//! another's or nobody's is foreign. Each is judged apart and the worst wins. Linear in the history.
+//! another's or nobody's is foreign. Audits say what lies where nobody's is. Each is judged apart and the worst wins. Linear in the history.
 
 use bulkhead_model::{
     Enforcement, Outcome, ProbeRecord, Verdict,
@@ -12,7 +13,7 @@ use self::received::is_received;
 use crate::{
     Check, Judgement,
     beset::probes,
-    isolated::{why_unknown, witness},
+    isolated::{audited, strays, why_unknown, witness},
 };
 
 #[cfg(test)]
@@ -29,24 +30,39 @@ impl Check for NothingForeign {
 
     fn sentence(&self) -> &'static str {
         "No neighbour's canary is in anything that a tenant receives: replies, error texts, pushed messages; and all that \
-         its workloads receive is its own."
+         its workloads receive is its own. Where a convention keeps tenants apart, no name that they left lies outside \
+         every slice."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
-        matches!(event, EventKind::Probe(probe) if probe.outcome != Outcome::Skipped) || is_received(event)
+        match event {
+            EventKind::Probe(probe) => probe.outcome != Outcome::Skipped,
+            // A clean one proves nothing of what was received.
+            EventKind::Audit(audit) => !audit.outside.is_empty(),
+            _ => is_received(event),
+        }
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
-        let judged: Vec<_> =
-            [judge_probes(history), received::judge(history)].into_iter().flatten().collect();
+        let judged: Vec<_> = [judge_audits(history), judge_probes(history), received::judge(history)]
+            .into_iter()
+            .flatten()
+            .collect();
         let verdict = Verdict::worst(judged.iter().map(|judgement| judgement.verdict));
         let shown = judged.iter().filter(|judgement| judgement.verdict == verdict);
         let texts: Vec<_> = shown.map(|judgement| judgement.evidence.as_str()).collect();
-        Judgement::new(
-            verdict,
-            if texts.is_empty() { String::from("nobody received anything") } else { texts.join("; ") },
-        )
+        let text = match (texts.is_empty(), verdict) {
+            (true, _) => String::from("nobody received anything"),
+            (_, Verdict::Pass) => texts.join("; ") + &audited(history),
+            _ => texts.join("; "),
+        };
+        Judgement::new(verdict, text)
     }
+}
+
+/// Judges where names were left; `None` unless one lies outside every slice.
+fn judge_audits(history: &[Event]) -> Option<Judgement> {
+    strays(history).map(|strays| Judgement::new(Verdict::Fail, strays))
 }
 
 /// Judges what probes brought back; `None` where none was made.

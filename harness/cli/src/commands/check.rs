@@ -93,7 +93,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
         invariants,
         attempts: Vec::new(),
         likely: None,
-        diagnoses: crate::judged::diagnoses(events, &isolation, &checklist),
+        diagnoses: crate::judged::diagnoses(events, verdict, &isolation, &checklist),
         repro: format!("bulkhead check {}", quoted(file)),
         logs: Vec::new(),
     };

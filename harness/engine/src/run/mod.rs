@@ -196,7 +196,8 @@ impl Runner<'_> {
         let neighbour = other.and_then(|lot| lot.access.as_ref());
         if !case.scenario.workload.is_empty() {
             let tenants = (access(own)?, neighbour);
-            return Ok(play::play(case, tenants, (self.target, self.terms), seed, recorder).await?);
+            play::play(case, tenants, (self.target, self.terms), seed, recorder).await?;
+            return self.audit(&services(&case.scenario)?, lots, layout, &Scribe::new(recorder)).await;
         }
         let (scribe, services) = (&Scribe::new(recorder), &services(&case.scenario)?);
         let siege = Siege {
@@ -215,12 +216,7 @@ impl Runner<'_> {
                     self.isolation(case, service, (access, own), to, (seed, scribe)).await
                 };
                 self.rounds(&siege, services.len(), round).await?;
-                let everybody: Vec<_> = lots.iter().filter_map(|lot| lot.access.clone()).collect();
-                // Who cannot look into every slice cannot say that a name lies outside of all.
-                match everybody.len() == lots.len() {
-                    true => self.audit(services, &everybody, layout, scribe).await,
-                    false => Ok(()),
-                }
+                self.audit(services, lots, layout, scribe).await
             }
             _ => {
                 let (items, rounds) = (case.scenario.checklist.as_slice(), AtomicUsize::new(0));
@@ -252,13 +248,20 @@ impl Runner<'_> {
     async fn audit(
         &self,
         concerned: &[Service],
-        slices: &[TenantAccess],
+        lots: &[Lot],
         layout: &Topology,
         scribe: &Scribe<'_>,
     ) -> Result<(), Broken> {
+        // The slices as they were given, whatever somebody said to the case of them.
+        let whole = |lot: &Lot| {
+            let access = lot.access.clone();
+            access.map(|access| TenantAccess { tenant: lot.tenant.clone(), ..access })
+        };
+        // Who cannot look into every slice cannot say that a name lies outside of all.
+        let Some(slices) = lots.iter().map(whole).collect::<Option<Vec<_>>>() else { return Ok(()) };
         for service in Service::ALL {
             if concerned.contains(&service) && self.topology.enforcement(service) == Enforcement::Convention {
-                let audited = audit::look(service, slices, layout).await?;
+                let audited = audit::look(self.target, service, &slices, layout).await?;
                 audited.into_iter().for_each(|audit| scribe.record(EventKind::Audit(audit)));
             }
         }

@@ -145,6 +145,10 @@ impl Target for Watched<'_> {
         self.target.release(lots).await
     }
 
+    async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        self.target.names(service, tenant).await
+    }
+
     async fn management(&self, service: Service) -> Result<Option<String>, Error> {
         self.target.management(service).await
     }

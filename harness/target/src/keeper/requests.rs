@@ -52,6 +52,7 @@ impl Keeper {
                     });
                 }
             }
+            Request::Names(service, tenant) => self.names(asked, service, tenant),
             Request::Disturb(service, how) => self.disturb(asked, service, how),
             Request::Inflict(infliction) => self.inflict(asked, infliction),
             Request::Leave => self.leave(asked),
@@ -179,6 +180,19 @@ impl Keeper {
     }
 
     /// Begins or undoes a service fault for a tenant of this lease; one that meets everybody only where the lease is alone.
+    fn names(&mut self, asked: Asked, service: Service, tenant: WireTenant) {
+        let Some(servers) = self.serving(asked) else { return };
+        if !self.leases.holds(asked.0, &tenant, service) {
+            let why = format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name);
+            return self.answer(asked, Ok(Answer::Names(Err(why))));
+        }
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let told = servers.names(service, &tenant.0).await;
+            let _stopping = events.send(Event::Answered(asked, Answer::Names(told)));
+        });
+    }
+
     fn inflict(&mut self, asked: Asked, infliction: Infliction) {
         let Some(servers) = self.serving(asked) else { return };
         let Infliction { service, fault, tenant, begins } = infliction;

@@ -214,6 +214,27 @@ impl Servers {
         slot.explain(started.map_err(late)?).await
     }
 
+    /// The names of all that lies where a slice does, on a server that tells them to its administrator alone.
+    ///
+    /// # Errors
+    /// Why they could not be had, as text.
+    pub(super) async fn names(
+        &self,
+        service: Service,
+        tenant: &Tenant,
+    ) -> Result<Option<Vec<String>>, String> {
+        let Some(slot) = self.slots.iter().find(|slot| slot.service == service) else { return Ok(None) };
+        slot.check()?;
+        let mut running = slot.running.lock().await;
+        if slot.halted.load(Ordering::Relaxed) {
+            return Err(format!("{service}: could not list names: it does not run"));
+        }
+        let told = tokio::time::timeout(slot.patience, running.names(tenant)).await;
+        drop(running);
+        let late = |_| format!("{service}: could not list names within {:?}", slot.patience);
+        slot.explain(told.map_err(late)?).await
+    }
+
     /// The ends of the logs.
     pub(super) async fn logs(&self, lines: usize) -> Vec<LogTail> {
         let tails = self.slots.iter().map(|slot| async move {

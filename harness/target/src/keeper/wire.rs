@@ -18,7 +18,7 @@ use crate::{Detours, Error, ServiceFault, TargetSpec, TenantAccess};
 use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 5;
+pub(crate) const PROTOCOL: u32 = 6;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -91,6 +91,8 @@ pub(crate) enum Request {
     Logs(usize),
     /// The address of a server's management API, started when it does not run yet.
     Management(Service),
+    /// The names of all that lies where this slice of the lease does, on a server that tells them to nobody else.
+    Names(Service, WireTenant),
     /// Do this to a server that slices of this lease have alone.
     Disturb(Service, Disturbance),
     /// Begin this on slices of this lease, or undo it.
@@ -220,6 +222,8 @@ pub(crate) enum Answer {
     Logs(Vec<LogTail>),
     /// To `Management`: none when the server has none, or why it does not start.
     Management(Result<Option<String>, String>),
+    /// To `Names`: none where tenants are told themselves, or why they could not be had.
+    Names(Result<Option<Vec<String>>, String>),
     /// To `Disturb`: why it could not be done.
     Disturbed(Result<(), String>),
     /// To `Inflict`: how many connections, requests or queues it touched, or why it could not be done.

@@ -75,6 +75,15 @@ pub trait Running: Send {
         Ok(None)
     }
 
+    /// The names of all that lies where the tenant's slice does, neighbours' too, for a server that tells them to its
+    /// administrator alone.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    async fn names(&mut self, _tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        Ok(None)
+    }
+
     /// Remarks for the reader that change nothing, such as a slower way of starting that had to be taken.
     fn notes(&self) -> Vec<String> {
         Vec::new()

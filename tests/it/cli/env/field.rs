@@ -1,39 +1,54 @@
 //! Four servers that a test starts by hand, full of the tenants' own data, and what is on them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use bulkhead_model::{Service, Topology};
 use bulkhead_target::{TenantAccess, clients, services::Access};
 use lapin::{
-    BasicProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    BasicProperties, ExchangeKind,
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
     types::FieldTable,
 };
-use sqlx::{AssertSqlSafe, Executor, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row, postgres::PgConnectOptions};
 
 use super::super::command::{Desk, Ran};
 use crate::support::{Direct, alone, direct};
 
-/// The servers, the built-in layout's tenants on them, and their variables.
-pub(super) struct Field {
-    pub(super) desk: Desk,
-    pub(super) variables: BTreeMap<String, String>,
-    pub(super) tenants: Vec<TenantAccess>,
+/// The servers, a layout's tenants on them, and their variables.
+pub(in crate::cli) struct Field {
+    pub(in crate::cli) desk: Desk,
+    pub(in crate::cli) variables: BTreeMap<String, String>,
+    pub(in crate::cli) tenants: Vec<TenantAccess>,
     servers: Vec<Direct>,
 }
 
 /// Everything that is on the servers, a line a thing.
-pub(super) type Digest = Vec<String>;
+pub(in crate::cli) type Digest = Vec<String>;
 
 impl Field {
-    pub(super) async fn new() -> Self {
-        let tenants = Topology::builtin().tenants;
+    /// With the tenants of the built-in layout.
+    pub(in crate::cli) async fn new() -> Self {
+        Self::of(Desk::new(), Topology::builtin()).await
+    }
+
+    /// With those of this layout, which is the desk's.
+    pub(in crate::cli) async fn laid_out(layout: &str) -> Self {
+        let desk = Desk::new();
+        desk.write("bulkhead.toml", layout);
+        Self::of(desk, Topology::parse(layout, "bulkhead.toml").unwrap()).await
+    }
+
+    async fn of(desk: Desk, layout: Topology) -> Self {
+        let tenants = layout.tenants.clone();
         let starting = Service::ALL.map(direct);
         let mut servers: Vec<_> = futures::future::join_all(starting).await;
         let mut access: Vec<Option<TenantAccess>> = vec![None; tenants.len()];
         for server in &mut servers {
             let service = server.running.report().service;
-            let enforcement = Topology::builtin().enforcement(service);
+            let enforcement = layout.enforcement(service);
             let made = server.running.provision(&tenants, enforcement).await.unwrap();
             for ((tenant, made), access) in tenants.iter().zip(made).zip(&mut access) {
                 let connections = alone(tenant, made.clone(), &server.place.ca);
@@ -46,7 +61,6 @@ impl Field {
                 }
             }
         }
-        let desk = Desk::new();
         let authorities = servers.iter().map(|server| std::fs::read_to_string(&server.place.ca).unwrap());
         desk.write("ca.pem", &authorities.collect::<String>());
         let ca = desk.path("ca.pem");
@@ -57,7 +71,7 @@ impl Field {
     }
 
     /// Runs the command with the variables, and sees that it prints none of their secrets.
-    pub(super) fn run(&self, args: &[&str]) -> Ran {
+    pub(in crate::cli) fn run(&self, args: &[&str]) -> Ran {
         let mut command = self.desk.command(args);
         let ran = Ran::from(command.envs(&self.variables).output().unwrap());
         for secret in super::super::secrets::in_variables(self.variables.iter()) {
@@ -66,19 +80,41 @@ impl Field {
         ran
     }
 
-    pub(super) async fn administer(&mut self, service: Service, statement: &str) -> String {
+    pub(in crate::cli) async fn administer(&mut self, service: Service, statement: &str) -> String {
         self.servers[service as usize].running.administer(statement).await.unwrap()
     }
 
+    /// Who signed this server's certificate.
+    pub(in crate::cli) fn authority(&self, service: Service) -> &Path {
+        &self.servers[service as usize].place.ca
+    }
+
+    /// The superuser, in a database, under a name that tells these connections from others.
+    pub(in crate::cli) async fn superuser(&self, database: &str) -> PgConnection {
+        let sockets = &self.servers[Service::Postgres as usize].place.dir;
+        let port = self.tenants[0].connections.postgres.port;
+        let options = PgConnectOptions::new_without_pgpass().socket(sockets).port(port);
+        let options = options.username("bulkhead").database(database).application_name("field");
+        options.connect().await.unwrap()
+    }
+
     /// How many commands the Redis server has served.
-    pub(super) async fn redis_commands(&mut self) -> u64 {
+    pub(in crate::cli) async fn redis_commands(&mut self) -> u64 {
         let stats = self.administer(Service::Redis, "INFO commandstats").await;
         let calls = stats.split(":calls=").skip(1).map(|rest| rest.split(',').next().unwrap());
         calls.map(|calls| calls.parse::<u64>().unwrap()).sum()
     }
 
+    /// How many messages the RabbitMQ server has taken from clients and given to them.
+    pub(in crate::cli) async fn messages(&mut self) -> u64 {
+        let sum = "lists:sum([maps:get(K, C, 0) || {_, C} <- maps:to_list(rabbit_global_counters:overview()), \
+                   K <- [messages_received_total, messages_delivered_total]])";
+        let sum = self.administer(Service::Rabbitmq, sum).await;
+        sum.trim().parse().unwrap_or_else(|_| panic!("{sum}"))
+    }
+
     /// Writes what the apps themselves would have there, some of it under names that look like a run's.
-    pub(super) async fn fill(&self) {
+    pub(in crate::cli) async fn fill(&self) {
         for access in &self.tenants {
             let slices = &access.tenant.slices;
             let mut postgres = clients::postgres::connect(access).await.unwrap();
@@ -98,12 +134,30 @@ impl Field {
             let rabbitmq = clients::rabbitmq::connect(access).await.unwrap();
             let channel = rabbitmq.create_channel().await.unwrap();
             channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+            // One of its own: in a shared vhost the default exchange is nobody's.
+            let exchange = slices.rabbitmq.queue("app");
+            let (declare, table) = (ExchangeDeclareOptions::default(), FieldTable::default);
+            channel
+                .exchange_declare(exchange.as_str().into(), ExchangeKind::Direct, declare, table())
+                .await
+                .unwrap();
             for queue in ["orders", "bulkhead-canary", "bulkhead.notes", "bulkhead.65f1a2b3c0ffee.7.notes"] {
                 let queue = slices.rabbitmq.queue(queue);
                 let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-                channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
+                channel.queue_declare(queue.as_str().into(), durable, table()).await.unwrap();
+                let (name, bind) = (queue.as_str(), QueueBindOptions::default());
+                channel
+                    .queue_bind(name.into(), exchange.as_str().into(), name.into(), bind, table())
+                    .await
+                    .unwrap();
                 let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-                let sent = channel.basic_publish("".into(), queue.into(), options, b"theirs", properties);
+                let sent = channel.basic_publish(
+                    exchange.as_str().into(),
+                    queue.into(),
+                    options,
+                    b"theirs",
+                    properties,
+                );
                 sent.await.unwrap().await.unwrap();
             }
             let s3 = clients::s3::client(access).unwrap();
@@ -117,7 +171,7 @@ impl Field {
     }
 
     /// Whether a case has made a schema and keys.
-    pub(super) async fn has_names_of_a_run(&self) -> bool {
+    pub(in crate::cli) async fn has_names_of_a_run(&self) -> bool {
         let access = &self.tenants[0];
         let mut postgres = clients::postgres::connect(access).await.unwrap();
         let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^bulkhead_.*_engine$'";
@@ -129,7 +183,7 @@ impl Field {
     }
 
     /// What is there.
-    pub(super) async fn digest(&mut self) -> Digest {
+    pub(in crate::cli) async fn digest(&mut self) -> Digest {
         let mut digest = Digest::new();
         for access in &self.tenants {
             postgres(access, &mut digest).await;
@@ -178,8 +232,9 @@ async fn redis(access: &TenantAccess, digest: &mut Digest) {
 
 async fn s3(access: &TenantAccess, digest: &mut Digest) {
     let client = clients::s3::client(access).unwrap();
-    let bucket = &access.tenant.slices.s3.bucket;
-    let listed = client.list_object_versions().bucket(bucket).send().await.unwrap();
+    let (bucket, prefix) = (&access.tenant.slices.s3.bucket, access.tenant.slices.s3.prefix.clone());
+    let listed = client.list_object_versions().bucket(bucket).set_prefix(prefix.clone());
+    let listed = listed.send().await.unwrap();
     assert_ne!(listed.is_truncated(), Some(true));
     for version in listed.versions() {
         digest.push(format!("{bucket} {:?} {:?} {:?}", version.key(), version.version_id(), version.e_tag()));
@@ -187,6 +242,6 @@ async fn s3(access: &TenantAccess, digest: &mut Digest) {
     for marker in listed.delete_markers() {
         digest.push(format!("{bucket} {:?} {:?} deleted", marker.key(), marker.version_id()));
     }
-    let uploads = client.list_multipart_uploads().bucket(bucket).send().await.unwrap();
+    let uploads = client.list_multipart_uploads().bucket(bucket).set_prefix(prefix).send().await.unwrap();
     digest.extend(uploads.uploads().iter().map(|upload| format!("{bucket} unfinished {:?}", upload.key())));
 }

@@ -163,6 +163,11 @@ impl Target for Env {
         Ok(None)
     }
 
+    /// The variables are tenants', none of them an administrator's.
+    async fn names(&self, _service: Service, _tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        Ok(None)
+    }
+
     async fn logs(&self, _lines: usize) -> Result<Vec<LogTail>, Error> {
         Ok(Vec::new())
     }

@@ -25,6 +25,7 @@ mod fast;
 mod faults;
 mod install;
 mod management;
+mod names;
 mod node;
 mod server;
 

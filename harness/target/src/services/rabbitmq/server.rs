@@ -163,6 +163,11 @@ impl Running for Server {
         Ok(self.management.clone())
     }
 
+    async fn names(&mut self, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
+        let doing = format!("list the queues and exchanges of vhost `{}`", tenant.slices.rabbitmq.vhost);
+        self.vhost_names(tenant).await.map(Some).map_err(Error::serve(Service::Rabbitmq, doing))
+    }
+
     async fn administer(&mut self, statement: &str) -> Result<String, Error> {
         let failed = Error::serve(Service::Rabbitmq, "evaluate an expression on the node");
         self.node.caller.eval(statement).await.map_err(failed)
