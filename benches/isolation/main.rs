@@ -2,7 +2,8 @@
 //!
 //! Every probe between every two of 2, 4 and 8 tenants, on a keeper that runs already, where each tenant has its own part
 //! of each service and where all share one. What should hold still as tenants are added is the time of a pair; it is
-//! given beside that of two tenants, from the same run. It never fails on a time: targets are for readers.
+//! given beside that of two tenants, from the same run. Then, for two tenants, what each service takes alone and how busy
+//! the machine was meanwhile: where the time goes. It never fails on a time: targets are for readers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
 use std::{
@@ -65,7 +66,7 @@ async fn measure(rounds: usize) -> Result<()> {
             let rounds = if tenants == 2 { rounds } else { 1 };
             let mut took = Vec::new();
             for _ in 0..rounds {
-                took.push(matrix(&session, &topology).await?);
+                took.push(matrix(&session, &topology, &Service::ALL).await?.took);
             }
             took.sort();
             let median = took.get(rounds / 2).copied().context("no round")?;
@@ -89,14 +90,42 @@ async fn measure(rounds: usize) -> Result<()> {
         both.as_secs_f64(),
         TARGET.as_secs()
     );
+    alone(&session).await?;
     session.close().await?;
     Ok(())
 }
 
-/// Every probe between every two tenants; all must come out well.
-async fn matrix(session: &Session, topology: &Topology) -> Result<Duration> {
+/// What the matrix of two tenants takes on each service alone.
+async fn alone(session: &Session) -> Result<()> {
+    println!("\n{:>9} {:>9} {:>7} {:>9} {:>16}", "sharing", "service", "probes", "matrix", "processors busy");
+    for shared in [false, true] {
+        let topology = topology(2, shared)?;
+        for service in Service::ALL {
+            let Matrix { took, busy } = matrix(session, &topology, &[service]).await?;
+            let probes = probes::all().filter(|probe| probe.about().service == service).count();
+            println!(
+                "{:>9} {:>9} {probes:>7} {:>7.2} s {:>14.0} %",
+                if shared { "shared" } else { "separate" },
+                service.to_string(),
+                took.as_secs_f64(),
+                busy * 100.0,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a whole matrix came to.
+struct Matrix {
+    took: Duration,
+    /// The part of all processors' time in which anybody on this machine computed, from 0 to 1.
+    busy: f64,
+}
+
+/// Every probe of these services between every two tenants; all must come out well.
+async fn matrix(session: &Session, topology: &Topology, services: &[Service]) -> Result<Matrix> {
     let out = tempfile::tempdir()?;
-    let scenarios = Service::ALL.map(whole);
+    let scenarios: Vec<_> = services.iter().copied().map(whole).collect();
     let cases = scenario::expand(&scenarios, topology)?;
     let runner = Runner {
         target: session,
@@ -106,14 +135,27 @@ async fn matrix(session: &Session, topology: &Topology) -> Result<Duration> {
         out: out.path().into(),
         terms: Terms::default(),
     };
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), processors()?);
     let mut runs = std::pin::pin!(runner.run(cases, &|_| ()));
     while let Some(run) = runs.next().await {
         for judged in bulkhead_checks::judge(&run.history, &run.case.scenario.expect) {
             ensure!(judged.verdict == Verdict::Pass, "{}: {}: {}", run.case.id, judged.name, judged.evidence);
         }
     }
-    Ok(begun.elapsed())
+    let (took, after) = (begun.elapsed(), processors()?);
+    let [busy, all] = [0, 1].map(|which: usize| after[which] - before[which]);
+    Ok(Matrix { took, busy: busy / all })
+}
+
+/// The time that all processors have been busy, and all their time, in ticks (`proc_stat(5)`).
+fn processors() -> Result<[f64; 2]> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("`/proc/stat` is empty")?;
+    let ticks = line.split_ascii_whitespace().skip(1).map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    // The fourth and the fifth are idle and waiting for a disk; guests are counted among the first two.
+    let all: f64 = ticks.iter().take(8).sum();
+    let idle: f64 = ticks.iter().skip(3).take(2).sum();
+    Ok([all - idle, all])
 }
 
 fn whole(service: Service) -> Scenario {
