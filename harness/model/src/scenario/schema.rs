@@ -2,13 +2,47 @@
 //! together. Names that live in other rooms, probes and invariants, are plain text in it.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Item;
 
+/// What stands for a value that `for-each` chooses.
+const VARIABLE: &str = r"^\$[a-z0-9-]+$";
+
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ScenarioFile>().to_value()
+    let mut schema =
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ScenarioFile>().to_value();
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.iter_mut().filter(|(name, _)| *name != "for-each").for_each(|(_, of)| variable_too(of));
+    }
+    if let Some(settings) = schema.pointer_mut("/$defs/Chosen/anyOf/1/additionalProperties") {
+        or_a_variable(settings);
+    }
+    schema
+}
+
+/// Lets a variable stand for a whole list and for each of its elements. A text may be one as it is.
+fn variable_too(property: &mut Value) {
+    let Some(of) = property.as_object_mut() else { return };
+    let mut kinds = match of.remove("anyOf") {
+        Some(Value::Array(kinds)) => kinds,
+        _ if of.get("type").is_some_and(|of| of == "array") => {
+            let about = ["description", "default"].map(|name| of.remove_entry(name));
+            let list = std::mem::take(of);
+            of.extend(about.into_iter().flatten());
+            vec![Value::Object(list)]
+        }
+        _ => return,
+    };
+    kinds.iter_mut().filter_map(|kind| kind.get_mut("items")).for_each(or_a_variable);
+    kinds.push(json!({ "type": "string", "pattern": VARIABLE }));
+    of.insert(String::from("anyOf"), Value::Array(kinds));
+}
+
+fn or_a_variable(schema: &mut Value) {
+    let known = schema.take();
+    *schema = json!({ "anyOf": [known, { "type": "string", "pattern": VARIABLE }] });
 }
 
 /// A Bulkhead scenario: what to run, on whom, and what must hold.

@@ -12,6 +12,7 @@ mod doctor;
 mod history;
 mod scenario;
 mod scenario_files;
+mod schema;
 mod secrets;
 mod strings;
 mod topology;

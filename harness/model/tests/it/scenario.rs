@@ -2,7 +2,7 @@
 
 use bulkhead_model::{
     Class, Item, Problems, Service, Topology, Unit,
-    scenario::{Case, Expected, Kind, Known, Scenario, Shape, Subject, Wanted, expand, schema, tags},
+    scenario::{Case, Expected, Kind, Known, Scenario, Shape, Subject, Wanted, expand},
 };
 
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ const ITEMS: &str = "title: There is a database\nwhy: Because.\nchecklist:\n  - 
 
 const WORK: &str = "title: No task is lost\nwhy: Because.\nworkload:\n  - rabbitmq.tasks: { publishers: 3, rate: 50/s }\nrun-for: 8s\nfaults:\n  - down: { service: rabbitmq, at: 2s }\nexpect: [nothing-lost]\n";
 
-fn parse(text: &str) -> Result<Scenario, Problems> {
+pub(crate) fn parse(text: &str) -> Result<Scenario, Problems> {
     all(text).map(|mut scenarios| scenarios.remove(0))
 }
 
@@ -377,48 +377,6 @@ fn probes_and_items_take_faults_on_services_that_they_reach() {
     assert_eq!(parse(&text("probes: [postgres.read]", "postgres")).unwrap().faults.len(), 1);
     let error = parse(&text("checklist: [vhost-created]", "redis")).unwrap_err().to_string();
     assert!(error.contains("nothing here works on redis, so `down` would touch nothing"), "{error}");
-}
-
-#[test]
-fn the_schema_says_what_the_parser_does() {
-    let schema = schema();
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(schema["required"], serde_json::json!(["title", "why", "expect"]));
-    assert_eq!(
-        schema["oneOf"],
-        serde_json::json!([
-            { "required": ["probes"] },
-            { "required": ["checklist"] },
-            { "required": ["workload", "run-for"] },
-        ])
-    );
-    let properties = schema["properties"].as_object().unwrap();
-    // Each key of the schema is one that the parser knows, and every other key is not.
-    for key in properties.keys() {
-        let problems = parse(&format!("{key}: {{}}\n")).unwrap_err().to_string();
-        assert!(!problems.contains("unknown key"), "{problems}");
-    }
-    let hint = parse("zzzzzzzzz: 1\n").unwrap_err().to_string();
-    let known: Vec<&str> =
-        hint.lines().find_map(|l| l.trim().strip_prefix("hint: known: ")).unwrap().split(", ").collect();
-    assert_eq!(known.len(), properties.len());
-    for (key, property) in properties {
-        assert!(known.contains(&key.as_str()), "{key}");
-        assert!(property["description"].is_string(), "{key} has no description");
-        let one = |schema: &serde_json::Value| schema["type"].as_str().is_some_and(|of| of != "null");
-        let some = property["anyOf"].as_array().is_some_and(|any| any.iter().all(one));
-        assert!(one(property) || some, "{key} may be something else too: {property}");
-    }
-    let items: Vec<&str> = Item::ALL.map(Item::name).to_vec();
-    let described: Vec<String> = schema["$defs"]["Item"]["oneOf"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|variant| variant["const"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(described, items);
-    assert_eq!(schema["$defs"]["Tag"]["enum"], serde_json::json!(tags().collect::<Vec<_>>()));
 }
 
 proptest! {
