@@ -11,12 +11,21 @@ pub struct Problem {
     pub what: String,
     /// What to do about it, when there is something to say.
     pub hint: Option<String>,
+    /// The line that it is about, with a caret below the place: two lines.
+    pub quote: Option<String>,
 }
 
 impl Problem {
     /// A problem without a hint.
     pub fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into(), hint: None }
+        Self { place: place.into(), what: what.into(), hint: None, quote: None }
+    }
+
+    /// Adds the line that it is about.
+    #[must_use]
+    pub fn quoting(mut self, quote: Option<String>) -> Self {
+        self.quote = quote;
+        self
     }
 
     /// Adds what to do.
@@ -33,8 +42,11 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.place)?;
         }
         f.write_str(&self.what)?;
-        match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        match &self.quote {
+            Some(quote) => write!(f, "\n{quote}"),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::Problem;
 
+mod quote;
 mod toml;
 mod yaml;
 
@@ -73,12 +74,19 @@ pub(crate) fn entry<'n>(table: &'n [Entry], key: &str) -> Option<&'n Entry> {
 /// Gathers the problems of one file.
 pub(crate) struct Review<'f> {
     file: &'f str,
+    /// What the problems quote, where they may.
+    text: &'f str,
     found: Vec<(Place, Problem)>,
 }
 
 impl<'f> Review<'f> {
     pub(crate) fn new(file: &'f str) -> Self {
-        Self { file, found: Vec::new() }
+        Self { file, text: "", found: Vec::new() }
+    }
+
+    /// The same of a text that holds no secrets, of which each problem shows its line.
+    pub(crate) fn quoting(file: &'f str, text: &'f str) -> Self {
+        Self { file, text, found: Vec::new() }
     }
 
     /// The place as `file:line:column`.
@@ -104,7 +112,8 @@ impl<'f> Review<'f> {
     /// Every problem, in the file's order.
     pub(crate) fn into_problems(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(at, _)| *at);
-        self.found.into_iter().map(|(_, problem)| problem).collect()
+        let text = self.text;
+        self.found.into_iter().map(|(at, problem)| problem.quoting(quote::quote(text, at))).collect()
     }
 
     /// Says that `word` is not one of `known`, and what to write instead.

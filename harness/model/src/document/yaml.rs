@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_saphyr::{Location, Spanned};
 
-use super::{Entry, Located, Node, Place, Value};
+use super::{Entry, Located, Node, Place, Value, quote::quote};
 use crate::Problem;
 
 /// Levels of lists and tables in one another. Scenario files have three.
@@ -33,6 +33,7 @@ pub(crate) fn from_yaml(text: &str, file: &str) -> Result<Vec<Entry>, Problem> {
         let what = shown.lines().next().unwrap_or("").split(';').next().unwrap_or("");
         let what = what.split(" at line ").next().unwrap_or("").trim_end();
         Problem::new(format!("{file}:{}:{}", at.line, at.column), format!("not valid YAML: {what}"))
+            .quoting(quote(text, at))
     })?;
     match root.value.0 {
         Value::Table(entries) => Ok(entries),

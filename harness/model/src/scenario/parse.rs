@@ -32,7 +32,7 @@ impl Scenario {
     /// Every problem at once, in the file's order; where the YAML itself is broken, only that.
     pub fn parse(name: &str, text: &str, file: &str, known: &Known<'_>) -> Result<Vec<Self>, Problems> {
         let root = from_yaml(text, file)?;
-        let mut review = Review::new(file);
+        let mut review = Review::quoting(file, text);
         review.known_keys(&root, "a scenario", &KEYS);
         let variants = each::variants(&mut review, &root);
         let read = |(variant, root): (String, Vec<Entry>)| Self {
@@ -84,7 +84,7 @@ impl Scenario {
 /// Every problem at once, as [`Scenario::parse`].
 pub fn faults(text: &str, file: &str, known: &Known<'_>) -> Result<Vec<Chosen>, Problems> {
     let root = from_yaml(text, file)?;
-    let mut review = Review::new(file);
+    let mut review = Review::quoting(file, text);
     review.known_keys(&root, "a file of faults", &["faults"]);
     if entry(&root, "faults").is_none() {
         let hint = "write `faults:` with a line `- down: { service: redis, at: 1s, for: 2s }` below it";

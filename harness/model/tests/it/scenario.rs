@@ -345,6 +345,15 @@ fn cases_are_sorted_whatever_the_order_of_files() {
 }
 
 #[test]
+fn a_problem_shows_its_line_and_points_at_its_place() {
+    let error =
+        parse("title: T\nwhy: W\nchecklist: [vhost-crated]\nexpect: [isolated]\n").unwrap_err().to_string();
+    assert!(error.ends_with("\n  3 | checklist: [vhost-crated]\n    |             ^"), "{error}");
+    let error = parse("title: [\n").unwrap_err().to_string();
+    assert!(error.contains(" | ") && error.ends_with('^'), "{error}");
+}
+
+#[test]
 fn tenants_that_the_topology_lacks_are_refused() {
     let scenario = parse(&format!("{ITEMS}tenants: [engin, kafka, plane]\n")).unwrap();
     expect(
