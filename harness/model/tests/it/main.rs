@@ -9,6 +9,7 @@
 
 mod connections;
 mod doctor;
+mod fuzz;
 mod history;
 mod scenario;
 mod scenario_files;
