@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
+mod bounds;
 mod checklist;
 mod cli;
 mod clients;
@@ -22,6 +23,7 @@ mod redis;
 mod s3;
 mod sabotage;
 mod scenarios;
+mod sharing;
 mod support;
 mod template;
 mod tidy;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -53,6 +54,42 @@ fn an_interrupted_verify_reports_what_it_has_as_unknown_and_leaves_nothing() {
     assert_eq!(report.verdict, Verdict::Unknown);
     assert!(report.cases.iter().any(|case| case.verdict == Verdict::Pass && case.skipped.is_none()));
     assert!(report.cases.iter().any(|case| case.skipped.as_deref() == Some("interrupted")));
+}
+
+/// A history of which at least one operation has ended, below the folder of a run that goes on.
+fn history_under_way(desk: &Desk) -> PathBuf {
+    let begun = Instant::now();
+    let listed =
+        |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    loop {
+        let runs: Vec<_> = listed(&desk.path("target/bulkhead")).collect();
+        let found = runs.iter().flat_map(|run| listed(&run.join("cases"))).find(|journal| {
+            fs::read_to_string(journal).is_ok_and(|text| text.contains(r#""event":"ended""#))
+        });
+        if let Some(journal) = found {
+            return journal;
+        }
+        assert!(begun.elapsed() < CAP, "no operation has ended: {runs:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_killed_verify_leaves_a_history_that_is_read_and_proves_nothing() {
+    let desk = Desk::alone();
+    desk.write(
+        "long.yaml",
+        "title: It goes on\nwhy: It is killed meanwhile.\ntags: [chaos]\ntenants: [engine]\n\
+         workload: [redis.sessions]\nrun-for: 60s\nexpect: [within-ttl: 100ms]\n",
+    );
+    let child = started(&desk, &["verify", "long.yaml"], "bulkhead 0.1.0");
+    let journal = history_under_way(&desk);
+    assert_eq!(signalled(child, Signal::SIGKILL), None, "a signal ended it");
+    desk.vanishes();
+    let text = fs::read_to_string(&journal).unwrap();
+    assert!(text.ends_with("}\n") && !text.contains("case-ended"), "{text}");
+    let judged = desk.run(&["check", journal.to_str().unwrap()]);
+    assert_eq!(judged.code, Some(2), "{}", judged.all());
 }
 
 #[test]

@@ -23,14 +23,14 @@ fn tenant(name: &str) -> Tenant {
     Topology::builtin().tenant(name).unwrap().clone()
 }
 
-#[test]
-fn programs_in_python_work_over_an_ocean() {
-    let room = match Room::open(Language::Python) {
+/// They work over an ocean, on all four services, each of which is touched.
+fn over_an_ocean(language: Language) {
+    let room = match Room::open(language) {
         Ok(room) => room,
         Err(reason) => return skipped(&reason),
     };
     let desk = Desk::served();
-    let script = all_of(Language::Python, &room, &tenant("plane"));
+    let script = all_of(language, &room, &tenant("plane"));
     let ran = desk.run(&["run", "--tenant", "plane", "--faults", "transatlantic", "--", "sh", "-c", &script]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert_eq!(ran.stdout.lines().count(), 4, "a line of each program, and nothing else: {}", ran.all());
@@ -48,16 +48,27 @@ fn programs_in_python_work_over_an_ocean() {
 }
 
 #[test]
-fn programs_in_node_work_on_their_links_and_leave_nothing() {
-    let room = match Room::open(Language::Node) {
+fn programs_in_python_work_over_an_ocean() {
+    over_an_ocean(Language::Python);
+}
+
+#[test]
+fn programs_in_node_work_over_an_ocean() {
+    over_an_ocean(Language::Node);
+}
+
+/// They work with nothing done to them, their code is the command's, and nothing is left.
+fn on_their_links(language: Language) {
+    let room = match Room::open(language) {
         Ok(room) => room,
         Err(reason) => return skipped(&reason),
     };
     let desk = Desk::alone();
-    let script = all_of(Language::Node, &room, &tenant("engine")) + " && exit 7";
+    let script = all_of(language, &room, &tenant("engine")) + " && exit 7";
     let ran = desk.run(&["run", "--", "sh", "-c", &script]);
     assert_eq!(ran.code, Some(7), "the command's own code: {}", ran.all());
     assert_eq!(ran.stdout.lines().count(), 4, "{}", ran.all());
+    assert!(!ran.stderr.contains("fault       "), "{}", ran.stderr);
     let history = ran.stderr.lines().find_map(|line| line.strip_prefix("history     ")).unwrap();
     let history = std::fs::read_to_string(desk.path("").join(history)).unwrap();
     assert!(
@@ -65,6 +76,16 @@ fn programs_in_node_work_on_their_links_and_leave_nothing() {
         "{history}"
     );
     desk.vanishes();
+}
+
+#[test]
+fn programs_in_python_work_on_their_links_and_leave_nothing() {
+    on_their_links(Language::Python);
+}
+
+#[test]
+fn programs_in_node_work_on_their_links_and_leave_nothing() {
+    on_their_links(Language::Node);
 }
 
 /// In the documents' layout nothing refuses a key of Redis outside the slice: it is found. The link is cut meanwhile, and the server paused.

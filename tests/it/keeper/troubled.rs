@@ -226,17 +226,34 @@ async fn each_fault_does_what_it_says_to_its_tenant_and_is_undone() {
     s3(&session, one, other).await;
     session.release(slices).await.unwrap();
 
+    // As by a case that failed or panicked: its slices go, and nobody undid anything.
+    let left = trouble(&session, &shared).await;
+    session.release(left).await.unwrap();
+    nothing_is_left(&session, &shared).await;
+
     // As by SIGKILL: nobody says goodbye, and nothing is left of it for whoever comes next.
-    let left = session.slices_on(&shared, &ALONE, &ALONE).await.unwrap();
-    inflict(&session, Service::Redis, ServiceFault::OutOfMemory, &left[0], true).await;
-    inflict(&session, Service::Rabbitmq, ServiceFault::MemoryAlarm, &left[0], true).await;
+    let _left = trouble(&session, &shared).await;
     let next = open(&own.spec).await;
     drop(session);
-    let slices = next.slices_on(&shared, &ALONE, &[]).await.unwrap();
+    nothing_is_left(&next, &shared).await;
+    next.close().await.unwrap();
+    own.assert_gone().await;
+}
+
+/// Begins faults that meet everybody and undoes none.
+async fn trouble(session: &Session, layout: &Topology) -> Vec<TenantAccess> {
+    let slices = session.slices_on(layout, &ALONE, &ALONE).await.unwrap();
+    inflict(session, Service::Redis, ServiceFault::OutOfMemory, &slices[0], true).await;
+    inflict(session, Service::Rabbitmq, ServiceFault::MemoryAlarm, &slices[0], true).await;
+    slices
+}
+
+/// Whoever comes next can write and publish.
+async fn nothing_is_left(session: &Session, layout: &Topology) {
+    let slices = session.slices_on(layout, &ALONE, &[]).await.unwrap();
     let mut connection = clients::redis::connect(&slices[0]).await.unwrap();
     let () = connection.set(slices[0].tenant.slices.redis.key("troubled"), "value").await.unwrap();
     let publisher = Publisher::of(&slices[0]).await;
     assert!(matches!(timeout(MOMENT * 10, publisher.publish()).await.unwrap(), Ok(Confirmation::Ack(_))));
-    next.close().await.unwrap();
-    own.assert_gone().await;
+    session.release(slices).await.unwrap();
 }

@@ -108,7 +108,7 @@ fn told(service: Service, op: &Op<'_>) -> Option<&'static str> {
 fn reasons(service: Service) -> &'static [&'static str] {
     match service {
         Service::Postgres => &["password authentication failed", "permission denied for"],
-        Service::Redis => &["WRONGPASS", "Password authentication failed", "NOPERM"],
+        Service::Redis => &["WRONGPASS", "Password authentication failed", "NOPERM", "NoPerm"],
         Service::Rabbitmq => &["ACCESS_REFUSED", "NOT_ALLOWED"],
         Service::S3 => &["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"],
     }

@@ -36,9 +36,6 @@ use crate::{
 
 mod isolation;
 
-/// The longest that a case may take once its slices exist, besides the time for which its workloads work.
-const CASE_DEADLINE: Duration = Duration::from_secs(120);
-
 /// The longest that a case waits for its slices, while others have the servers alone or are where it wants to be.
 const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
@@ -63,7 +60,7 @@ pub struct Runner<'a> {
     pub jobs: usize,
     /// The run's own folder: histories go to `cases/` below it.
     pub out: PathBuf,
-    /// How its workloads are played.
+    /// How they are played.
     pub terms: Terms,
 }
 
@@ -150,7 +147,7 @@ impl Runner<'_> {
         let lots = making.await.map_err(|_| Broken::Late("make slices", TURN_DEADLINE))??;
         // A crash in one case is a fault of ours; it must not take the other cases with it.
         let work = AssertUnwindSafe(self.work(case, &layout, &lots, recorder)).catch_unwind();
-        let deadline = CASE_DEADLINE.saturating_add(case.scenario.run_for);
+        let deadline = self.terms.bound.saturating_add(case.scenario.run_for);
         let done = match tokio::time::timeout(deadline, work).await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => Err(Broken::Crashed(panic_text(&*panic))),

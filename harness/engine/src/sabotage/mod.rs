@@ -149,7 +149,7 @@ impl Ground<'_> {
     /// Plays the case while this sabotage goes on. The error is why it could not go on as it should.
     pub async fn sabotaged(&self, sabotage: &Sabotage, case: Case) -> (Option<CaseRun>, Option<Error>) {
         let watched = Watched::new(self.target, &sabotage.begin).undoing(sabotage.undoes);
-        let terms = Terms { patience: sabotage.patience, flaw: sabotage.flaw };
+        let terms = Terms { patience: sabotage.patience, flaw: sabotage.flaw, ..Terms::default() };
         let run = self.run(&watched, terms, case).await;
         (run, watched.broke())
     }

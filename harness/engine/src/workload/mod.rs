@@ -84,13 +84,15 @@ pub type Working<'a> = BoxFuture<'a, Result<(), Error>>;
 pub struct Terms {
     /// The longest that draining may take.
     pub patience: Duration,
+    /// The longest that the whole case may take once its slices exist, besides the time for which its workloads work.
+    pub bound: Duration,
     /// What its workloads do wrongly.
     pub flaw: Option<Flaw>,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(20), flaw: None }
+        Self { patience: Duration::from_secs(20), bound: Duration::from_secs(120), flaw: None }
     }
 }
 
