@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::Item;
 
 /// What stands for a value that `for-each` chooses.
-const VARIABLE: &str = r"^\$[a-z0-9-]+$";
+fn variable() -> Value {
+    json!({ "type": "string", "pattern": r"^\$[a-z0-9-]+$" })
+}
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
@@ -36,13 +38,13 @@ fn variable_too(property: &mut Value) {
         _ => return,
     };
     kinds.iter_mut().filter_map(|kind| kind.get_mut("items")).for_each(or_a_variable);
-    kinds.push(json!({ "type": "string", "pattern": VARIABLE }));
+    kinds.push(variable());
     of.insert(String::from("anyOf"), Value::Array(kinds));
 }
 
 fn or_a_variable(schema: &mut Value) {
     let known = schema.take();
-    *schema = json!({ "anyOf": [known, { "type": "string", "pattern": VARIABLE }] });
+    *schema = json!({ "anyOf": [known, variable()] });
 }
 
 /// A Bulkhead scenario: what to run, on whom, and what must hold.

@@ -179,7 +179,7 @@ impl Keeper {
         });
     }
 
-    /// Begins or undoes a service fault for a tenant of this lease; one that meets everybody only where the lease is alone.
+    /// Lists what lies where a slice of this lease does.
     fn names(&mut self, asked: Asked, service: Service, tenant: WireTenant) {
         let Some(servers) = self.serving(asked) else { return };
         if !self.leases.holds(asked.0, &tenant, service) {
@@ -193,6 +193,7 @@ impl Keeper {
         });
     }
 
+    /// Begins or undoes a service fault for a tenant of this lease; one that meets everybody only where the lease is alone.
     fn inflict(&mut self, asked: Asked, infliction: Infliction) {
         let Some(servers) = self.serving(asked) else { return };
         let Infliction { service, fault, tenant, begins } = infliction;
