@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_model::{AuditRecord, Enforcement, Service, Topology};
+use bulkhead_model::{AuditRecord, Enforcement, Service, Slices, Topology};
 use bulkhead_target::{Error, Target, TenantAccess, clients};
 use redis::aio::MultiplexedConnection;
 
@@ -131,17 +131,21 @@ async fn scan(connection: &mut MultiplexedConnection, scope: &str) -> redis::Red
     }
 }
 
+/// Whether this part of every tenant's slices bears the case's own name, so that all in it is the case's.
+fn all_renamed(tenants: &[TenantAccess], layout: &Topology, part: impl Fn(&Slices) -> &String) -> bool {
+    tenants.iter().all(|access| {
+        let before = layout.tenant(access.tenant.name.as_str());
+        before.is_some_and(|before| part(&before.slices) != part(&access.tenant.slices))
+    })
+}
+
 /// Every queue and exchange in the vhosts of the case. A vhost that is one tenant's alone holds nothing that is outside.
 async fn rabbitmq(
     target: &dyn Target,
     tenants: &[TenantAccess],
     layout: &Topology,
 ) -> Result<Option<Found>, Error> {
-    let exact = |access: &TenantAccess| {
-        let before = layout.tenant(access.tenant.name.as_str());
-        before.is_none_or(|before| before.slices.rabbitmq.vhost == access.tenant.slices.rabbitmq.vhost)
-    };
-    if tenants.iter().any(exact) {
+    if !all_renamed(tenants, layout, |slices| &slices.rabbitmq.vhost) {
         return Ok(None);
     }
     let (mut found, mut seen) = (Found { names: 0, outside: Vec::new() }, BTreeSet::new());
@@ -167,11 +171,7 @@ async fn rabbitmq(
 /// Every object in the buckets of the case. A bucket that is one tenant's alone holds nothing that is outside.
 async fn s3(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>, Error> {
     let Some(viewer) = tenants.first() else { return Ok(None) };
-    let exact = |access: &TenantAccess| {
-        let before = layout.tenant(access.tenant.name.as_str());
-        before.is_none_or(|before| before.slices.s3.bucket == access.tenant.slices.s3.bucket)
-    };
-    if tenants.iter().any(exact) {
+    if !all_renamed(tenants, layout, |slices| &slices.s3.bucket) {
         return Ok(None);
     }
     let client = clients::s3::client(viewer)?;
