@@ -141,7 +141,9 @@ async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed
     let chosen = chosen(workload);
     let (phase, watched) = watch::channel(Phase::Work);
     let terms = Terms::default();
-    let stage = Stage { access, chosen: &chosen, seed: seed.clone(), scribe: &scribe, phase: watched, terms };
+    let (granted, seed) = (&access.tenant.slices, seed.clone());
+    let stage =
+        Stage { access, granted, chosen: &chosen, seed, scribe: &scribe, phase: watched, terms, meter: None };
     workload.prepare(&stage).await?;
     let (begun, before) = (Instant::now(), spent()?);
     let over = async {

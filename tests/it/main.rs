@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
+mod allowance;
 mod bounds;
 mod checklist;
 mod cli;

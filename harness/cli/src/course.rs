@@ -51,8 +51,9 @@ impl Course<'_> {
     pub(crate) async fn run(&self) -> Result<Finished> {
         let Self { plan, place, project, opening, volume, jobs, retries, fail_fast, output, terminal } =
             *self;
-        let able = plan.cases.iter().filter(|planned| opening.unable(&planned.case).is_none());
-        let cost = opening.afford(able.map(|planned| &planned.case))?;
+        let cases = plan.cases.iter().map(|planned| &planned.case);
+        let able: Vec<_> = cases.filter(|case| opening.unable(case).is_none()).collect();
+        let admission = opening.admit(&able, retries + 1)?;
         let folder = match &output.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,
@@ -69,7 +70,7 @@ impl Course<'_> {
             jobs,
             retries,
             fail_fast,
-            cost,
+            admission,
             folder: &folder,
             terminal,
         };

@@ -5,6 +5,7 @@ use std::{path::Path, pin::pin, slice, time::Instant};
 
 use anyhow::Result;
 use bulkhead_engine::{
+    cost::Admission,
     faults,
     run::{CaseRun, Runner},
     workload::Terms,
@@ -50,8 +51,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) retries: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
-    /// What the run costs at most, in words, where something is billed.
-    pub(crate) cost: Option<String>,
+    /// What the run costs at most and what is left out for that, where something is billed.
+    pub(crate) admission: Option<Admission>,
     pub(crate) folder: &'a Folder,
     pub(crate) terminal: &'a Terminal,
 }
@@ -109,7 +110,9 @@ impl Drive<'_> {
             cases: self.plan.cases.len(),
         });
         let progress = |event| self.terminal.event(&event);
-        self.cost.iter().for_each(|cost| progress(RunEvent::Note(cost.clone())));
+        if let Some(Admission { cost, .. }) = &self.admission {
+            progress(RunEvent::Note(format!("at most {cost}")));
+        }
         let target = tokio::select! {
             opened = self.opening.open(self.volume, &progress) => opened?,
             () = interrupt.asked() => {
@@ -136,7 +139,8 @@ impl Drive<'_> {
         let (mut found, mut cases) = (Found::default(), Vec::new());
         for planned in &self.plan.cases {
             let faults = &planned.case.scenario.faults;
-            let unable = self.opening.unable(&planned.case);
+            let refused = || self.admission.as_ref()?.refusal(&planned.case).map(str::to_owned);
+            let unable = self.opening.unable(&planned.case).or_else(refused);
             match unable.or_else(|| faults::impossible(faults, target.servers(), &self.plan.topology)) {
                 None => cases.push(planned.case.clone()),
                 Some(reason) => {

@@ -5,8 +5,9 @@ use std::{net::IpAddr, path::PathBuf};
 
 use anyhow::Result;
 use bulkhead_engine::{
-    cost::{Budget, Cost},
+    cost::{self, Admission, Budget, Tenants},
     doctor::Patient,
+    faults,
     leavings::LEAVINGS,
 };
 use bulkhead_model::{
@@ -77,18 +78,20 @@ impl Opening {
         }
     }
 
-    /// What the cases cost at most, in words; none where nothing is billed.
+    /// Which of the cases, each run so many times at most, may be paid; none where nothing is billed.
     ///
     /// # Errors
-    /// That it is more than may be spent.
-    pub(crate) fn afford<'c>(
-        &self,
-        cases: impl IntoIterator<Item = &'c Case>,
-    ) -> Result<Option<String>, Problems> {
+    /// That those which must be are more than may be spent.
+    pub(crate) fn admit(&self, cases: &[&Case], attempts: usize) -> Result<Option<Admission>, Problems> {
         let Self::Env(variables) = self else { return Ok(None) };
-        let tenants = variables.seats.iter().filter(|seat| seat.access.is_some()).count();
-        let cost = Cost::of(cases, tenants);
-        let problems = variables.budget.exceeded(&cost).into_iter().map(|(unit, cost, limit)| {
+        let acting = variables.seats.iter().filter(|seat| seat.access.is_some()).count();
+        let tenants = Tenants { acting, known: variables.seats.len() };
+        let attempts = u64::try_from(attempts).unwrap_or(u64::MAX);
+        let exceeded = match cost::admit(cases, tenants, attempts, &variables.budget) {
+            Ok(admission) => return Ok(Some(admission)),
+            Err(exceeded) => exceeded,
+        };
+        let problems = exceeded.into_iter().map(|(unit, cost, limit)| {
             let what = format!("the run may take {cost} of `{}`, and its budget is {limit}", unit.name());
             let hint = format!(
                 "choose fewer scenarios or cases, or allow it with `--budget {}={cost}`",
@@ -96,7 +99,7 @@ impl Opening {
             );
             Problem::new("--budget", what).hint(hint)
         });
-        Problems::unless(problems.collect(), Some(format!("at most {cost}")))
+        Err(problems.collect::<Vec<_>>().into())
     }
 
     /// Lets go of what was opened, and says why something of it may be left.
@@ -114,18 +117,19 @@ impl Opening {
     /// Why nobody can act in the case; none when somebody can.
     pub(crate) fn unable(&self, case: &Case) -> Option<String> {
         let (Subject::Tenant(acting) | Subject::Pair { from: acting, .. }) = &case.subject;
-        self.absent(acting).or_else(|| self.uncounted(case))
+        self.absent(acting).or_else(|| self.improper(case))
     }
 
-    /// Neither a workload nor rounds under faults are run where calls cost, until what they spend is counted.
-    fn uncounted(&self, case: &Case) -> Option<String> {
+    /// Why the case is not run where others use the servers and calls cost: a fault that they would notice, or rounds under
+    /// faults, until what these spend is counted.
+    fn improper(&self, case: &Case) -> Option<String> {
         let Self::Env(_) = self else { return None };
-        let what = match &case.scenario {
-            scenario if !scenario.workload.is_empty() => "a workload spends",
-            scenario if !scenario.faults.is_empty() => "rounds under faults spend",
-            _ => return None,
-        };
-        Some(format!("what {what} is not counted yet, so it runs on stand-ins only"))
+        if let Some(fault) = faults::beyond_links(&case.scenario.faults) {
+            return Some(format!("`{}` is done to more than a link, and others use the server", fault.name));
+        }
+        let rounds = case.scenario.workload.is_empty() && !case.scenario.faults.is_empty();
+        let why = "what rounds under faults spend is not counted yet, so they run on stand-ins only";
+        rounds.then(|| why.to_owned())
     }
 
     fn absent(&self, name: &TenantName) -> Option<String> {
@@ -297,7 +301,10 @@ fn host(s3: &S3Access) -> &str {
 mod tests {
     use std::collections::BTreeMap;
 
+    use bulkhead_model::scenario;
+
     use super::*;
+    use crate::{project::Project, scenarios};
 
     fn variables(host: &str) -> BTreeMap<String, String> {
         let values = [
@@ -358,5 +365,34 @@ mod tests {
         let refused = read(&variables("db.example.com"), false).err().unwrap();
         assert_eq!(places(&refused), ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"]);
         assert!(read(&variables("db.example.com"), true).is_ok());
+    }
+    #[test]
+    fn only_faults_on_links_are_done_to_workloads_where_others_use_the_servers() {
+        let read = read(&variables("127.0.0.1"), false).unwrap_or_else(|problems| panic!("{problems}"));
+        let (topology, opening) = (Topology::builtin(), Opening::Env(read));
+        let folders = ["scenarios/chaos", "scenarios/security", "scenarios/neighbour"].map(PathBuf::from);
+        let sources = scenarios::load(&folders, &Project::default()).unwrap();
+        let scenarios: Vec<_> = sources.into_iter().map(|source| source.scenario).collect();
+        let cases = scenario::expand(&scenarios, &topology).unwrap();
+        let why = |id: &str| opening.unable(cases.iter().find(|case| case.id == id).unwrap());
+        for (id, part) in [
+            ("chaos/redis/sessions-server [faults=kill] (engine)", "`kill` is done to more than a link"),
+            ("security/s3-passwords [faults=revoked-password] (engine)", "`revoked-password` is done to"),
+            ("chaos/checklist/link [faults=down] (engine)", "rounds under faults"),
+            ("chaos/redis/sessions-link [faults=down] (plane)", "`PLANE_` of `plane` are not set"),
+        ] {
+            let why = why(id).unwrap_or_default();
+            assert!(why.contains(part), "{id}: {why}");
+        }
+        for id in [
+            "chaos/redis/sessions-link [faults=down] (engine)",
+            "security/s3-impostor [faults=plaintext] (engine)",
+        ] {
+            assert_eq!(why(id), None, "{id}");
+        }
+        let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
+        let admitted = opening.admit(&able, 1).unwrap().unwrap();
+        let refused = admitted.refused.len();
+        assert!(0 < refused && refused < able.len(), "{refused} of {}", able.len());
     }
 }

@@ -1,10 +1,14 @@
-//! Every name that a probe or an item may make below a slice's prefix on Redis and RabbitMQ, where a fenced login may not
-//! ask which there are. A test on hand-started servers finds what is missing here: it compares them before and after.
+//! Every name that a probe, an item or a workload may make below a slice's prefix on Redis and RabbitMQ, where a fenced
+//! login may not ask which there are. Keys that nobody can name beforehand expire, and one says that there are some. A test
+//! on hand-started servers finds what is missing here: it compares them before and after.
 
 use bulkhead_model::Tenant;
 use bulkhead_target::backends::env::Leavings;
 
-use crate::probes;
+use crate::{probes, workload};
+
+/// The Redis key that a workload sets which makes keys that are not named here.
+pub(crate) const MORE: &str = "bulkhead:more";
 
 /// The names.
 pub const LEAVINGS: Leavings = Leavings {
@@ -46,6 +50,7 @@ pub const LEAVINGS: Leavings = Leavings {
         "bulkhead:unlinked",
         "bulkhead:written",
     ],
+    more: MORE,
     broker,
 };
 
@@ -65,8 +70,11 @@ const ON_THE_BROKER: [&str; 11] = [
 ];
 
 fn broker(by: &Tenant, on: &Tenant, all: &[Tenant]) -> Vec<String> {
-    let own = if by.name == on.name { &ON_THE_BROKER[..] } else { &[] };
-    let mut names: Vec<_> = own.iter().map(|name| on.slices.rabbitmq.queue(name)).collect();
+    let mut names = Vec::new();
+    if by.name == on.name {
+        names.extend(ON_THE_BROKER.iter().map(|name| on.slices.rabbitmq.queue(name)));
+        names.extend(workload::rabbitmq::leaves().map(|name| on.slices.rabbitmq.queue(&name)));
+    }
     names.extend(probes::rabbitmq::ALL.iter().flat_map(|probe| probe.leaves(by, on, all)));
     names.sort();
     names.dedup();

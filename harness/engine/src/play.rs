@@ -1,8 +1,12 @@
 //! One case with workloads: links up, work under faults, every fault undone, what is under way brought to its end.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use bulkhead_model::{history::EventKind, scenario::Case};
+use bulkhead_model::{
+    Slices,
+    history::EventKind,
+    scenario::{Case, Scenario},
+};
 use bulkhead_target::{Error, Target, TenantAccess};
 use futures::future::try_join_all;
 use tokio::{
@@ -11,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    cost::{self, Meter},
     faults::{self, Ground},
     inject::inject_all,
     links::Links,
@@ -26,18 +31,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the workloads may take to their first successes.
 const WARM: Duration = Duration::from_secs(20);
 
-/// Plays a case for its tenant, beside a neighbour if there is one.
+/// Who plays.
+pub(crate) struct Player<'a> {
+    pub(crate) access: &'a TenantAccess,
+    /// The slices that its grants are about.
+    pub(crate) granted: &'a Slices,
+    pub(crate) neighbour: Option<&'a TenantAccess>,
+}
+
+/// Plays a case for its tenant, beside a neighbour if there is one. On servers that others use, too, it ends early when what
+/// was announced for it is spent.
 ///
 /// # Errors
-/// When it could not be begun, or a fault could not be undone. What the workloads met is in the history.
+/// When it could not be begun, a fault could not be undone, or it ended early. What the workloads met is in the history.
 pub(crate) async fn play(
     case: &Case,
-    (access, neighbour): (&TenantAccess, Option<&TenantAccess>),
+    Player { access, granted, neighbour }: Player<'_>,
     (target, terms): (&dyn Target, Terms),
     seed: &Seed,
     recorder: &mut Recorder,
 ) -> Result<(), Error> {
     let scenario = &case.scenario;
+    let meter = (!target.is_ours()).then(|| Meter::new(cost::allowance(scenario)));
+    let meter = meter.as_ref();
     let chosen: Vec<_> =
         scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
     let links = Links::new(seed)?;
@@ -52,28 +68,23 @@ pub(crate) async fn play(
         .iter()
         .map(|(_, chosen)| Stage {
             access: &through,
+            granted,
             chosen,
             seed: seed.child(&chosen.name),
             scribe: &scribe,
             phase: watched.clone(),
             terms,
+            meter,
         })
         .collect();
     let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
+    for (workload, stage) in played() {
+        stage.pay(workload.preparing(stage.chosen));
+    }
     try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
-
-    // The case itself is never over before its faults.
-    let (_over, never) = watch::channel(false);
+    let ground = |number| Ground::new(&links, &through, target, neighbour, number);
     let timeline = async {
-        // A fault is to meet work, however slow the machine: its time counts from when all of them do some.
-        let _the_checks_will_tell = timeout(WARM, scribe.works(chosen.len())).await;
-        let begun = Instant::now();
-        let ground = |number| Ground::new(&links, &through, target, neighbour, number);
-        let injected = inject_all(&scenario.faults, begun, ground, &scribe, never).await;
-        // A server that takes its time to start again is to be met once more, or nothing could be said of its recovery.
-        scribe.begin_anew();
-        let _the_checks_will_tell = timeout(PATIENCE, scribe.works(chosen.len())).await;
-        sleep_until(begun + scenario.run_for).await;
+        let injected = befall(scenario, ground, &scribe, meter).await;
         scribe.record(EventKind::Healed);
         phase.send_replace(Phase::Drain);
         injected
@@ -81,5 +92,47 @@ pub(crate) async fn play(
     let (worked, injected) =
         futures::join!(try_join_all(played().map(|(workload, stage)| workload.work(stage))), timeline);
     let closed = links.close().await;
-    worked.map(drop).and(injected).and(closed)
+    worked.map(drop).and(injected).and(closed)?;
+    match meter.and_then(Meter::why) {
+        Some(why) => Err(Error::Reported(why)),
+        None => Ok(()),
+    }
+}
+
+/// Does the faults to workloads that work, and returns when these are to come to their end: when their time is over, or
+/// nothing more can be paid.
+async fn befall<'a>(
+    scenario: &Scenario,
+    ground: impl Fn(usize) -> Ground<'a>,
+    scribe: &Scribe<'_>,
+    meter: Option<&Meter>,
+) -> Result<(), Error> {
+    let workloads = scenario.workload.len();
+    let works = async |patience| {
+        tokio::select! {
+            _the_checks_will_tell = timeout(patience, scribe.works(workloads)) => {}
+            () = Meter::spent(meter) => {}
+        }
+    };
+    // A fault is to meet work, however slow the machine: its time counts from when all of them do some.
+    works(WARM).await;
+    let begun = Instant::now();
+    let (ends, over) = watch::channel(false);
+    let mut injecting = pin!(inject_all(&scenario.faults, begun, ground, scribe, over));
+    let injected = tokio::select! {
+        biased;
+        () = Meter::spent(meter) => {
+            ends.send_replace(true);
+            injecting.await
+        }
+        injected = &mut injecting => injected,
+    };
+    // A server that takes its time to start again is to be met once more, or nothing could be said of its recovery.
+    scribe.begin_anew();
+    works(PATIENCE).await;
+    tokio::select! {
+        () = sleep_until(begun + scenario.run_for) => {}
+        () = Meter::spent(meter) => {}
+    }
+    injected
 }

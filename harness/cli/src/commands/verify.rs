@@ -45,7 +45,8 @@ pub(crate) struct Verify {
     /// The number that every made-up value derives from [default: a fresh one, which the report names]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Cases that run side by side, of which one without a workload counts for two
+    /// Cases that run side by side, of which one without a workload counts for two; on real services one with a workload is
+    /// alone
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = jobs)]
     jobs: usize,
     /// Only scenarios with this tag; may be repeated

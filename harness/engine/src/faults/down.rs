@@ -22,6 +22,10 @@ impl Fault for Down {
         }
     }
 
+    fn is_on_a_link(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let service = service(chosen)?;

@@ -83,6 +83,11 @@ pub trait Fault: Sync {
         false
     }
 
+    /// Whether it is done to the tenant's own link and reaches no server, so that nobody else can notice it.
+    fn is_on_a_link(&self) -> bool {
+        false
+    }
+
     /// Whether it shows clients certificates, of which only the flaw is to be wrong.
     fn shows_certificates(&self) -> bool {
         false
@@ -217,6 +222,11 @@ pub fn impossible(faults: &[Chosen], servers: &[ServerReport], topology: &Topolo
     })
 }
 
+/// The first of these that is done to more than the tenant's own links.
+pub fn beyond_links(faults: &[Chosen]) -> Option<&Chosen> {
+    faults.iter().find(|chosen| !find(&chosen.name).is_some_and(Fault::is_on_a_link))
+}
+
 /// The first of these that is done to the case's own clients.
 pub fn done_to_clients(faults: &[Chosen]) -> Option<&Chosen> {
     faults.iter().find(|chosen| find(&chosen.name).is_some_and(Fault::is_done_to_clients))
@@ -276,6 +286,19 @@ mod tests {
             said.as_deref(),
             Some("`neighbours-login` takes logins, and on redis all tenants have one")
         );
+    }
+
+    #[test]
+    fn only_what_the_proxy_does_stays_on_a_link() {
+        let chosen = |name: &str| Chosen { name: name.into(), settings: [].into() };
+        let links =
+            ["down", "latency", "half-open", "flaky-wifi", "expired-certificate", "stalled-handshake"];
+        assert_eq!(beyond_links(&links.map(chosen)), None);
+        let others = ["kill", "terminate", "slow-down", "revoked-password", "flood", "wrong-password"];
+        for name in others {
+            let faults = [chosen("down"), chosen(name)];
+            assert_eq!(beyond_links(&faults).map(|fault| fault.name.as_str()), Some(name));
+        }
     }
 
     #[test]

@@ -64,6 +64,10 @@ impl Fault for Profile {
         Shape { name: self.name, about: self.about, settings: &[SERVICE, AT, FOR] }
     }
 
+    fn is_on_a_link(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let service = service(chosen)?;

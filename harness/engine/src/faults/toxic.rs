@@ -226,6 +226,10 @@ impl Fault for Toxic {
         self.shape
     }
 
+    fn is_on_a_link(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             put(ground, service(chosen)?, (self.kind, 0), |spec| self.set(spec, chosen)).await.map(|()| 0)

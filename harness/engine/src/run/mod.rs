@@ -27,7 +27,9 @@ use crate::{
     audit,
     beset::Siege,
     checklist::{self, Examination},
-    faults, play, probes,
+    faults,
+    play::{self, Player},
+    probes,
     recorder::{Clock, Recorder},
     scribe::Scribe,
     seed::Seed,
@@ -56,7 +58,8 @@ pub struct Runner<'a> {
     /// The seed of everything that is made up.
     pub seed: u64,
     /// How many cases run side by side, of which one that plays no workload takes two places: it computes where others
-    /// wait for their faults to pass. 0 counts as 1.
+    /// wait for their faults to pass, and one that plays a workload on servers that others use, too, has all places. 0 counts
+    /// as 1.
     pub jobs: usize,
     /// The run's own folder: histories go to `cases/` below it.
     pub out: PathBuf,
@@ -110,7 +113,12 @@ impl Runner<'_> {
         let runs = cases.into_iter().map(move |case| {
             let places = Arc::clone(&places);
             async move {
-                let wanted = if case.scenario.workload.is_empty() { jobs.min(2) } else { 1 };
+                let wanted = match (case.scenario.workload.is_empty(), self.target.is_ours()) {
+                    (true, _) => jobs.min(2),
+                    (false, true) => 1,
+                    // A plan may allow few connections, of which the apps are to have theirs.
+                    (false, false) => jobs,
+                };
                 // Nobody closes it, so that nobody is refused.
                 let _place = places.acquire_many(u32::try_from(wanted).unwrap_or(1)).await;
                 progress(RunEvent::CaseStarted { id: case.id.clone() });
@@ -192,8 +200,8 @@ impl Runner<'_> {
         };
         let neighbour = other.and_then(|lot| lot.access.as_ref());
         if !case.scenario.workload.is_empty() {
-            let tenants = (access(own)?, neighbour);
-            play::play(case, tenants, (self.target, self.terms), seed, recorder).await?;
+            let player = Player { access: access(own)?, granted: &own.granted, neighbour };
+            play::play(case, player, (self.target, self.terms), seed, recorder).await?;
             return self.audit(&services(&case.scenario)?, lots, layout, &Scribe::new(recorder)).await;
         }
         let (scribe, services) = (&Scribe::new(recorder), &services(&case.scenario)?);

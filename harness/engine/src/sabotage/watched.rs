@@ -97,8 +97,10 @@ impl Target for Watched<'_> {
         alone: &[Service],
     ) -> Result<Vec<Lot>, Error> {
         let mut lots = self.target.lots(layout, services, alone).await?;
-        if let Some(access) = lots.first_mut().and_then(|lot| lot.access.as_mut()) {
-            match (self.begin)(access) {
+        if let Some(Lot { granted, access: Some(access), .. }) = lots.first_mut() {
+            let begun = (self.begin)(access);
+            granted.clone_from(&access.tenant.slices);
+            match begun {
                 Ok(meddling) => {
                     let meddling = tokio::spawn(meddling);
                     self.meddling.lock().unwrap_or_else(PoisonError::into_inner).replace(meddling);

@@ -9,7 +9,10 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{OPERATION, Stage, Workload, back_off::BackOff};
-use crate::scribe;
+use crate::{
+    cost::{Cost, prices},
+    scribe,
+};
 
 /// Why nothing was sent.
 pub(super) const NO_CONNECTION: &str = "not sent: there is no connection";
@@ -22,8 +25,16 @@ pub(super) trait Doer: Send {
     /// Makes it.
     fn connect(&self) -> impl Future<Output = Result<Self::Line, Error>> + Send;
 
+    /// What comes on it unasked, at its dearest.
+    fn unasked(&self) -> Cost {
+        Cost::NONE
+    }
+
     /// What is to be done next.
     fn next(&mut self) -> Act;
+
+    /// What doing it costs at most.
+    fn price(&self, act: &Act) -> Cost;
 
     /// Does it once. Where it is given up half-way, its outcome is unknown.
     fn perform(&mut self, line: &mut Self::Line, act: &Act) -> impl Future<Output = Performed> + Send;
@@ -133,6 +144,9 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
                     next = (Instant::now() + rest.max(begun.elapsed() / 10)).max(self.patient_until);
                 }
             }
+            if self.stage.is_spent() {
+                return;
+            }
         }
     }
 
@@ -141,7 +155,7 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
         let late = Instant::now() + self.stage.terms.patience;
         while self.patient_until < late {
             sleep_until(self.patient_until).await;
-            if self.operate(None).await == Ending::Ok {
+            if self.operate(None).await == Ending::Ok || self.stage.is_spent() {
                 return;
             }
             if self.line.is_some() {
@@ -151,9 +165,12 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
         }
     }
 
-    /// One operation from its beginning to its end.
+    /// One operation from its beginning to its end; none where it cannot be paid.
     async fn operate(&mut self, due: Option<Instant>) -> Ending {
         let act = self.does.next();
+        if !self.stage.pay(self.does.price(&act)) {
+            return Ending::Failed;
+        }
         let due = due.map(|due| on_the_runs_clock(self.stage, due));
         let op = self.stage.scribe.begin(&self.who, act.clone(), due);
         let (outcome, detail) = match self.attempt(&act).await {
@@ -189,6 +206,10 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
             Some(line) => line,
             None if Instant::now() < self.patient_until => return Err(Trouble::Unsent(String::new())),
             none => {
+                let price = prices::connection(self.who.service).plus(self.does.unasked());
+                if !self.stage.pay(price) {
+                    return Err(Trouble::Unsent(String::from(": it cannot be paid")));
+                }
                 let made = timeout_at(late, self.does.connect()).await;
                 let made = made.map_err(|_| Trouble::Unsent(format!(" within {OPERATION:?}")))?;
                 none.insert(made.map_err(|error| Trouble::Unsent(format!(": {}", error.chain())))?)
@@ -221,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        cost::{Meter, Unit},
         recorder::{Clock, Recorder},
         scribe::Scribe,
         seed::Seed,
@@ -257,6 +279,10 @@ mod tests {
             Act::Add { element: self.count.to_string() }
         }
 
+        fn price(&self, _: &Act) -> Cost {
+            Cost::NONE.with(Unit::RedisCommands, 1)
+        }
+
         async fn perform(&mut self, (): &mut (), _: &Act) -> Performed {
             self.performs.pop_front().unwrap_or(Ok(())).map(|()| None)
         }
@@ -268,12 +294,23 @@ mod tests {
         phase: watch::Receiver<Phase>,
         how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
     ) -> Vec<(Ending, String)> {
+        metered(told, phase, None, how).await
+    }
+
+    /// The same where it may spend so much.
+    async fn metered(
+        told: Told,
+        phase: watch::Receiver<Phase>,
+        meter: Option<&Meter>,
+        how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
+    ) -> Vec<(Ending, String)> {
         let folder = tempfile::tempdir().unwrap();
         let mut recorder = Recorder::begin(folder.path().join("one.jsonl"), Clock::start());
         let (access, scribe) = (tenant("engine"), Scribe::new(&mut recorder));
         let chosen = Chosen { name: String::from("redis.told"), settings: [].into() };
         let (seed, terms) = (Seed::new(1), Terms::default());
-        let stage = Stage { access: &access, chosen: &chosen, seed, scribe: &scribe, phase, terms };
+        let (access, granted) = (&access, &access.tenant.slices);
+        let stage = Stage { access, granted, chosen: &chosen, seed, scribe: &scribe, phase, terms, meter };
         let tenant = access.tenant.name.clone();
         let who = scribe::Client {
             name: String::from("client 1"),
@@ -328,5 +365,24 @@ mod tests {
         assert!(ended[0].1.ends_with("nobody listens"), "{ended:?}");
         // A slow machine may have waited long enough before the last of them.
         assert_eq!(ended[1], (Ending::Failed, String::from(NO_CONNECTION)));
+    }
+    #[tokio::test]
+    async fn what_cannot_be_paid_is_not_begun_and_ends_the_client() {
+        let told = || Told { connects: [].into(), performs: [].into(), count: 0, last: None };
+        // One connection, three acts, and not quite a fourth.
+        let price = prices::connection(Service::Redis).plus(Cost::NONE.with(Unit::RedisCommands, 3));
+        let (_working, phase) = watch::channel(Phase::Work);
+        let meter = Meter::new(price);
+        let pace = Pace::Due(Duration::from_millis(1));
+        let working = async |client: &mut Client<'_, '_, Told>| client.work(pace).await;
+        let ended = metered(told(), phase.clone(), Some(&meter), working).await;
+        assert_eq!(ended, vec![(Ending::Ok, String::new()); 3]);
+        assert!(meter.is_spent());
+
+        let meter = Meter::new(Cost::NONE.with(Unit::RedisCommands, 3));
+        let insisting = async |client: &mut Client<'_, '_, Told>| client.insist().await;
+        let ended = metered(told(), phase, Some(&meter), insisting).await;
+        let unsent = format!("{NO_CONNECTION}: it cannot be paid");
+        assert_eq!(ended, [(Ending::Failed, unsent)], "there is no connection without its price");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bulkhead_model::{
     Act, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -15,7 +15,10 @@ use super::{
     clients::{Doer, Performed, Trouble, work_together},
     postgres,
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span, prices},
+    seed::Seed,
+};
 
 /// The workload.
 pub(super) struct EngineState;
@@ -42,6 +45,16 @@ impl Workload for EngineState {
             let columns = "engine text PRIMARY KEY, state text NOT NULL";
             postgres::create(stage, &postgres::table(stage, "engines"), columns).await
         })
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        postgres::creating()
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let clients = chosen.amount("clients");
+        let acts = prices::statement(0).times(span.acts(chosen, clients));
+        acts.plus(span.connections(Service::Postgres, clients))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -92,6 +105,10 @@ impl Doer for Keeper<'_> {
             }
             _ => Act::Read { register },
         }
+    }
+
+    fn price(&self, _: &Act) -> Cost {
+        prices::statement(0)
     }
 
     async fn perform(&mut self, connection: &mut PgConnection, act: &Act) -> Performed {

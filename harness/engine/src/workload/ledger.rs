@@ -4,11 +4,15 @@
 //! The rows are taken in the accounts' order, so that two transfers never wait for each other, and a transaction whose
 //! client is gone ends by itself. One that broke off before its commit was sent has certainly not happened.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use bulkhead_model::{
     Act, Entry, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 use futures::future::join_all;
@@ -19,7 +23,10 @@ use super::{
     clients::{Client, Doer, Pace, Performed, Trouble, name, share},
     postgres,
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span, prices},
+    seed::Seed,
+};
 
 /// What each account is opened with.
 const OPENING: i64 = 1000;
@@ -34,6 +41,12 @@ const REST: Duration = Duration::from_millis(300);
 /// pooler forgets what was said before.
 const BEGIN: &str =
     "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '2s'";
+
+/// The statements of a transfer, and what they say.
+const TRANSFER: u64 = 8 * 1024;
+
+/// A row that is read.
+const ROW: u64 = 192;
 
 /// The workload.
 pub(super) struct Ledger;
@@ -75,12 +88,26 @@ impl Workload for Ledger {
         })
     }
 
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        let opening = prices::statement(0).times(chosen.amount("accounts"));
+        postgres::creating().times(3).plus(opening)
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (clients, accounts) = (chosen.amount("clients"), chosen.amount("accounts"));
+        let transfers = span.acts(chosen, clients);
+        let reads = reading(accounts + transfers).times(span.rounds(REST));
+        let moves = prices::statement(TRANSFER).times(transfers);
+        moves.plus(reads).plus(span.connections(Service::Postgres, clients + 1))
+    }
+
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
+            let moved = &AtomicU64::new(0);
             let clerk = |called: String, does: Does| {
                 let who = name(self, stage, called);
                 let (seed, tables) = (stage.seed.child(&who.name), Tables::of(stage));
-                Client::new(stage, who, Clerk { access: stage.access, tables, seed, does })
+                Client::new(stage, who, Clerk { access: stage.access, tables, seed, moved, does })
             };
             let clients = stage.chosen.amount("clients");
             let each = Pace::Due(share(stage, clients));
@@ -114,6 +141,10 @@ fn opened(stage: &Stage<'_>) -> BTreeMap<String, i64> {
     (1..=stage.chosen.amount("accounts")).map(|number| (account(number), OPENING)).collect()
 }
 
+fn reading(rows: u64) -> Cost {
+    prices::statement(rows.saturating_mul(ROW))
+}
+
 fn account(number: u64) -> String {
     format!("account {number}")
 }
@@ -123,6 +154,8 @@ struct Clerk<'a> {
     access: &'a TenantAccess,
     tables: Tables,
     seed: Seed,
+    /// How many transfers all of them have begun.
+    moved: &'a AtomicU64,
     does: Does,
 }
 
@@ -144,6 +177,7 @@ impl Doer for Clerk<'_> {
         match &mut self.does {
             Does::Moves { number, accounts, count } => {
                 *count += 1;
+                self.moved.fetch_add(1, Ordering::Relaxed);
                 let drawn = self.seed.child(&count.to_string());
                 let from = drawn.child("from").number() % *accounts;
                 // Any other.
@@ -158,6 +192,16 @@ impl Doer for Clerk<'_> {
                 }
             }
             Does::Reads(opened) => Act::ReadBooks { opened: opened.clone() },
+        }
+    }
+
+    fn price(&self, act: &Act) -> Cost {
+        match (act, &self.does) {
+            (Act::ReadBooks { .. }, Does::Reads(opened)) => {
+                let accounts = u64::try_from(opened.len()).unwrap_or(u64::MAX);
+                reading(accounts.saturating_add(self.moved.load(Ordering::Relaxed)))
+            }
+            _ => prices::statement(TRANSFER),
         }
     }
 

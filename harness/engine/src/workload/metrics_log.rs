@@ -3,7 +3,7 @@
 
 use bulkhead_model::{
     Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -14,6 +14,14 @@ use super::{
     postgres,
     set::{self, Set},
 };
+use crate::cost::{Cost, Span, prices};
+
+/// A row that is read.
+const ROW: u64 = 96;
+
+fn reading(elements: u64) -> Cost {
+    prices::statement(elements.saturating_mul(ROW))
+}
 
 /// The workload.
 pub(super) struct MetricsLog;
@@ -44,6 +52,15 @@ impl Workload for MetricsLog {
             )
             .await
         })
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        postgres::creating()
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let filling = set::filling(chosen, span, prices::statement(chosen.amount("size")), reading);
+        filling.plus(span.connections(Service::Postgres, chosen.amount("clients") + 1))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -79,6 +96,14 @@ impl Set for Log<'_> {
         let body = ".".repeat(self.size.saturating_sub(element.len()));
         let added = sqlx::query(AssertSqlSafe(sql)).bind(element).bind(body).execute(connection).await;
         added.map(drop).map_err(|error| postgres::trouble(&error))
+    }
+
+    fn adding(&self) -> Cost {
+        prices::statement(u64::try_from(self.size).unwrap_or(u64::MAX))
+    }
+
+    fn reading(&self, elements: u64) -> Cost {
+        reading(elements)
     }
 
     async fn read_all(&self, connection: &mut PgConnection) -> Result<Vec<String>, Trouble> {

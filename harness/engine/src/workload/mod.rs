@@ -5,14 +5,18 @@
 use std::time::Duration;
 
 use bulkhead_model::{
-    Service,
+    Service, Slices,
     scenario::{Chosen, Shape},
 };
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::{scribe::Scribe, seed::Seed};
+use crate::{
+    cost::{Cost, Meter, Span},
+    scribe::Scribe,
+    seed::Seed,
+};
 
 mod back_off;
 mod clients;
@@ -22,7 +26,7 @@ mod metrics_log;
 mod postgres;
 mod pub_sub;
 mod query_cache;
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 mod rate_limit;
 mod redis;
 mod s3;
@@ -68,6 +72,14 @@ pub trait Workload: Sync {
     /// # Errors
     /// What the server refused.
     fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a>;
+
+    /// What preparing costs at most.
+    fn preparing(&self, _: &Chosen) -> Cost {
+        Cost::NONE
+    }
+
+    /// What working may cost in that span where calls are billed: each act at its dearest, and the connections.
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost;
 
     /// Works until the phase is [`Phase::Drain`], and then until nothing is left to take or [`Terms::patience`] is over.
     ///
@@ -120,6 +132,8 @@ pub enum Phase {
 pub struct Stage<'a> {
     /// Its tenant, whose connections lead through links.
     pub access: &'a TenantAccess,
+    /// The slices that the tenant's grants are about, of which those that it works in are a part.
+    pub granted: &'a Slices,
     /// What the file says of it.
     pub chosen: &'a Chosen,
     /// Its branch of the seed tree.
@@ -130,9 +144,26 @@ pub struct Stage<'a> {
     pub phase: watch::Receiver<Phase>,
     /// How it is played besides.
     pub terms: Terms,
+    /// What may be spent, where calls are billed.
+    pub meter: Option<&'a Meter>,
 }
 
 impl Stage<'_> {
+    /// Pays for what is about to be done, and says whether it may be.
+    pub(crate) fn pay(&self, price: Cost) -> bool {
+        self.meter.is_none_or(|meter| meter.take(price))
+    }
+
+    /// Whether something could not be paid: then nothing more is begun.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.meter.is_some_and(Meter::is_spent)
+    }
+
+    /// Returns when something cannot be paid.
+    pub(crate) async fn spent(&self) {
+        Meter::spent(self.meter).await;
+    }
+
     /// Returns when no new work is to be begun.
     pub(crate) async fn draining(&self) {
         // Whoever set the phase is gone when the case is given up; then nothing is to be begun either.

@@ -5,7 +5,10 @@ use bulkhead_target::{Error, clients};
 use sqlx::{AssertSqlSafe, postgres::PgDatabaseError, postgres::PgSeverity};
 
 use super::{Stage, clients::Trouble};
-use crate::probes::postgres::words::quoted;
+use crate::{
+    cost::{Cost, Unit, prices},
+    probes::postgres::words::quoted,
+};
 
 /// The table's name with its schema, so that no search path is needed, which a pooler may lose.
 pub(super) fn table(stage: &Stage<'_>, name: &str) -> String {
@@ -18,6 +21,11 @@ pub(super) async fn create(stage: &Stage<'_>, table: &str, columns: &str) -> Res
     let sql = format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({columns})");
     let made = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
     made.map(drop).map_err(Error::serve(Service::Postgres, format!("make the table {table}")))
+}
+
+/// What [`create`] costs.
+pub(super) const fn creating() -> Cost {
+    prices::connection(Service::Postgres).with(Unit::Bytes, 2 * 1024)
 }
 
 /// What the error says of the statement.

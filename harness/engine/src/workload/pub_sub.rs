@@ -8,7 +8,7 @@ use std::{pin::Pin, time::Duration};
 
 use bulkhead_model::{
     Act, Ending, OpId, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
 use futures::future::join_all;
@@ -24,10 +24,27 @@ use super::{
     clients::{self, Doer, Performed, work_together},
     redis::trouble,
 };
-use crate::scribe::Client;
+use crate::{
+    cost::{Cost, Span, prices},
+    scribe::Client,
+};
 
 /// How often a subscriber asks whether it is still connected.
 const ASKS: Duration = Duration::from_millis(200);
+
+/// Asking so.
+const ASKING: Cost = prices::commands(1, 0);
+
+/// A subscriber's connection and its subscription.
+fn listening() -> Cost {
+    prices::connection(Service::Redis).plus(prices::commands(1, 512))
+}
+
+/// Sending a message to all who listen, and to connections that are given up and not noticed yet.
+fn sending(chosen: &Chosen) -> Cost {
+    let size = chosen.amount("size").saturating_add(256);
+    prices::commands(1, size.saturating_mul(1 + 2 * chosen.amount("subscribers")))
+}
 
 /// The workload.
 pub(super) struct PubSub;
@@ -53,6 +70,15 @@ impl Workload for PubSub {
     /// Nothing: a channel is there as soon as somebody listens.
     fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (clients, subscribers) = (chosen.amount("clients"), chosen.amount("subscribers"));
+        let connects = span.connects(subscribers);
+        let asks = span.rounds(ASKS).saturating_mul(subscribers).saturating_add(connects);
+        let listening = listening().times(connects).plus(ASKING.times(asks));
+        let sending = sending(chosen).times(span.acts(chosen, clients));
+        listening.plus(sending).plus(span.connections(Service::Redis, clients))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -96,6 +122,10 @@ impl Doer for Sender<'_, '_> {
         Act::Broadcast { element: format!("{}.{}.{}", self.stage.access.tenant.name, self.number, self.sent) }
     }
 
+    fn price(&self, _: &Act) -> Cost {
+        sending(self.stage.chosen)
+    }
+
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
         let Act::Broadcast { element } = act else { return Ok(None) };
         let size = usize::try_from(self.stage.chosen.amount("size")).unwrap_or(0);
@@ -124,7 +154,7 @@ impl Subscriber<'_, '_> {
     async fn listen(&mut self) {
         let mut back_off = BackOff::new(&self.stage.seed.child(&self.client.name));
         let mut over = self.over.clone();
-        loop {
+        while self.stage.pay(listening()) {
             let connected = tokio::select! {
                 connected = timeout(OPERATION, connections::redis::listener(self.stage.access)) => connected,
                 // Whoever sends is gone when the case is given up; then nothing is sent any more either.
@@ -173,6 +203,9 @@ impl Subscriber<'_, '_> {
                     asking = None;
                 }
                 _ = asks.tick(), if asking.is_none() => {
+                    if !self.stage.pay(ASKING) {
+                        return true;
+                    }
                     last = *self.over.borrow();
                     asking = Some(self.ask(connection.clone(), line));
                 }

@@ -3,19 +3,22 @@
 //!
 //! What is set is new each time, as if the database had changed meanwhile, so that every answer tells who set it and when.
 
+use ::redis::aio::MultiplexedConnection;
 use bulkhead_model::{
     Act, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
-use redis::aio::MultiplexedConnection;
 
 use super::{
     Stage, Working, Workload,
     clients::{Doer, Performed, work_together},
-    redis::keep_for_a_time,
+    redis,
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span},
+    seed::Seed,
+};
 
 /// Of so many operations one invalidates.
 const INVALIDATES: u64 = 16;
@@ -41,9 +44,19 @@ impl Workload for QueryCache {
         Service::Redis
     }
 
-    /// Nothing: a cache begins empty.
-    fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
-        Box::pin(async { Ok(()) })
+    /// Next to nothing: a cache begins empty.
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(redis::tell(stage))
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        redis::telling()
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let clients = chosen.amount("clients");
+        let acts = redis::ACT.times(span.acts(chosen, clients));
+        acts.plus(span.connections(Service::Redis, clients))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -96,8 +109,12 @@ impl Doer for Asker<'_, '_> {
         }
     }
 
+    fn price(&self, _: &Act) -> Cost {
+        redis::ACT
+    }
+
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
-        let found = keep_for_a_time(connection, act).await?;
+        let found = redis::keep_for_a_time(connection, act).await?;
         if let (Act::Look { key }, Some(Found::Value(None))) = (act, &found) {
             self.missed = Some(key.clone());
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bulkhead_model::{
     Act, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
@@ -16,14 +16,18 @@ use tokio::time::Instant;
 use super::{
     Flaw, Stage, Working, Workload,
     clients::{Doer, Performed, work_together},
-    redis::trouble,
+    redis::{self as common, trouble},
 };
+use crate::cost::{Cost, Span, prices};
 
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// How long its counter is kept: longer than any case may take.
 const KEPT: Duration = Duration::from_secs(30 * 60);
+
+/// The script and the commands in it, of which some providers bill each.
+const COUNTING: Cost = prices::commands(3, 1024);
 
 /// Counts one more. Only the first sets when the counter goes, so that nothing puts that off.
 const COUNT: &str = "\
@@ -51,9 +55,19 @@ impl Workload for RateLimit {
         Service::Redis
     }
 
-    /// Nothing: a counter begins where it is not there.
-    fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
-        Box::pin(async { Ok(()) })
+    /// Next to nothing: a counter begins where it is not there.
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(common::tell(stage))
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        common::telling()
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let clients = chosen.amount("clients");
+        let acts = COUNTING.times(span.acts(chosen, clients));
+        acts.plus(span.connections(Service::Redis, clients))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -83,6 +97,10 @@ impl Doer for Asker<'_, '_> {
         let number = self.begun.elapsed().as_millis() / WINDOW.as_millis();
         let window = self.stage.access.tenant.slices.redis.key(&format!("bulkhead:rate:{number}"));
         Act::Admit { window, limit: self.limit }
+    }
+
+    fn price(&self, _: &Act) -> Cost {
+        COUNTING
     }
 
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {

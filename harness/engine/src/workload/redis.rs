@@ -1,10 +1,43 @@
 //! What the workloads on Redis have in common: values that are kept for a time, and what a client's error says of the
 //! outcome of a command.
 
-use bulkhead_model::{Act, Found};
+use std::time::Duration;
+
+use bulkhead_model::{Act, Found, Service};
+use bulkhead_target::{Error, clients};
 use redis::{Cmd, RedisError, aio::MultiplexedConnection};
 
-use super::clients::{Performed, Trouble};
+use super::{
+    Stage,
+    clients::{Performed, Trouble},
+};
+use crate::{
+    cost::{Cost, Unit, prices},
+    leavings::MORE,
+};
+
+/// How long what a case leaves is told: longer than any of it lives.
+const TOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a command on one such value costs with its key, which is listed and removed when the case clears up.
+pub(super) const ACT: Cost = prices::commands(1, 512);
+
+/// Says that the case makes keys that nobody can name beforehand, where somebody has to clear them up.
+pub(super) async fn tell(stage: &Stage<'_>) -> Result<(), Error> {
+    if stage.meter.is_none() {
+        return Ok(());
+    }
+    let mut connection = clients::redis::connect(stage.access).await?;
+    let key = stage.access.tenant.slices.redis.key(MORE);
+    let mut set = redis::cmd("SET");
+    set.arg(&key).arg("1").arg("EX").arg(TOLD.as_secs());
+    set.exec_async(&mut connection).await.map_err(Error::serve(Service::Redis, format!("set `{key}`")))
+}
+
+/// What [`tell`] costs.
+pub(super) const fn telling() -> Cost {
+    prices::connection(Service::Redis).with(Unit::RedisCommands, 1).with(Unit::Bytes, 512)
+}
 
 /// What the error says of the command: only the server's own word is a refusal.
 pub(super) fn trouble(error: RedisError) -> Trouble {

@@ -14,7 +14,7 @@ use aws_sdk_s3::{
 };
 use bulkhead_model::{
     Act, Found, S3Slice, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 use futures::future::join_all;
@@ -24,13 +24,20 @@ use super::{
     clients::{Client, Doer, Pace, Performed, Trouble, name, share},
     s3::{bytes, content, fetch, received, trouble},
 };
-use crate::{probes::s3::request::follow, seed::Seed};
+use crate::{
+    cost::{Cost, Span, prices},
+    probes::s3::request::follow,
+    seed::Seed,
+};
 
 /// What the keys of the assets begin with, inside the slice.
 const FOLDER: &str = "bulkhead/assets/";
 
 /// How long a link holds.
 const HOLDS: Duration = Duration::from_secs(60);
+
+/// How often links are tried at the end which must be refused.
+const INSISTED: u64 = 16;
 
 /// When an expired link was signed, since 1970: in 2020.
 const LONG_AGO: Duration = Duration::from_secs(1_600_000_000);
@@ -68,6 +75,15 @@ impl Workload for Assets {
         })
     }
 
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        prices::put(chosen.amount("size")).times(chosen.amount("objects"))
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let acts = span.acts(chosen, chosen.amount("clients")).saturating_add(INSISTED);
+        prices::get(chosen.amount("size")).times(acts)
+    }
+
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
             let assets = assets(stage);
@@ -77,6 +93,8 @@ impl Workload for Assets {
                 let visitor = Visitor {
                     access: stage.access,
                     slice: &stage.access.tenant.slices.s3,
+                    granted: &stage.granted.s3,
+                    size: stage.chosen.amount("size"),
                     assets: &assets,
                     seed: stage.seed.child(&who.name),
                     count: 0,
@@ -123,6 +141,10 @@ fn assets(stage: &Stage<'_>) -> Vec<Asset> {
 struct Visitor<'a> {
     access: &'a TenantAccess,
     slice: &'a S3Slice,
+    /// The slice that its key is for.
+    granted: &'a S3Slice,
+    /// How large an asset is.
+    size: u64,
     assets: &'a [Asset],
     seed: Seed,
     /// Operations so far.
@@ -177,6 +199,10 @@ impl Doer for Visitor<'_> {
         }
     }
 
+    fn price(&self, _: &Act) -> Cost {
+        prices::get(self.size)
+    }
+
     async fn perform(&mut self, client: &mut S3, act: &Act) -> Performed {
         match act {
             Act::Fetch { object, range, .. } if self.by_link => {
@@ -223,7 +249,7 @@ impl Visitor<'_> {
         match what {
             EXPIRED => self.sign(client, bucket, own, SystemTime::UNIX_EPOCH.checked_add(LONG_AGO)).await,
             FOREIGN => {
-                let (bucket, key) = beside(self.slice);
+                let (bucket, key) = beside(self.granted);
                 self.sign(client, &bucket, &key, holding()).await
             }
             _ => {

@@ -15,7 +15,7 @@ use aws_sdk_s3::{
 };
 use bulkhead_model::{
     Act, Found, S3Slice, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 use futures::future::join_all;
@@ -26,7 +26,10 @@ use super::{
     clients::{Client, Doer, Pace, Performed, Trouble, name, share},
     s3::{bytes, content, fetch, trouble},
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span, prices},
+    seed::Seed,
+};
 
 /// What the keys of the backups begin with, inside the slice.
 const FOLDER: &str = "bulkhead/backups/";
@@ -42,6 +45,17 @@ const REST: Duration = Duration::from_millis(500);
 
 /// Each so many backups one is given up.
 const GIVEN_UP: u64 = 3;
+
+/// How many bytes a backup of so many parts has.
+fn length(parts: u64) -> u64 {
+    let [part, last] = [PART, LAST].map(|size| u64::try_from(size).unwrap_or(u64::MAX));
+    part.saturating_mul(parts.saturating_sub(1)).saturating_add(last)
+}
+
+/// Beginning a backup and sending its parts.
+fn sending(parts: u64) -> Cost {
+    prices::put(length(parts)).plus(prices::put_away(0).times(parts))
+}
 
 /// The workload.
 pub(super) struct Backups;
@@ -69,6 +83,13 @@ impl Workload for Backups {
         Box::pin(async { Ok(()) })
     }
 
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (parts, clients) = (chosen.amount("parts"), chosen.amount("clients"));
+        let acts = span.acts(chosen, clients).saturating_add(span.rounds(REST));
+        // Every second act of a backup reads it, and the restorer each of them at the end.
+        sending(parts).times(acts).plus(prices::get(length(parts)).times(acts.saturating_mul(2)))
+    }
+
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
             let shelf = Shelf::default();
@@ -83,19 +104,20 @@ impl Workload for Backups {
                     client.work(each).await;
                     // What is under way is brought to its end; where nothing is kept yet, one backup is.
                     let late = Instant::now() + stage.terms.patience;
-                    while shelf.wants(number) && Instant::now() < late {
+                    while shelf.wants(number) && Instant::now() < late && !stage.is_spent() {
                         client.insist().await;
                     }
                 }
             });
             let who = name(self, stage, "restorer");
             let first = key(stage.access, 1, 1);
-            let mut restorer =
-                Client::new(stage, who, Restorer { access: stage.access, shelf: &shelf, first });
+            let parts = stage.chosen.amount("parts");
+            let restorer = Restorer { access: stage.access, shelf: &shelf, parts, first };
+            let mut restorer = Client::new(stage, who, restorer);
             futures::join!(join_all(sending), restorer.work(Pace::Rarer(REST)));
             shelf.take_down();
             let late = Instant::now() + stage.terms.patience;
-            while shelf.next().is_some() && Instant::now() < late {
+            while shelf.next().is_some() && Instant::now() < late && !stage.is_spent() {
                 restorer.insist().await;
             }
             Ok(())
@@ -277,6 +299,15 @@ impl Doer for Operator<'_> {
         }
     }
 
+    fn price(&self, act: &Act) -> Cost {
+        let parts = u64::try_from(self.parts).unwrap_or(u64::MAX);
+        match act {
+            Act::Upload { .. } => sending(parts),
+            Act::Fetch { .. } => prices::get(length(parts)),
+            _ => prices::put_away(0),
+        }
+    }
+
     async fn perform(&mut self, client: &mut S3, act: &Act) -> Performed {
         match act {
             Act::Upload { object, .. } => {
@@ -308,6 +339,8 @@ impl Doer for Operator<'_> {
 struct Restorer<'a> {
     access: &'a TenantAccess,
     shelf: &'a Shelf,
+    /// How many parts each has.
+    parts: u64,
     /// What is looked for as long as there is none.
     first: String,
 }
@@ -322,6 +355,10 @@ impl Doer for Restorer<'_> {
     fn next(&mut self) -> Act {
         let object = self.shelf.next().unwrap_or_else(|| self.first.clone());
         Act::Fetch { object, range: None, holds: None }
+    }
+
+    fn price(&self, _: &Act) -> Cost {
+        prices::get(length(self.parts))
     }
 
     async fn perform(&mut self, client: &mut S3, act: &Act) -> Performed {

@@ -3,7 +3,7 @@
 use aws_sdk_s3::{Client as S3, operation::get_object::GetObjectError, primitives::ByteStream};
 use bulkhead_model::{
     Act, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 
@@ -12,10 +12,16 @@ use super::{
     clients::{Doer, Performed, Trouble, work_together},
     s3::trouble,
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span, prices},
+    seed::Seed,
+};
 
 /// What the keys of the settings begin with, inside the slice.
 const FOLDER: &str = "bulkhead/config/";
+
+/// What an object holds at most.
+const VALUE: u64 = 256;
 
 /// The workload.
 pub(super) struct Config;
@@ -48,6 +54,15 @@ impl Workload for Config {
             }
             Ok(())
         })
+    }
+
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        prices::put(0).times(chosen.amount("objects"))
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let dearest = prices::put(VALUE).dearer(prices::get(VALUE));
+        dearest.times(span.acts(chosen, chosen.amount("clients")))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -93,6 +108,13 @@ impl Doer for Editor<'_> {
                 value: format!("{}.{}.{}", self.access.tenant.name, self.number, self.count),
             },
             _ => Act::Read { register },
+        }
+    }
+
+    fn price(&self, act: &Act) -> Cost {
+        match act {
+            Act::Write { .. } => prices::put(VALUE),
+            _ => prices::get(VALUE),
         }
     }
 

@@ -4,7 +4,7 @@
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bulkhead_model::{
     S3Slice, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, TenantAccess, clients};
 
@@ -14,6 +14,7 @@ use super::{
     s3::trouble,
     set::{self, Set},
 };
+use crate::cost::{Cost, Span, prices};
 
 /// What the keys of the logs begin with, inside the slice.
 const FOLDER: &str = "bulkhead/logs/";
@@ -41,6 +42,10 @@ impl Workload for Logs {
     /// Nothing: a bucket needs no folders, and the tenant's exists.
     fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        set::filling(chosen, span, prices::put(chosen.amount("size")), prices::listing)
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -75,6 +80,14 @@ impl Set for Objects<'_> {
         let key = format!("{}{element}", self.folder);
         let put = client.put_object().bucket(&self.slice.bucket).key(key).body(ByteStream::from(body));
         put.send().await.map(drop).map_err(|error| trouble(&error))
+    }
+
+    fn adding(&self) -> Cost {
+        prices::put(u64::try_from(self.size).unwrap_or(u64::MAX))
+    }
+
+    fn reading(&self, elements: u64) -> Cost {
+        prices::listing(elements)
     }
 
     async fn read_all(&self, client: &mut Client) -> Result<Vec<String>, Trouble> {

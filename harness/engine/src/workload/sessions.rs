@@ -6,20 +6,23 @@ use std::{
     time::Duration,
 };
 
+use ::redis::aio::MultiplexedConnection;
 use bulkhead_model::{
     Act, Found, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::{Error, clients as connections};
-use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use super::{
     Stage, Working, Workload,
     clients::{Doer, Performed, work_together},
-    redis::keep_for_a_time,
+    redis,
 };
-use crate::seed::Seed;
+use crate::{
+    cost::{Cost, Span},
+    seed::Seed,
+};
 
 /// How often a session is touched at most.
 const TOUCHES: u64 = 4;
@@ -46,9 +49,19 @@ impl Workload for Sessions {
         Service::Redis
     }
 
-    /// Nothing: a session begins when it is created.
-    fn prepare<'a>(&'a self, _: &'a Stage<'a>) -> Working<'a> {
-        Box::pin(async { Ok(()) })
+    /// Next to nothing: a session begins when it is created.
+    fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
+        Box::pin(redis::tell(stage))
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        redis::telling()
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let clients = chosen.amount("clients");
+        let acts = redis::ACT.times(span.acts(chosen, clients));
+        acts.plus(span.connections(Service::Redis, clients))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -123,8 +136,12 @@ impl Doer for Visitor<'_, '_> {
         }
     }
 
+    fn price(&self, _: &Act) -> Cost {
+        redis::ACT
+    }
+
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
-        let found = keep_for_a_time(connection, act).await?;
+        let found = redis::keep_for_a_time(connection, act).await?;
         if let (Act::Look { key } | Act::Touch { key, .. }, Some(Found::Value(None))) = (act, &found) {
             self.leave(key);
         }

@@ -16,7 +16,7 @@ use super::{super::command::CAP, ENDINGS, Field};
 
 /// Starts a run and returns it while a case of it is under way.
 fn under_way(field: &Field) -> Child {
-    let args = ["verify", "--target", "env", "--ca", "ca.pem", "-v", "--jobs", "1"];
+    let args = ["verify", "scenarios/isolation", "--target", "env", "--ca", "ca.pem", "-v", "--jobs", "1"];
     let mut command = field.desk.command(&args);
     let mut child =
         command.envs(&field.variables).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -72,6 +72,6 @@ async fn stop_amid_a_case(field: &Field, run: &Child) {
     }
 }
 
-fn tell(run: &Child, signal: Signal) {
+pub(super) fn tell(run: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(run.id()).unwrap()), signal).unwrap();
 }

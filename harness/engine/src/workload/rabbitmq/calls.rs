@@ -7,7 +7,7 @@
 
 use bulkhead_model::{
     Act, Ending, Found, Service, Unit, answer_to,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_target::Error;
 use futures::{StreamExt, future::join_all};
@@ -15,11 +15,12 @@ use lapin::{BasicProperties, Channel, message::Delivery};
 
 use super::{
     Route, acknowledge,
-    consumer::{Handler, Tap, consume, tap},
-    declare, element, name, payload, publish,
+    consumer::{Handler, PREFETCH, Tap, consume, tap},
+    consuming, declare, declaring, element, name, payload, publish, size,
     tally::Open,
 };
 use crate::{
+    cost::{Cost, Span, prices},
     scribe::Client,
     workload::{
         Stage, Working, Workload,
@@ -55,6 +56,20 @@ impl Workload for Calls {
             let routes: Vec<_> = std::iter::once(requests(stage)).chain(callers).collect();
             declare(stage, &routes).await
         })
+    }
+
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        declaring(chosen.amount("callers") + 1)
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (callers, size) = (chosen.amount("callers"), size(chosen));
+        let way = prices::publish(size).plus(prices::delivery(size));
+        let calls = way.times(span.acts(chosen, callers).saturating_mul(2));
+        // Requests that are given out again are answered again.
+        let answerers = chosen.amount("answerers");
+        let again = way.times(u64::from(PREFETCH).saturating_mul(span.connects(answerers)));
+        calls.plus(again).plus(consuming(chosen, span, callers + answerers))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -115,7 +130,7 @@ impl Caller<'_, '_> {
         call.is_some_and(|call| (1..=self.calls).contains(&call) && self.request(call) == id)
     }
 
-    fn unasked(&self, delivery: &Delivery) {
+    fn note(&self, delivery: &Delivery) {
         let op = self.stage.scribe.begin(&self.who, Act::Unasked { reply: element(delivery) }, None);
         self.stage.scribe.end(op, Ending::Ok, "");
     }
@@ -131,6 +146,14 @@ impl Doer for Caller<'_, '_> {
     fn next(&mut self) -> Act {
         self.calls += 1;
         Act::Call { request: self.request(self.calls) }
+    }
+
+    fn unasked(&self) -> Cost {
+        prices::delivery(size(self.stage.chosen)).times(u64::from(PREFETCH))
+    }
+
+    fn price(&self, _: &Act) -> Cost {
+        prices::publish(size(self.stage.chosen))
     }
 
     async fn perform(&mut self, tap: &mut Tap, act: &Act) -> Performed {
@@ -149,12 +172,12 @@ impl Doer for Caller<'_, '_> {
             let delivery = delivery.map_err(|error| Trouble::Unsure(error.to_string()))?;
             let id = delivery.properties.correlation_id().as_ref().map_or("", |id| id.as_str());
             // Where this is lost, the reply comes again and is let go.
-            let _written = acknowledge(&delivery).await;
+            let _written = acknowledge(self.stage, &delivery).await;
             if id == request {
                 return Ok(Some(Found::Value(Some(element(&delivery)))));
             }
             if !self.asked(id) {
-                self.unasked(&delivery);
+                self.note(&delivery);
             }
         }
         Err(Trouble::Unsure(String::from("no reply before the connection ended")))
@@ -172,6 +195,9 @@ impl Handler for Answerer<'_, '_> {
     const BESIDE: usize = 8;
 
     async fn handle(&self, channel: &Channel, delivery: Delivery) -> bool {
+        if !self.stage.pay(prices::publish(size(self.stage.chosen))) {
+            return false;
+        }
         let (scribe, request) = (self.stage.scribe, element(&delivery));
         let (answer, again) = (payload(self.stage, &answer_to(&request)), delivery.redelivered);
         let op = scribe.begin(self.client, Act::Answer { request, again }, None);
@@ -180,7 +206,8 @@ impl Handler for Answerer<'_, '_> {
         let id = asked.correlation_id().clone().unwrap_or_default();
         let properties = BasicProperties::default().with_correlation_id(id);
         let sent = publish(channel, &self.exchange, caller.as_str(), &answer, properties).await;
-        let (outcome, detail) = if sent.0 == Ending::Ok { acknowledge(&delivery).await } else { sent };
+        let (outcome, detail) =
+            if sent.0 == Ending::Ok { acknowledge(self.stage, &delivery).await } else { sent };
         scribe.end(op, outcome, detail);
         outcome == Ending::Ok
     }

@@ -16,14 +16,14 @@ use lapin::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Route, acknowledge, element, is_transient, open, tally::Open};
+use super::{Route, acknowledge, element, is_transient, open, tally::Open, tapping};
 use crate::{
     scribe::Client,
     workload::{Flaw, OPERATION, Stage, back_off::BackOff},
 };
 
 /// Deliveries that a consumer holds unacknowledged.
-const PREFETCH: u16 = 20;
+pub(super) const PREFETCH: u16 = 20;
 
 /// What a consumer does with each delivery.
 pub(super) trait Handler: Sync {
@@ -76,9 +76,10 @@ pub(super) async fn consume<H: Handler>(
         tokio::select! {
             () = open.done() => {}
             () = late => {}
+            () = stage.spent() => {}
         }
     });
-    loop {
+    while stage.pay(tapping(stage.chosen)) {
         let tapped = tokio::select! {
             tapped = timeout(OPERATION, tap(stage, route)) => tapped,
             () = &mut over => return,
@@ -145,7 +146,7 @@ impl Handler for Taker<'_, '_> {
         let act = Act::Take { element: element.clone(), again: delivery.redelivered };
         let op = scribe.begin(self.client, act, None);
         let (outcome, detail) = if self.stage.terms.flaw == Some(Flaw::EarlyAck) {
-            let acknowledged = acknowledge(&delivery).await;
+            let acknowledged = acknowledge(self.stage, &delivery).await;
             self.work().await;
             match channel.status().connected() {
                 true => acknowledged,
@@ -153,7 +154,7 @@ impl Handler for Taker<'_, '_> {
             }
         } else {
             self.work().await;
-            acknowledge(&delivery).await
+            acknowledge(self.stage, &delivery).await
         };
         scribe.end(op, outcome, detail);
         self.open.taken(&element);

@@ -3,7 +3,7 @@
 
 use bulkhead_model::{
     Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use futures::future::join_all;
 use lapin::ExchangeKind;
@@ -11,11 +11,15 @@ use lapin::ExchangeKind;
 use super::{
     Route,
     consumer::{Taker, consume},
-    declare, name,
+    consuming, declare, declaring, name,
     publisher::{Outlet, publish_all},
+    size,
     tally::Open,
 };
-use crate::workload::{Stage, Working, Workload, clients};
+use crate::{
+    cost::{Cost, Span, prices},
+    workload::{Stage, Working, Workload, clients},
+};
 
 /// What events are published under; each queue is bound to all that begin alike.
 const KEY: &str = "event.sample";
@@ -50,6 +54,19 @@ impl Workload for Events {
             let routes: Vec<_> = subscribers(stage).map(|number| route(stage, number)).collect();
             declare(stage, &routes).await
         })
+    }
+
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        declaring(chosen.amount("subscribers"))
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (publishers, subscribers) = (chosen.amount("publishers"), chosen.amount("subscribers"));
+        let size = size(chosen);
+        let event = prices::publish(size).plus(prices::delivery(size).times(subscribers));
+        let events = event.times(span.acts(chosen, publishers));
+        let publishing = span.connections(Service::Rabbitmq, publishers);
+        events.plus(publishing).plus(consuming(chosen, span, subscribers))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {

@@ -4,7 +4,10 @@
 //! A message whose confirm never came is unknown and not published again: the app would ask first. An acknowledgement has
 //! no answer in AMQP 0-9-1; it is `ok` once it was written.
 
-use bulkhead_model::{Ending, Service};
+use bulkhead_model::{
+    Ending, Service,
+    scenario::{Chosen, Kind},
+};
 use bulkhead_target::{Error, clients as connections};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ExchangeKind,
@@ -17,7 +20,8 @@ use lapin::{
 };
 use tokio::time::timeout;
 
-use super::{Flaw, OPERATION, Stage};
+use super::{Flaw, OPERATION, Stage, Workload};
+use crate::cost::{Cost, Span, prices};
 
 mod calls;
 mod consumer;
@@ -28,6 +32,22 @@ mod tally;
 mod tasks;
 
 pub(super) use self::{calls::Calls, events::Events, pipeline::Pipeline, tasks::Tasks};
+
+/// The setting of a workload that says how many queues of a name there are.
+const NUMBERED: [(&dyn Workload, &str, &str); 3] =
+    [(&Calls, "callers", "calls"), (&Events, "subscribers", "events"), (&Pipeline, "stages", "pipeline")];
+
+/// Every name that a workload may give a queue or an exchange below its tenant's prefix, whatever a file says.
+pub(crate) fn leaves() -> impl Iterator<Item = String> {
+    let numbered = NUMBERED.into_iter().flat_map(|(workload, setting, name)| {
+        let most = workload.shape().settings.iter().find_map(|wanted| match &wanted.kind {
+            Kind::Amount(_, bounds) if wanted.name == setting => Some(*bounds.end()),
+            _ => None,
+        });
+        (1..=most.unwrap_or_default()).map(move |number| format!("{name}.{number}"))
+    });
+    ["tasks", "calls", "events"].map(str::to_owned).into_iter().chain(numbered)
+}
 
 /// AMQP's mark of a message that outlives the broker.
 const PERSISTENT: u8 = 2;
@@ -77,6 +97,28 @@ async fn declare(stage: &Stage<'_>, routes: &[Route]) -> Result<(), Error> {
     }
     let closed = connection.close(200, "done".into()).await;
     closed.map_err(Error::serve(Service::Rabbitmq, "close a connection"))
+}
+
+/// What declaring so many queues costs.
+fn declaring(queues: u64) -> Cost {
+    prices::connection(Service::Rabbitmq).plus(prices::bytes(1024).times(queues))
+}
+
+/// What a consumer's connection costs, with what it is given before it acknowledges anything.
+fn tapping(chosen: &Chosen) -> Cost {
+    let given = prices::delivery(size(chosen)).times(u64::from(consumer::PREFETCH));
+    prices::connection(Service::Rabbitmq).plus(given)
+}
+
+/// What so many consumers' connections may cost, and what they acknowledge that had been given out before.
+fn consuming(chosen: &Chosen, span: Span, consumers: u64) -> Cost {
+    let again = prices::delivery(size(chosen)).times(u64::from(consumer::PREFETCH));
+    tapping(chosen).plus(again).times(span.connects(consumers))
+}
+
+/// What a message has at most: the file's `size`, or the name of what it is about.
+fn size(chosen: &Chosen) -> u64 {
+    chosen.amount("size").max(256)
 }
 
 /// Whether queues do not outlive the broker.
@@ -138,12 +180,27 @@ async fn publish(
     }
 }
 
-/// Acknowledges what was received and says whether that was written.
-async fn acknowledge(delivery: &Delivery) -> (Ending, String) {
+/// Acknowledges what was received and says whether that was written. The next one may come for it, which is paid before.
+async fn acknowledge(stage: &Stage<'_>, delivery: &Delivery) -> (Ending, String) {
+    if !stage.pay(prices::delivery(size(stage.chosen))) {
+        return (Ending::Failed, String::from("not acknowledged: the next one cannot be paid"));
+    }
     match timeout(OPERATION, delivery.ack(BasicAckOptions::default())).await {
         Ok(Ok(true)) => (Ending::Ok, String::new()),
         Ok(Ok(false)) => (Ending::Unknown, String::from("not acknowledged: the channel is closed")),
         Ok(Err(error)) => (Ending::Unknown, error.to_string()),
         Err(_) => (Ending::Unknown, format!("the acknowledgement was not sent within {OPERATION:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_queue_of_the_largest_workload_is_known_by_name() {
+        let names: Vec<_> = super::leaves().collect();
+        for name in ["tasks", "calls", "calls.16", "events", "events.32", "pipeline.1", "pipeline.8"] {
+            assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+        }
+        assert_eq!(names.len(), 3 + 16 + 32 + 8);
     }
 }

@@ -6,19 +6,21 @@
 
 use bulkhead_model::{
     Act, Ending, Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use futures::future::{join, join_all};
 use lapin::{BasicProperties, Channel, message::Delivery};
 
 use super::{
     Route, acknowledge,
-    consumer::{Handler, Taker, consume},
-    declare, element, name, payload, publish,
+    consumer::{Handler, PREFETCH, Taker, consume},
+    consuming, declare, declaring, element, name, payload, publish,
     publisher::{Outlet, publish_all},
+    size,
     tally::Open,
 };
 use crate::{
+    cost::{Cost, Span, prices},
     scribe::Client,
     workload::{Stage, Working, Workload, clients},
 };
@@ -52,6 +54,21 @@ impl Workload for Pipeline {
                 (1..=stage.chosen.amount("stages")).map(|number| queue(stage, number)).collect();
             declare(stage, &queues).await
         })
+    }
+
+    fn preparing(&self, chosen: &Chosen) -> Cost {
+        declaring(chosen.amount("stages"))
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (publishers, stages) = (chosen.amount("publishers"), chosen.amount("stages"));
+        let (workers, size) = (chosen.amount("workers").saturating_mul(stages), size(chosen));
+        let step = prices::publish(size).plus(prices::delivery(size));
+        // What a worker's broken connection leaves unacknowledged goes through the later stages once more.
+        let again = u64::from(PREFETCH).saturating_mul(span.connects(1));
+        let items = span.acts(chosen, publishers).saturating_add(again);
+        let publishing = span.connections(Service::Rabbitmq, publishers);
+        step.times(items.saturating_mul(stages)).plus(publishing).plus(consuming(chosen, span, workers))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
@@ -100,10 +117,13 @@ impl Handler for Mover<'_, '_> {
 
     async fn handle(&self, channel: &Channel, delivery: Delivery) -> bool {
         let (Self { stage, client, to: Route { exchange, key, .. } }, item) = (self, element(&delivery));
+        if !stage.pay(prices::publish(size(stage.chosen))) {
+            return false;
+        }
         let (payload, again) = (payload(stage, &item), delivery.redelivered);
         let op = stage.scribe.begin(client, Act::Pass { element: item, again }, None);
         let sent = publish(channel, exchange, key, &payload, BasicProperties::default()).await;
-        let (outcome, detail) = if sent.0 == Ending::Ok { acknowledge(&delivery).await } else { sent };
+        let (outcome, detail) = if sent.0 == Ending::Ok { acknowledge(stage, &delivery).await } else { sent };
         stage.scribe.end(op, outcome, detail);
         outcome == Ending::Ok
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_model::{Act, Ending, OpId};
+use bulkhead_model::{Act, Ending, OpId, Service};
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, join_all},
@@ -12,8 +12,9 @@ use futures::{
 use lapin::{BasicProperties, Channel, Connection};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{open, payload, publish, tally::Open};
+use super::{open, payload, publish, size, tally::Open};
 use crate::{
+    cost::prices,
     scribe::Client,
     workload::{
         OPERATION, Stage, Workload,
@@ -126,6 +127,9 @@ async fn advance<'a>(line: &mut Line<'a>, stage: &'a Stage<'_>) -> Dialled {
     if let Line::Waits(until) = line {
         sleep_until(*until).await;
         *line = Line::Dials(Box::pin(async move {
+            if !stage.pay(prices::connection(Service::Rabbitmq)) {
+                return Err(String::from(": it cannot be paid"));
+            }
             let opened = timeout(OPERATION, open(stage)).await;
             let opened = opened.map_err(|_| format!(" within {OPERATION:?}"))?;
             opened.map_err(|error| format!(": {}", error.chain()))
@@ -152,8 +156,11 @@ impl Publisher<'_, '_> {
         };
     }
 
-    /// Begins an element that was due then; without a line it fails at once, unsent.
+    /// Begins an element that was due then, if it can be paid; without a line it fails at once, unsent.
     fn hand_over(&mut self, element: String, due: Instant) {
+        if !self.stage.pay(prices::publish(size(self.stage.chosen))) {
+            return;
+        }
         let due = on_the_runs_clock(self.stage, due);
         let op = self.stage.scribe.begin(&self.client, self.outlet.act(element.clone()), Some(due));
         let Line::Open(made) = &self.line else {

@@ -2,18 +2,22 @@
 
 use bulkhead_model::{
     Service, Unit,
-    scenario::{Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted},
 };
 use futures::future::join_all;
 
 use super::{
     Route,
     consumer::{Taker, consume},
-    declare, name,
+    consuming, declare, declaring, name,
     publisher::{Outlet, publish_all},
+    size,
     tally::Open,
 };
-use crate::workload::{Stage, Working, Workload, clients};
+use crate::{
+    cost::{Cost, Span, prices},
+    workload::{Stage, Working, Workload, clients},
+};
 
 /// The workload.
 pub(in crate::workload) struct Tasks;
@@ -40,6 +44,18 @@ impl Workload for Tasks {
 
     fn prepare<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move { declare(stage, &[tasks(stage)]).await })
+    }
+
+    fn preparing(&self, _: &Chosen) -> Cost {
+        declaring(1)
+    }
+
+    fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
+        let (publishers, size) = (chosen.amount("publishers"), size(chosen));
+        let task = prices::publish(size).plus(prices::delivery(size));
+        let tasks = task.times(span.acts(chosen, publishers));
+        let publishing = span.connections(Service::Rabbitmq, publishers);
+        tasks.plus(publishing).plus(consuming(chosen, span, chosen.amount("consumers")))
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {

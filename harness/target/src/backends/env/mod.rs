@@ -32,6 +32,7 @@ pub use clean::{Cleaned, clean};
 use ledger::Ledger;
 pub use space::RunId;
 use space::Space;
+pub use wipe::SCANS;
 
 /// The longest that removing one tenant's names from one service may take.
 const WIPED: Duration = Duration::from_secs(25);
@@ -41,6 +42,8 @@ const WIPED: Duration = Duration::from_secs(25);
 pub struct Leavings {
     /// Redis keys.
     pub keys: &'static [&'static str],
+    /// The Redis key that says that there are more, which nobody can name and all of which expire.
+    pub more: &'static str,
     /// What the first tenant can remove in the second's vhost when all of these are in the case: whole names of RabbitMQ
     /// queues and exchanges. Both go under every name.
     pub broker: fn(&Tenant, &Tenant, &[Tenant]) -> Vec<String>,
