@@ -82,6 +82,8 @@ pub(super) static WRITE_OBJECT: Alteration = beyond_slices(Alteration {
 });
 /// On its own side the tenant puts the table where its own unqualified names look first.
 pub(super) static CAPTURE: Alteration = beyond_slices(Alteration {
+    // A fault may have kept an earlier attempt from undoing what it did.
+    plant: "DROP TABLE IF EXISTS {schema}.bulkhead_bait",
     act: "CREATE TABLE public.bulkhead_bait ()",
     own: Some(("CREATE TABLE {schema}.bulkhead_bait ()", "DROP TABLE {schema}.bulkhead_bait")),
     look: "SELECT to_regclass('bulkhead_bait') IS NOT NULL",
