@@ -40,5 +40,5 @@ fn place(spec: &TargetSpec, service: Service) -> Result<(tempfile::TempDir, Plac
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem())?;
     let run = folder.path().file_name().context("a folder without a name")?.to_string_lossy().into_owned();
-    Ok((folder, Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None }))
+    Ok((folder, Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None, first: None }))
 }

@@ -1,5 +1,5 @@
-//! RabbitMQ as a stand-in: `serving` is about its processes and sockets, `fences` about what a tenant may do, `parity`
-//! about the fast boot giving the same broker as the plain one.
+//! RabbitMQ as a stand-in: `serving` is about its processes and sockets, `first` about slices that it starts with, `fences`
+//! about what a tenant may do, `parity` about the fast boot giving the same broker as the plain one.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,7 @@ use lapin::{
 use crate::support::{Direct, alone, direct, tenant};
 
 mod fences;
+mod first;
 mod parity;
 pub(crate) mod serving;
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use bulkhead_model::{
-    PostgresSlice, RabbitmqSlice, RedisSlice, RunEvent, S3Slice, Secret, Service, Slices, Tenant, TenantName,
+    Enforcement, PostgresSlice, RabbitmqSlice, RedisSlice, RunEvent, S3Slice, Secret, Service, Slices,
+    Tenant, TenantName,
     url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
 use bulkhead_target::{
@@ -117,7 +118,21 @@ pub(crate) async fn direct(service: Service) -> Direct {
 
 /// Starts one server directly as `spec` asks for it.
 pub(crate) async fn direct_as(service: Service, spec: &TargetSpec) -> Direct {
-    let (folder, place) = place(service, spec);
+    direct_at(service, spec, place(service, spec)).await
+}
+
+/// Starts one server directly with these slices in it.
+pub(crate) async fn direct_first(service: Service, first: (Vec<Tenant>, Enforcement)) -> Direct {
+    let (folder, mut place) = place(service, &spec());
+    place.first = Some(first);
+    direct_at(service, &spec(), (folder, place)).await
+}
+
+async fn direct_at(
+    service: Service,
+    spec: &TargetSpec,
+    (folder, place): (tempfile::TempDir, Place),
+) -> Direct {
     let stand_in = stand_in(service);
     if stand_in.find(spec).is_err() {
         ensure(spec).await;
@@ -166,7 +181,7 @@ pub(crate) fn place(service: Service, spec: &TargetSpec) -> (tempfile::TempDir, 
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
     let run = folder.path().file_name().unwrap().to_string_lossy().into_owned();
-    let place = Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None };
+    let place = Place { run, dir, authority, ca, deadline: spec.start_deadline, port: None, first: None };
     (folder, place)
 }
 

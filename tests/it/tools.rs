@@ -7,17 +7,24 @@ use std::{
     env,
     process::{Command, Output},
     sync::{Mutex, PoisonError},
+    thread,
 };
 
 use crate::support::{ensure_now, say};
 
-/// Says that a test is skipped and why; fails it where nothing may be skipped.
+/// Says that the test is skipped and why; fails it where nothing may be skipped.
 pub(crate) fn skipped(reason: &str) {
     assert!(
         env::var_os("BULKHEAD_NO_SKIP").is_none_or(|value| value != "1"),
         "skipped although nothing may be: {reason}"
     );
-    say(&format!("skipped: {reason}"));
+    left_out(reason);
+}
+
+/// Says that the test is skipped and why, with its name first, by which it can be run elsewhere.
+pub(crate) fn left_out(reason: &str) {
+    let test = thread::current();
+    say(&format!("skipped: {}: {reason}", test.name().unwrap_or("?")));
 }
 
 /// What `check` finds, once Debian's `packages` were installed with `BULKHEAD_INSTALL=1` if it found nothing before.

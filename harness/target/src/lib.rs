@@ -12,6 +12,7 @@ pub mod backends;
 pub mod clients;
 pub mod deadlines;
 mod error;
+mod first;
 pub mod keeper;
 mod process;
 pub mod program;
@@ -25,6 +26,7 @@ mod tls;
 
 pub use access::{Detour, Detours, Disguise, Login, TenantAccess};
 pub use error::{Cause, Error, Missing};
+pub use first::FirstSlices;
 pub use keeper::Disturbance;
 pub use process::{Child, ChildSpec, RUN_VARIABLE};
 pub use service_fault::ServiceFault;

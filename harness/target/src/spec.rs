@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use bulkhead_model::{Problem, Problems, Service};
 
-use crate::deadlines::SLICES;
+use crate::{deadlines::SLICES, first::FirstSlices};
 
 /// An environment variable and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub struct TargetSpec {
     pub temp: PathBuf,
     /// Ports to use instead of those that the kernel picks. Tests use it to take a port first.
     pub ports: Vec<(Service, u16)>,
+    /// Slices that are there once the servers are, where this call starts them. Whoever joins ignores it.
+    pub first: Option<FirstSlices>,
 }
 
 /// Folders that people name themselves.
@@ -162,6 +164,7 @@ impl TargetSpec {
             install,
             temp: std::env::temp_dir(),
             ports: Vec::new(),
+            first: None,
         };
         Problems::unless(problems, spec)
     }

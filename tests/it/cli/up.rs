@@ -56,6 +56,16 @@ fn a_plain_start_is_said_once() {
     desk.vanishes();
 }
 
+/// The broker made the vhost from the definitions file that it read as it started.
+#[track_caller]
+fn began_with(variables: &BTreeMap<String, String>, vhost: &str) {
+    let run = std::path::Path::new(&variables["SSL_CERT_FILE"]).parent().unwrap();
+    let log = std::fs::read_to_string(run.join("rabbitmq/rabbitmq.log")).unwrap();
+    let line = |what: &str| log.lines().position(|line| line.contains(what));
+    let (made, served) = (line(&format!("Adding vhost '{vhost}'")), line("Server startup complete"));
+    assert!(made.is_some() && made < served, "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn up_env_status_down() {
     let mut desk = Desk::alone();
@@ -83,6 +93,7 @@ async fn up_env_status_down() {
     assert!(engine["DATABASE_URL"].contains("/enginedb?sslmode=verify-full"), "the topology's own names");
     assert!(engine["AMQP_URL"].ends_with("/%2Fengine"));
 
+    began_with(&engine, "/engine");
     let eval = desk.shell("eval \"$(bulkhead env --tenant engine)\"; printf %s \"$DATABASE_URL\"");
     assert_eq!(eval.stdout, engine["DATABASE_URL"]);
     let dotenv = desk.run(&["env", "--tenant", "engine", "--format", "dotenv"]);

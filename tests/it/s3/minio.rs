@@ -9,13 +9,16 @@ use bulkhead_target::{
 };
 
 use super::common::{get, list, provision, put, separate, shared};
-use crate::support::{Direct, command_lines, direct, say, spec};
+use crate::{
+    support::{Direct, command_lines, direct, spec},
+    tools::left_out,
+};
 
 /// A running MinIO, or none with a word on why.
 async fn minio() -> Option<Direct> {
     let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
     if let Err(missing) = s3::S3.find(&spec) {
-        say(&format!("skipped: {}", missing.looked));
+        left_out(&missing.looked);
         return None;
     }
     let mut server = direct(Service::S3).await;

@@ -14,7 +14,7 @@ fn function(name: &str) -> &'static str {
 /// What the steps come to: whether the whole passes, and the summary's lines.
 fn summary(ci: Option<&str>, steps: &str) -> (bool, Vec<String>) {
     let scratch = tempfile::tempdir().unwrap();
-    let functions = ["step", "cannot", "partly", "summary"].map(function).concat();
+    let functions = ["trouble", "step", "cannot", "partly", "summary"].map(function).concat();
     let script = format!(
         "set -euo pipefail\nscratch={}\nnames=() seconds=() results=()\n{functions}\n{steps}\nsummary\n",
         scratch.path().display()
@@ -59,6 +59,9 @@ fn what_is_skipped_is_called_so_and_is_a_failure_in_ci() {
         assert!(!passed);
         says(&lines, "one ", " ok");
         says(&lines, "four ", " FAILED");
+        // What it said is told again where it is looked for.
+        let told = lines.iter().rposition(|line| line == "in part: no Go");
+        assert!(told > lines.iter().position(|line| line == "=== four: FAILED"), "{lines:#?}");
         says(&lines, "total ", &format!(" {failed} FAILED"));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use bulkhead_model::{Problems, RunEvent, Topology};
-use bulkhead_target::{Error, Session, TargetSpec, TenantAccess, keeper};
+use bulkhead_target::{Error, FirstSlices, Session, TargetSpec, TenantAccess, keeper};
 use clap::Args;
 
 use crate::{
@@ -53,6 +53,7 @@ impl Up {
         spec.s3 = self.place.s3.into();
         spec.install |= self.place.install;
         spec.linger = Duration::ZERO;
+        spec.first = Some(FirstSlices::of(&topology));
 
         if let Some(status) = keeper::status(&spec).await?
             && !status.exact.is_empty()

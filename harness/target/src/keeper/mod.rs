@@ -53,6 +53,7 @@ use std::process::ExitCode;
 pub use control::{Status, status, stop};
 pub use kind::{Kind, OTHER_HINT, other};
 pub use wire::Disturbance;
+pub(crate) use wire::WireTenant;
 
 /// The keeper's process: `bulkhead __keeper`, which reads what it is to do from its standard input.
 ///

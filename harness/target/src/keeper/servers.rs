@@ -83,6 +83,7 @@ impl Servers {
                 ca: ca.clone(),
                 deadline: spec.start_deadline,
                 port: spec.ports.iter().find(|(other, _)| *other == service).map(|(_, port)| *port),
+                first: spec.first.as_ref().map(|first| first.on(service)),
             };
             tell(Step::Starting(service));
             starting.push(async move { (service, start_one(stand_in, spec, &place).await) });

@@ -194,6 +194,8 @@ pub struct Place {
     pub deadline: Duration,
     /// A port to use instead of one that the kernel picks. Tests use it to take the port first.
     pub port: Option<u16>,
+    /// Slices to make with the start, where the server can, and who keeps them apart: whoever asks for just these gets them.
+    pub first: Option<(Vec<Tenant>, Enforcement)>,
 }
 
 impl fmt::Debug for Place {

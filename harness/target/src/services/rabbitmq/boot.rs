@@ -15,7 +15,7 @@ use super::{
     definitions::{Definitions, Login},
     install::Install,
     node::{Home, LOG, Launch, Node, write_private},
-    server::{Origin, Server},
+    server::{First, Origin, Server},
 };
 use crate::{Error, Identity, clients, process::tail, ready, services::Place};
 
@@ -50,7 +50,13 @@ pub(super) async fn boot(
     let begun = Instant::now();
     let home = Home::prepare(&place.dir)?;
     let admin = Login::new(ADMIN);
-    let (port, identity) = configure(place, &admin)?;
+    let mut definitions = Definitions::admin(&admin, ADMIN);
+    let first = place.first.as_ref().map(|(tenants, enforcement)| {
+        let (theirs, logins) = Definitions::tenants(tenants, *enforcement);
+        definitions.join(theirs);
+        First { tenants: tenants.clone(), enforcement: *enforcement, logins }
+    });
+    let (port, identity) = configure(place, &definitions)?;
     let before = std::fs::read(place.dir.join(LOG)).map_or(0, |log| log.len());
     let mut node = Node::spawn(install, place, &home, launch(&home))?;
     let url = AmqpUrl {
@@ -87,17 +93,18 @@ pub(super) async fn boot(
         notes: Vec::new(),
         vhosts: BTreeMap::new(),
         common: BTreeMap::new(),
+        first,
         revoked: BTreeMap::new(),
     })
 }
 
 /// Writes what the broker reads at boot; returns its AMQP port and its certificate.
-fn configure(place: &Place, admin: &Login) -> Result<(u16, Identity), Error> {
+fn configure(place: &Place, definitions: &Definitions) -> Result<(u16, Identity), Error> {
     let port = crate::services::port::pick(Service::Rabbitmq, place)?;
     let identity = place.authority.identity("rabbitmq", &place.dir)?;
-    let definitions = place.dir.join("definitions.json");
-    let document = serde_json::to_string(&Definitions::admin(admin, ADMIN));
+    let document = serde_json::to_string(definitions);
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
+    let definitions = place.dir.join("definitions.json");
     write_private(&definitions, &document, 0o600)?;
     write_private(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
     let config = Config { port, identity: &identity, definitions: &definitions };

@@ -110,6 +110,16 @@ impl Definitions {
         definitions
     }
 
+    /// Says what the other document says, too.
+    pub(super) fn join(&mut self, other: Self) {
+        let Self { users, vhosts, permissions, topic_permissions, parameters } = other;
+        self.users.extend(users);
+        self.vhosts.extend(vhosts);
+        self.permissions.extend(permissions);
+        self.topic_permissions.extend(topic_permissions);
+        self.parameters.extend(parameters);
+    }
+
     /// The tenants' vhosts, users and permissions, and the login of each in the order given.
     ///
     /// Under [`Enforcement::Convention`] all of them share one login that may do anything in all their vhosts, as on

@@ -12,7 +12,7 @@ use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport,
 use nix::sys::signal::Signal;
 
 use super::{
-    definitions::{self, Definitions},
+    definitions::{self, Definitions, Login},
     fast_or_plain,
     install::Install,
     management,
@@ -66,8 +66,19 @@ pub(super) struct Server {
     pub(super) vhosts: BTreeMap<String, BTreeSet<String>>,
     /// The vhosts of each user that tenants share by convention.
     pub(super) common: BTreeMap<String, BTreeSet<String>>,
+    /// What it made with its start and nobody has asked for yet.
+    pub(super) first: Option<First>,
     /// What the broker kept of the passwords that a fault took from users.
     pub(super) revoked: BTreeMap<String, Secret>,
+}
+
+/// Slices that the definitions file had at the start.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) enforcement: Enforcement,
+    /// One for each tenant.
+    pub(super) logins: Vec<Login>,
 }
 
 /// What the broker was started from.
@@ -106,6 +117,10 @@ impl Running for Server {
         tenants: &[Tenant],
         enforcement: Enforcement,
     ) -> Result<Vec<Access>, Error> {
+        let asked = |first: &mut First| first.tenants == tenants && first.enforcement == enforcement;
+        if let Some(first) = self.first.take_if(asked) {
+            return Ok(self.opened(tenants, enforcement, first.logins));
+        }
         let (definitions, logins) = Definitions::tenants(tenants, enforcement);
         let doing = || {
             let named = tenants.iter().map(|t| format!("{} for `{}`", t.slices.rabbitmq, t.name));
@@ -124,26 +139,7 @@ impl Running for Server {
                 undone.err().map(|left| format!("; and could not undo it: {left}")).unwrap_or_default();
             return Err(Error::serve(Service::Rabbitmq, doing())(format!("{error}{left}")));
         }
-        for tenant in tenants {
-            let vhost = tenant.slices.rabbitmq.vhost.clone();
-            self.vhosts.entry(vhost).or_default().insert(tenant.name.to_string());
-        }
-        if enforcement == Enforcement::Convention {
-            for (login, vhost) in logins.iter().zip(vhosts(tenants)) {
-                self.common.entry(login.user.clone()).or_default().insert(vhost.to_owned());
-            }
-        }
-        let urls = logins.into_iter().zip(vhosts(tenants)).map(|(login, vhost)| {
-            Access::Rabbitmq(AmqpUrl {
-                host: "127.0.0.1".into(),
-                port: self.port,
-                user: login.user,
-                password: login.password,
-                vhost: vhost.to_owned(),
-                tls: true,
-            })
-        });
-        Ok(urls.collect())
+        Ok(self.opened(tenants, enforcement, logins))
     }
 
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {
@@ -195,7 +191,8 @@ impl Running for Server {
     /// The way in which it was started once is the way in which it starts again.
     async fn start_again(&mut self) -> Result<(), Error> {
         let Origin { install, place } = &self.origin;
-        let place = Place { port: Some(self.port), ..place.clone() };
+        // Its data folder has the first slices, or no longer.
+        let place = Place { port: Some(self.port), first: None, ..place.clone() };
         let started = if self.notes.is_empty() {
             fast_or_plain(install, &place).await?
         } else {
@@ -220,6 +217,30 @@ impl Running for Server {
 }
 
 impl Server {
+    /// Notes slices that are there now; what leads to each.
+    fn opened(&mut self, tenants: &[Tenant], enforcement: Enforcement, logins: Vec<Login>) -> Vec<Access> {
+        for tenant in tenants {
+            let vhost = tenant.slices.rabbitmq.vhost.clone();
+            self.vhosts.entry(vhost).or_default().insert(tenant.name.to_string());
+        }
+        if enforcement == Enforcement::Convention {
+            for (login, vhost) in logins.iter().zip(vhosts(tenants)) {
+                self.common.entry(login.user.clone()).or_default().insert(vhost.to_owned());
+            }
+        }
+        let urls = logins.into_iter().zip(vhosts(tenants)).map(|(login, vhost)| {
+            Access::Rabbitmq(AmqpUrl {
+                host: "127.0.0.1".into(),
+                port: self.port,
+                user: login.user,
+                password: login.password,
+                vhost: vhost.to_owned(),
+                tls: true,
+            })
+        });
+        urls.collect()
+    }
+
     async fn import(&self, definitions: &Definitions) -> Result<(), String> {
         let document = serde_json::to_vec(definitions).map_err(|error| error.to_string())?;
         self.evaluate(&IMPORT.replace("$DOCUMENT", &STANDARD.encode(document))).await
