@@ -6,10 +6,7 @@
 use std::{
     panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -20,8 +17,7 @@ use bulkhead_model::{
     scenario::{Case, Scenario, Subject},
 };
 use bulkhead_target::{Error, Lot, Target, TenantAccess};
-use futures::{FutureExt, Stream, StreamExt};
-use tokio::sync::Semaphore;
+use futures::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
 
 use crate::{
     audit,
@@ -37,6 +33,9 @@ use crate::{
 };
 
 mod isolation;
+mod turns;
+
+use turns::{Claim, Turns};
 
 /// The longest that a case waits for its slices, while others have the servers alone or are where it wants to be.
 const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -102,30 +101,40 @@ enum Broken {
 }
 
 impl Runner<'_> {
-    /// Runs the cases, `jobs` of them side by side, and yields each as it ends. `progress` is told as each begins.
+    /// Runs the cases, `jobs` of them side by side in the order of [`turns`], and yields each as it ends. `progress` is told as each begins.
     pub fn run<'r>(
         &'r self,
         cases: Vec<Case>,
         progress: &'r (dyn Fn(RunEvent) + Send + Sync),
     ) -> impl Stream<Item = CaseRun> + 'r {
-        let (clock, jobs) = (Clock::start(), self.jobs.max(1));
-        let places = Arc::new(Semaphore::new(jobs));
-        let runs = cases.into_iter().map(move |case| {
-            let places = Arc::clone(&places);
-            async move {
-                let wanted = match (case.scenario.workload.is_empty(), self.target.is_ours()) {
-                    (true, _) => jobs.min(2),
-                    (false, true) => 1,
-                    // A plan may allow few connections, of which the apps are to have theirs.
-                    (false, false) => jobs,
-                };
-                // Nobody closes it, so that nobody is refused.
-                let _place = places.acquire_many(u32::try_from(wanted).unwrap_or(1)).await;
-                progress(RunEvent::CaseStarted { id: case.id.clone() });
-                self.case(case, 1, clock).await
-            }
-        });
-        futures::stream::iter(runs).buffer_unordered(jobs)
+        let clock = Clock::start();
+        let turns = Turns::new(self.jobs.max(1), cases.into_iter().map(|case| (self.claim(&case), case)));
+        futures::stream::unfold(
+            (turns, FuturesUnordered::new()),
+            move |(mut turns, mut running)| async move {
+                while let Some((number, case)) = turns.next() {
+                    progress(RunEvent::CaseStarted { id: case.id.clone() });
+                    running.push(async move { (number, self.case(case, 1, clock).await) });
+                }
+                let (number, run) = running.next().await?;
+                turns.over(number);
+                Some((run, (turns, running)))
+            },
+        )
+    }
+
+    /// What a case takes of the places and of the services.
+    fn claim(&self, case: &Case) -> Claim {
+        let jobs = self.jobs.max(1);
+        let places = match (case.scenario.workload.is_empty(), self.target.is_ours()) {
+            (true, _) => jobs.min(2),
+            (false, true) => 1,
+            // A plan may allow few connections, of which the apps are to have theirs.
+            (false, false) => jobs,
+        };
+        // One whose probes nobody knows is said to be broken, for which it needs no service.
+        let services = services(&case.scenario).unwrap_or_default();
+        Claim { places, services, alone: faults::disturbed(&case.scenario.faults) }
     }
 
     /// Runs a case once more, the `attempt`th time, with the same seed. Its history gets a file of its own.
