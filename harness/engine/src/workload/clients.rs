@@ -14,6 +14,10 @@ use crate::{
     scribe,
 };
 
+/// How long a client goes on with what was due before draining began: enough for what a fault kept waiting, where the service
+/// keeps up again. Where it does not, as on a busy machine, there is no end to what is due.
+const MADE_UP: Duration = Duration::from_secs(2);
+
 /// Why nothing was sent.
 pub(super) const NO_CONNECTION: &str = "not sent: there is no connection";
 
@@ -60,8 +64,8 @@ pub(super) enum Trouble {
 #[derive(Clone, Copy)]
 pub(super) enum Pace {
     /// One is due each time so long after the one before, whatever the service does: an open loop. A client that is behind
-    /// goes on at once, and leaves none out that was due before draining began. Each counts from when it was due, or a
-    /// service that stalls would hide how many it kept waiting (Tene's "coordinated omission", as in wrk2).
+    /// goes on at once, and makes up for that when draining begins. Each counts from when it was due, or a service that stalls
+    /// would hide how many it kept waiting (Tene's "coordinated omission", as in wrk2).
     Due(Duration),
     /// Each begins when the one before is over: a closed loop.
     Closed,
@@ -165,10 +169,10 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
         }
     }
 
-    /// Does what was due before draining began, within the stage's patience.
+    /// Does what was due before draining began.
     async fn catch_up(&mut self, pace: Pace, mut next: Instant, over: Option<Instant>) {
         let (Pace::Due(each), Some(over)) = (pace, over) else { return };
-        let late = Instant::now() + self.stage.terms.patience;
+        let late = Instant::now() + MADE_UP;
         while next < over && Instant::now() < late && !self.stage.is_spent() {
             self.operate(Some(next)).await;
             next += each;
