@@ -34,9 +34,6 @@ use crate::{
 
 const WORKLOAD: &str = "redis.sessions";
 
-/// More than any machine does, so that clients never wait for what is due.
-const RATE: u64 = 60 * 10_000_000;
-
 /// Clients: enough for the server never to be idle.
 const CLIENTS: u64 = 16;
 
@@ -149,7 +146,7 @@ async fn play(access: &TenantAccess, journal: Option<&mut Recorder>, seed: &Seed
     let over = async {
         tokio::time::sleep(TURN).await;
         let reached = (scribe.begun(), begun.elapsed());
-        phase.send_replace(Phase::Drain);
+        phase.send_replace(Phase::Drain(Instant::now().into()));
         reached
     };
     let (worked, (operations, took)) = futures::join!(workload.work(&stage), over);
@@ -164,7 +161,7 @@ fn chosen(workload: &dyn Workload) -> Chosen {
     let settings = [
         ("clients", amount(Unit::Count, CLIENTS)),
         ("sessions", amount(Unit::Count, 64)),
-        ("rate", amount(Unit::Rate, RATE)),
+        ("rate", Setting::Word("max")),
         ("ttl", amount(Unit::Time, 400)),
     ];
     let settings: BTreeMap<_, _> =

@@ -1,20 +1,17 @@
 //! What a case may spend on servers that others use, too, ends it: here on stand-ins that say that they are such.
 
-use async_trait::async_trait;
 use bulkhead_engine::{
     run::{CaseRun, Runner},
     workload::Terms,
 };
 use bulkhead_model::{
-    Service, Tenant, Topology, Verdict,
+    Service, Topology, Verdict,
     history::EventKind,
-    report::{LogTail, ServerReport},
     scenario::{self, Scenario},
 };
-use bulkhead_target::{Disturbance, Error, Lot, ServiceFault, Session, Target};
 use futures::StreamExt;
 
-use crate::{scenarios::known, support};
+use crate::{altered::Altered, scenarios::known, support};
 
 /// One workload that works, and one that never does where nobody answers it.
 const TWO: &str = "\
@@ -34,77 +31,12 @@ expect: [within-limit]
 /// price of connections that were not needed.
 const ASKED: usize = 100 * (1 + 8) + 100;
 
-/// Stand-ins that are not the run's own.
-struct Billed {
-    session: Session,
-    /// Whether nobody answers the tenant on S3.
-    unanswered: bool,
-}
-
-#[async_trait]
-impl Target for Billed {
-    fn servers(&self) -> &[ServerReport] {
-        self.session.servers()
-    }
-
-    fn is_ours(&self) -> bool {
-        false
-    }
-
-    async fn lots(
-        &self,
-        layout: &Topology,
-        services: &[Service],
-        alone: &[Service],
-    ) -> Result<Vec<Lot>, Error> {
-        let mut lots = Target::lots(&self.session, layout, services, alone).await?;
-        for access in lots.iter_mut().filter_map(|lot| lot.access.as_mut()).filter(|_| self.unanswered) {
-            access.connections.s3.endpoint = String::from("https://127.0.0.1:1");
-        }
-        Ok(lots)
-    }
-
-    async fn disturb(&self, service: Service, how: Disturbance) -> Result<(), Error> {
-        self.session.disturb(service, how).await
-    }
-
-    async fn inflict(
-        &self,
-        service: Service,
-        fault: ServiceFault,
-        tenant: &Tenant,
-        begins: bool,
-    ) -> Result<u64, Error> {
-        self.session.inflict(service, fault, tenant, begins).await
-    }
-
-    async fn release(&self, lots: Vec<Lot>) -> Result<(), Error> {
-        Target::release(&self.session, lots).await
-    }
-
-    async fn management(&self, service: Service) -> Result<Option<String>, Error> {
-        self.session.management(service).await
-    }
-
-    async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
-        self.session.names(service, tenant).await
-    }
-
-    async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error> {
-        self.session.logs(lines).await
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), Error> {
-        self.session.close().await
-    }
-}
-
 /// How often the limiter was asked, and what the case came to.
 async fn played(unanswered: bool) -> (usize, Verdict, String) {
     let topology = Topology::builtin();
     let parsed = known(|known| Scenario::parse("chaos/two", TWO, "two.yaml", known)).unwrap();
     let cases = scenario::expand(&parsed, &topology).unwrap();
-    let target = &Billed { session: support::session().await, unanswered };
+    let target = &Altered { billed: true, unanswered, ..Altered::of(support::session().await) };
     let (out, terms) = (tempfile::tempdir().unwrap(), Terms::default());
     let runner = Runner { target, topology: &topology, seed: 1, jobs: 1, out: out.path().into(), terms };
     let mut runs: Vec<CaseRun> = runner.run(cases, &|_| {}).collect().await;

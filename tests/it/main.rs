@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a test says on standard error what it installs or skips")]
 
 mod allowance;
+mod altered;
 mod bounds;
 mod checklist;
 mod cli;
@@ -29,3 +30,4 @@ mod support;
 mod template;
 mod tidy;
 mod tools;
+mod workloads;

@@ -2,7 +2,7 @@
 //!
 //! `harness/build.rs` writes the functions; what each does is here.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use bulkhead_engine::{
     faults, probes,
@@ -10,8 +10,8 @@ use bulkhead_engine::{
     workload::{self, Terms},
 };
 use bulkhead_model::{
-    Topology, Verdict,
-    history::Event,
+    Act, Invoked, Service, TenantName, Topology, Verdict,
+    history::{Event, EventKind},
     scenario::{self, Case, Known, Scenario},
 };
 use bulkhead_target::Session;
@@ -38,8 +38,49 @@ pub(crate) async fn all_pass(topology: &Topology, scenarios: &[Scenario]) -> Vec
         let reports = bulkhead_checks::judge(&run.history, &run.case.scenario.expect);
         let verdict = Verdict::worst(reports.iter().map(|report| report.verdict));
         assert_eq!(verdict, Verdict::Pass, "{}: {reports:#?}\n{:#?}", run.case.id, run.history);
+        assert_eq!(done_twice(&run.history), None, "{}: nothing is done again blindly", run.case.id);
     }
     runs
+}
+
+/// The first thing that a workload began to do twice, though each is unlike any other: what came of it the first time may be
+/// unknown.
+fn done_twice(history: &[Event]) -> Option<&str> {
+    let mut done = HashSet::new();
+    history.iter().find_map(|event| {
+        let EventKind::Invoked(invoked) = &event.kind else { return None };
+        let what = match &invoked.act {
+            Act::Hand { element }
+            | Act::Announce { element, .. }
+            | Act::Broadcast { element }
+            | Act::Add { element } => element,
+            Act::Call { request } => request,
+            Act::Write { value, .. } | Act::Keep { value, .. } | Act::Swap { to: value, .. } => value,
+            Act::Transfer { transfer, .. } => transfer,
+            Act::Upload { object, .. } => object,
+            _ => return None,
+        };
+        (!done.insert((&invoked.workload, what))).then_some(what.as_str())
+    })
+}
+
+#[test]
+fn what_is_done_twice_is_seen() {
+    let begun = |op, act| {
+        let tenant = TenantName::new("engine").unwrap();
+        let (client, workload) = (format!("client {op}"), String::from("redis.told"));
+        let invoked = Invoked { op, client, tenant, service: Service::Redis, workload, act, due: None };
+        Event { at: op, kind: EventKind::Invoked(invoked) }
+    };
+    let (add, swap) = (
+        |element: &str| Act::Add { element: element.into() },
+        |to: &str| Act::Swap { register: String::from("one"), from: None, to: to.into() },
+    );
+    let mut history = vec![begun(1, add("a")), begun(2, swap("b")), begun(3, Act::ReadAll)];
+    history.push(begun(4, Act::ReadAll));
+    assert_eq!(done_twice(&history), None, "what is read may be read again");
+    history.push(begun(5, swap("b")));
+    assert_eq!(done_twice(&history), Some("b"));
 }
 
 /// A lease on the servers on which these cases may run.

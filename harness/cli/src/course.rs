@@ -43,7 +43,18 @@ pub(crate) struct Finished {
     pub(crate) folder: Folder,
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    /// One that runs as many cases side by side as usual, each once and all of them.
+    pub(crate) fn new(
+        (plan, opening): (&'a Plan, &'a Opening),
+        (project, place): (&'a Project, &'a Place),
+        (output, terminal): (&'a Output, &'a Terminal),
+        volume: Volume,
+    ) -> Self {
+        let (jobs, retries, fail_fast) = (JOBS, 0, false);
+        Self { plan, place, project, opening, volume, jobs, retries, fail_fast, output, terminal }
+    }
+
     /// Brings servers up, runs every case, lets the servers go.
     ///
     /// # Errors

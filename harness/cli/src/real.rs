@@ -366,6 +366,7 @@ mod tests {
         assert_eq!(places(&refused), ["DATABASE_URL", "REDIS_URL", "AMQP_URL", "AWS_S3_ENDPOINT_URL"]);
         assert!(read(&variables("db.example.com"), true).is_ok());
     }
+
     #[test]
     fn only_faults_on_links_are_done_to_workloads_where_others_use_the_servers() {
         let read = read(&variables("127.0.0.1"), false).unwrap_or_else(|problems| panic!("{problems}"));

@@ -7,7 +7,7 @@
 //! Redis and S3 list names to whoever holds the shared login. AMQP lists none to anybody, so RabbitMQ's administrator is
 //! asked, where there is one: on stand-ins. PostgreSQL has no convention, since each tenant has a role of its own there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bulkhead_model::{AuditRecord, Enforcement, Service, Slices, Topology};
 use bulkhead_target::{Error, Target, TenantAccess, clients};
@@ -61,9 +61,7 @@ pub async fn look_everywhere(
         }
         Service::S3 => {
             let client = clients::s3::client(access)?;
-            let mut buckets: Vec<_> = layout.tenants.iter().map(|tenant| &tenant.slices.s3.bucket).collect();
-            buckets.sort();
-            buckets.dedup();
+            let buckets: BTreeSet<_> = layout.tenants.iter().map(|tenant| &tenant.slices.s3.bucket).collect();
             let mut all = Vec::new();
             for bucket in buckets {
                 all.extend(objects(&client, bucket).await?.into_iter().map(|key| (bucket, key)));
@@ -84,9 +82,20 @@ pub async fn look_everywhere(
 }
 
 /// What there is, and what of it lies in nobody's slice.
+#[derive(Default)]
 struct Found {
     names: usize,
     outside: Vec<String>,
+}
+
+impl Found {
+    /// Adds the names in a vhost or a bucket, of which those are inside that begin as some slice there does.
+    fn add(&mut self, place: &str, names: Vec<String>, prefixes: &[&str]) {
+        self.names += names.len();
+        let outside =
+            names.into_iter().filter(|name| !prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        self.outside.extend(outside.map(|name| format!("{place}/{name}")));
+    }
 }
 
 async fn redis(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>, Error> {
@@ -148,22 +157,16 @@ async fn rabbitmq(
     if !all_renamed(tenants, layout, |slices| &slices.rabbitmq.vhost) {
         return Ok(None);
     }
-    let (mut found, mut seen) = (Found { names: 0, outside: Vec::new() }, BTreeSet::new());
-    for access in tenants {
-        let vhost = &access.tenant.slices.rabbitmq.vhost;
-        if !seen.insert(vhost) {
-            continue;
-        }
+    let slices = || tenants.iter().map(|access| (&access.tenant.slices.rabbitmq, access));
+    let (vhosts, mut found) = (
+        slices().map(|(slice, access)| (&slice.vhost, access)).collect::<BTreeMap<_, _>>(),
+        Found::default(),
+    );
+    for (vhost, access) in vhosts {
         let Some(names) = target.names(Service::Rabbitmq, &access.tenant).await? else { return Ok(None) };
-        for name in names {
-            found.names += 1;
-            let inside = tenants.iter().map(|access| &access.tenant.slices.rabbitmq).any(|slice| {
-                slice.vhost == *vhost && name.starts_with(slice.queues.as_deref().unwrap_or_default())
-            });
-            if !inside {
-                found.outside.push(format!("{vhost}/{name}"));
-            }
-        }
+        let here = slices().filter(|(slice, _)| slice.vhost == *vhost);
+        let prefixes: Vec<_> = here.map(|(slice, _)| slice.queues.as_deref().unwrap_or_default()).collect();
+        found.add(vhost, names, &prefixes);
     }
     Ok(Some(found))
 }
@@ -175,20 +178,13 @@ async fn s3(tenants: &[TenantAccess], layout: &Topology) -> Result<Option<Found>
         return Ok(None);
     }
     let client = clients::s3::client(viewer)?;
-    let mut buckets: Vec<_> = tenants.iter().map(|access| &access.tenant.slices.s3.bucket).collect();
-    buckets.sort();
-    buckets.dedup();
-    let mut found = Found { names: 0, outside: Vec::new() };
+    let slices = || tenants.iter().map(|access| &access.tenant.slices.s3);
+    let (buckets, mut found) =
+        (slices().map(|slice| &slice.bucket).collect::<BTreeSet<_>>(), Found::default());
     for bucket in buckets {
-        for key in objects(&client, bucket).await? {
-            found.names += 1;
-            let inside = tenants.iter().map(|access| &access.tenant.slices.s3).any(|slice| {
-                slice.bucket == *bucket && key.starts_with(slice.prefix.as_deref().unwrap_or_default())
-            });
-            if !inside {
-                found.outside.push(format!("{bucket}/{key}"));
-            }
-        }
+        let here = slices().filter(|slice| slice.bucket == *bucket);
+        let prefixes: Vec<_> = here.map(|slice| slice.prefix.as_deref().unwrap_or_default()).collect();
+        found.add(bucket, objects(&client, bucket).await?, &prefixes);
     }
     Ok(Some(found))
 }

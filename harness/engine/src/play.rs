@@ -86,7 +86,7 @@ pub(crate) async fn play(
     let timeline = async {
         let injected = befall(scenario, ground, &scribe, meter).await;
         scribe.record(EventKind::Healed);
-        phase.send_replace(Phase::Drain);
+        phase.send_replace(Phase::Drain(Instant::now()));
         injected
     };
     let (worked, injected) =

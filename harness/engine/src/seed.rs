@@ -29,6 +29,11 @@ impl Seed {
     pub fn token(&self) -> String {
         hex::encode(&self.child("token").0[..16])
     }
+
+    /// So many letters, of which each branch has its own: its token again and again.
+    pub fn letters(&self, length: usize) -> String {
+        self.token().chars().cycle().take(length).collect()
+    }
 }
 
 #[cfg(test)]
@@ -45,5 +50,8 @@ mod tests {
         assert_ne!(early, root.child("ab").token());
         assert_ne!(early, root.child("b").child("a").token());
         assert_eq!(early.len(), 32);
+        let letters = root.child("a").letters(70);
+        assert_eq!((letters.len(), &letters), (70, &Seed::new(7).child("a").letters(70)));
+        assert_ne!(letters, Seed::new(8).child("a").letters(70));
     }
 }

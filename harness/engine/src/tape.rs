@@ -15,7 +15,7 @@ const LINES: usize = 200;
 pub(crate) fn lines(links: &Links, fault: usize, now: u64) -> Vec<TouchRecord> {
     let (proxies, toxics) = (links.proxies(), Links::toxics(fault));
     let age = proxies.age();
-    let written = proxies.tape().after(0).into_iter().filter(|entry| entry.toxic.starts_with(&toxics));
+    let written = proxies.tape().find(LINES, |entry| entry.toxic.starts_with(&toxics));
     let record = |entry: Entry| {
         let ago = u64::try_from(age.saturating_sub(entry.at).as_nanos()).unwrap_or(u64::MAX);
         TouchRecord {
@@ -29,7 +29,7 @@ pub(crate) fn lines(links: &Links, fault: usize, now: u64) -> Vec<TouchRecord> {
             effect: effect(&entry.effect),
         }
     };
-    written.take(LINES).map(record).collect()
+    written.into_iter().map(record).collect()
 }
 
 fn effect(done: &Done) -> Effect {

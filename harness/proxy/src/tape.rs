@@ -103,6 +103,12 @@ impl Tape {
         Page { entries, last: reel.last, missed: oldest.saturating_sub(wanted) }
     }
 
+    /// So many of the lines that are wanted at most, oldest first.
+    pub fn find(&self, most: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let reel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reel.entries.iter().filter(|entry| wanted(entry)).take(most).cloned().collect()
+    }
+
     /// The lines after that number, oldest first. A gap before the first of them was lost.
     pub fn after(&self, number: u64) -> Vec<Entry> {
         let reel = self.0.lock().unwrap_or_else(PoisonError::into_inner);

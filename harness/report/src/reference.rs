@@ -18,7 +18,13 @@ pub fn page(workloads: &[Shape<'_>], faults: &[Shape<'_>], invariants: &[Invaria
          of a file: `$NAME`, alone as a value, stands for each value in turn.\n",
     );
     let parts = [
-        ("Workloads", "What a tenant's app does, for `run-for`.", workloads),
+        (
+            "Workloads",
+            "What a tenant's app does, for `run-for`. A `rate` is an open loop: so many are due in a time, whether the \
+             service keeps up or not, and\neach one's time counts from when it was due. `rate: max` is a closed loop: each \
+             client begins one as soon as the one before is over.",
+            workloads,
+        ),
         (
             "Faults",
             "What befalls the tenant's links, a server or a service meanwhile. One that touched nothing makes its case \

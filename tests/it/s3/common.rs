@@ -86,11 +86,17 @@ impl Own {
 
     /// A client for a tenant of its own.
     pub(crate) async fn tenant(&mut self) -> (Client, String) {
+        let access = self.tenant_access().await;
+        (clients::s3::client(&access).unwrap(), access.connections.s3.bucket)
+    }
+
+    /// The access of a tenant of its own.
+    pub(crate) async fn tenant_access(&mut self) -> TenantAccess {
         let tenant = tenant("engine", "own");
         let made =
             self.running.provision(std::slice::from_ref(&tenant), Enforcement::Enforced).await.unwrap();
         let [Access::S3(access)] = &made[..] else { panic!("{made:?}") };
-        (self.client(access.clone()), access.bucket.clone())
+        self.access(access.clone())
     }
 }
 

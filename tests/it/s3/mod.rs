@@ -3,6 +3,7 @@
 //! `common` starts servers and makes clients. Every test owns its server.
 
 mod common;
+mod conditions;
 mod fence;
 mod keys;
 mod listing;

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::{Course, JOBS},
+    course::Course,
     look,
     plan::{self, Plan, Planned},
     project::Project,
@@ -50,19 +50,7 @@ impl Checklist {
         let output = &self.output;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
-        let place = &self.place;
-        let course = Course {
-            plan: &plan,
-            place,
-            project,
-            opening: &opening,
-            volume,
-            jobs: JOBS,
-            retries: 0,
-            fail_fast: false,
-            output,
-            terminal,
-        };
+        let course = Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume);
         let finished = course.run().await?;
         Ok(finished.conclude(output, |_| {
             terminal.settle();

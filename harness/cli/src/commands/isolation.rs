@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     args::{Format, Output, Place, Real, Volume},
-    course::{Course, JOBS},
+    course::Course,
     look,
     plan::{self, Plan, Planned},
     project::Project,
@@ -59,19 +59,7 @@ impl Isolation {
         let plan = Plan { cases: planned.collect(), topology, seed: self.seed };
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
-        let place = &self.place;
-        let course = Course {
-            plan: &plan,
-            place,
-            project,
-            opening: &opening,
-            volume,
-            jobs: JOBS,
-            retries: 0,
-            fail_fast: false,
-            output,
-            terminal,
-        };
+        let course = Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume);
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {
             let report = &finished.driven.report;

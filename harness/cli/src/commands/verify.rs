@@ -102,18 +102,11 @@ impl Verify {
             return Ok(exit::PASS);
         }
         let terminal = &look::terminal(output.format, volume);
-        let place = &self.place;
         let course = Course {
-            plan: &plan,
-            place,
-            project,
-            opening: &opening,
-            volume,
             jobs: self.jobs,
             retries: self.retries,
             fail_fast: self.fail_fast,
-            output,
-            terminal,
+            ..Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume)
         };
         let finished = course.run().await?;
         Ok(finished.conclude(output, |code| {

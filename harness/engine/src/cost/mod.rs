@@ -142,7 +142,7 @@ impl Cost {
         }
         let allowance = allowance(&case.scenario);
         let pages = if services.contains(&Service::S3) { prices::pages(&allowance) } else { 0 };
-        allowance.plus(place.times(places)).plus(prices::listing(0).times(pages))
+        allowance.plus(place.times(places)).plus(prices::listing(0, 1).times(pages))
     }
 
     /// How much of it is that unit.

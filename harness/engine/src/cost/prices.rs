@@ -20,8 +20,11 @@ const REQUEST: u64 = HANDSHAKE + 4 * 1024;
 /// is there.
 const REMOVAL: u64 = 4 * 1024;
 
-/// Keys that one listing tells.
+/// Keys that one listing tells unless it is told to tell fewer.
 const PAGE: u64 = 1000;
+
+/// How many acts a minute a closed loop may come to: as many as the highest rate.
+const CLOSED: u64 = 600_000;
 
 /// How much longer than its `run-for` a case may work before its allowance ends it: an operation that a fault swallowed just
 /// before its end is given up after five seconds, and the case goes on until one succeeds.
@@ -93,9 +96,9 @@ pub(crate) const fn put_away(size: u64) -> Cost {
     bytes(size.saturating_add(size / 64).saturating_add(REQUEST))
 }
 
-/// Listing so many objects, page by page.
-pub(crate) const fn listing(objects: u64) -> Cost {
-    let pages = objects / PAGE + 1;
+/// Listing so many objects in pages of so many.
+pub(crate) fn listing(objects: u64, page: u64) -> Cost {
+    let pages = objects / page.clamp(1, PAGE) + 1;
     let lines = objects.saturating_mul(640);
     bytes(pages.saturating_mul(REQUEST).saturating_add(lines)).with(Unit::S3ClassC, pages)
 }
@@ -126,7 +129,7 @@ impl Span {
     pub(crate) fn acts(&self, chosen: &Chosen, clients: u64) -> u64 {
         let millis = u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX);
         // A rate is so many a minute; each client begins with one at once.
-        chosen.amount("rate").saturating_mul(millis).div_ceil(60_000).saturating_add(clients)
+        chosen.rate().unwrap_or(CLOSED).saturating_mul(millis).div_ceil(60_000).saturating_add(clients)
     }
 
     /// How often somebody acts who rests so long in between, and insists at the end.
@@ -182,8 +185,9 @@ mod tests {
 
     #[test]
     fn a_listing_costs_a_call_for_each_page() {
-        let calls = [0, 999, 1000, 2500].map(|objects| listing(objects).amount(Unit::S3ClassC));
+        let calls = [0, 999, 1000, 2500].map(|objects| listing(objects, PAGE).amount(Unit::S3ClassC));
         assert_eq!(calls, [1, 1, 2, 3]);
+        assert_eq!(listing(2500, 100).amount(Unit::S3ClassC), 26);
         assert_eq!((get(9).amount(Unit::S3ClassB), put(9).amount(Unit::S3ClassB)), (1, 0));
         assert_eq!([7, 7007].map(|objects| pages(&put(0).times(objects))), [1, 8]);
     }

@@ -14,6 +14,10 @@ use crate::{
     scribe,
 };
 
+/// How long a client goes on with what was due before draining began: enough for what a fault kept waiting, where the service
+/// keeps up again. Where it does not, as on a busy machine, there is no end to what is due.
+const MADE_UP: Duration = Duration::from_secs(2);
+
 /// Why nothing was sent.
 pub(super) const NO_CONNECTION: &str = "not sent: there is no connection";
 
@@ -59,8 +63,12 @@ pub(super) enum Trouble {
 /// When a client does its operations.
 #[derive(Clone, Copy)]
 pub(super) enum Pace {
-    /// One is due each time so long after the one before. A client that is behind goes on at once.
+    /// One is due each time so long after the one before, whatever the service does: an open loop. A client that is behind
+    /// goes on at once, and makes up for that when draining begins. Each counts from when it was due, or a service that stalls
+    /// would hide how many it kept waiting (Tene's "coordinated omission", as in wrk2).
     Due(Duration),
+    /// Each begins when the one before is over: a closed loop.
+    Closed,
     /// This long after the last one, and at least a tenth of the time so far: what is read grows with it.
     Rarer(Duration),
 }
@@ -86,10 +94,17 @@ pub(super) fn name(workload: &dyn Workload, stage: &Stage<'_>, name: impl Into<S
     }
 }
 
-/// The time between two operations of one of so many clients that keep up the stage's `rate` together.
-pub(super) fn share(stage: &Stage<'_>, clients: u64) -> Duration {
+/// The time between two operations of one of so many clients that keep up the stage's `rate` together; none in a closed
+/// loop.
+pub(super) fn share(stage: &Stage<'_>, clients: u64) -> Option<Duration> {
     let float = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
-    Duration::from_secs(60).mul_f64(float(clients) / float(stage.chosen.amount("rate")))
+    let rate = stage.chosen.rate()?;
+    Some(Duration::from_secs(60).mul_f64(float(clients) / float(rate)))
+}
+
+/// The pace of one of so many clients.
+pub(super) fn pace(stage: &Stage<'_>, clients: u64) -> Pace {
+    share(stage, clients).map_or(Pace::Closed, Pace::Due)
 }
 
 /// A moment that has passed on the run's clock.
@@ -110,7 +125,7 @@ pub(super) async fn work_together<D: Doer>(
         let who = name(workload, stage, format!("client {number}"));
         let does = does(number, &who.name);
         let mut client = Client::new(stage, who, does);
-        async move { client.work(Pace::Due(share(stage, clients))).await }
+        async move { client.work(pace(stage, clients)).await }
     });
     join_all(working).await;
 }
@@ -131,13 +146,17 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
         loop {
             tokio::select! {
                 biased;
-                () = &mut draining => return,
+                over = &mut draining => return self.catch_up(pace, next, over).await,
                 () = sleep_until(next) => {}
             }
             match pace {
                 Pace::Due(each) => {
                     self.operate(Some(next)).await;
                     next += each;
+                }
+                Pace::Closed => {
+                    self.operate(None).await;
+                    next = Instant::now().max(self.patient_until);
                 }
                 Pace::Rarer(rest) => {
                     self.operate(None).await;
@@ -147,6 +166,16 @@ impl<'a, 's, D: Doer> Client<'a, 's, D> {
             if self.stage.is_spent() {
                 return;
             }
+        }
+    }
+
+    /// Does what was due before draining began.
+    async fn catch_up(&mut self, pace: Pace, mut next: Instant, over: Option<Instant>) {
+        let (Pace::Due(each), Some(over)) = (pace, over) else { return };
+        let late = Instant::now() + MADE_UP;
+        while next < over && Instant::now() < late && !self.stage.is_spent() {
+            self.operate(Some(next)).await;
+            next += each;
         }
     }
 
@@ -238,7 +267,7 @@ mod tests {
         history::{Event, EventKind},
         scenario::Chosen,
     };
-    use tokio::sync::watch;
+    use tokio::{sync::watch, time::timeout};
 
     use super::*;
     use crate::{
@@ -257,6 +286,15 @@ mod tests {
         count: usize,
         /// With this operation draining begins.
         last: Option<(usize, watch::Sender<Phase>)>,
+        /// How long this operation takes; the others take no time.
+        stall: Option<(usize, Duration)>,
+    }
+
+    impl Told {
+        /// Nothing goes wrong.
+        fn well() -> Self {
+            Self { connects: [].into(), performs: [].into(), count: 0, last: None, stall: None }
+        }
     }
 
     impl Doer for Told {
@@ -274,7 +312,7 @@ mod tests {
             if let Some((last, phase)) = &self.last
                 && self.count == *last
             {
-                phase.send_replace(Phase::Drain);
+                phase.send_replace(Phase::Drain(Instant::now()));
             }
             Act::Add { element: self.count.to_string() }
         }
@@ -284,6 +322,11 @@ mod tests {
         }
 
         async fn perform(&mut self, (): &mut (), _: &Act) -> Performed {
+            if let Some((stalled, time)) = self.stall
+                && self.count == stalled
+            {
+                let _over = timeout(time, std::future::pending::<()>()).await;
+            }
             self.performs.pop_front().unwrap_or(Ok(())).map(|()| None)
         }
     }
@@ -304,6 +347,20 @@ mod tests {
         meter: Option<&Meter>,
         how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
     ) -> Vec<(Ending, String)> {
+        let ended = |event: Event| match event.kind {
+            EventKind::Ended(Ended { outcome, detail, .. }) => Some((outcome, detail)),
+            _ => None,
+        };
+        recorded(told, phase, meter, how).await.into_iter().filter_map(ended).collect()
+    }
+
+    /// The history of a client that does so.
+    async fn recorded(
+        told: Told,
+        phase: watch::Receiver<Phase>,
+        meter: Option<&Meter>,
+        how: impl AsyncFnOnce(&mut Client<'_, '_, Told>),
+    ) -> Vec<Event> {
         let folder = tempfile::tempdir().unwrap();
         let mut recorder = Recorder::begin(folder.path().join("one.jsonl"), Clock::start());
         let (access, scribe) = (tenant("engine"), Scribe::new(&mut recorder));
@@ -319,11 +376,7 @@ mod tests {
             workload: "redis.told",
         };
         how(&mut Client::new(&stage, who, told)).await;
-        let ended = |event: Event| match event.kind {
-            EventKind::Ended(Ended { outcome, detail, .. }) => Some((outcome, detail)),
-            _ => None,
-        };
-        recorder.finish().0.into_iter().filter_map(ended).collect()
+        recorder.finish().0
     }
 
     #[tokio::test]
@@ -337,10 +390,9 @@ mod tests {
                 Err(Trouble::Refused(String::from("no"))),
             ]
             .into(),
-            count: 0,
-            last: None,
+            ..Told::well()
         };
-        let (_working, phase) = watch::channel(Phase::Drain);
+        let (_working, phase) = watch::channel(Phase::Drain(Instant::now()));
         let ended = played(told, phase, async |client| client.insist().await).await;
         let expected = [
             (Ending::Failed, "not sent: there is no connection: redis: could not connect: nobody listens"),
@@ -356,33 +408,74 @@ mod tests {
     #[tokio::test]
     async fn what_is_due_while_a_client_waits_fails_at_once_and_nothing_begins_while_draining() {
         let (draining, phase) = watch::channel(Phase::Work);
-        let told =
-            Told { connects: [false].into(), performs: VecDeque::new(), count: 0, last: Some((5, draining)) };
+        let told = Told { connects: [false].into(), last: Some((5, draining)), ..Told::well() };
         // The first wait is longer than 20 milliseconds.
         let pace = Pace::Due(Duration::from_millis(1));
         let ended = played(told, phase, async |client| client.work(pace).await).await;
-        assert_eq!(ended.len(), 5, "{ended:?}");
+        // What a slow machine did not come to before draining began is done all the same.
+        assert!(ended.len() >= 5, "{ended:?}");
         assert!(ended[0].1.ends_with("nobody listens"), "{ended:?}");
         // A slow machine may have waited long enough before the last of them.
         assert_eq!(ended[1], (Ending::Failed, String::from(NO_CONNECTION)));
     }
+
     #[tokio::test]
     async fn what_cannot_be_paid_is_not_begun_and_ends_the_client() {
-        let told = || Told { connects: [].into(), performs: [].into(), count: 0, last: None };
         // One connection, three acts, and not quite a fourth.
         let price = prices::connection(Service::Redis).plus(Cost::NONE.with(Unit::RedisCommands, 3));
         let (_working, phase) = watch::channel(Phase::Work);
         let meter = Meter::new(price);
         let pace = Pace::Due(Duration::from_millis(1));
         let working = async |client: &mut Client<'_, '_, Told>| client.work(pace).await;
-        let ended = metered(told(), phase.clone(), Some(&meter), working).await;
+        let ended = metered(Told::well(), phase.clone(), Some(&meter), working).await;
         assert_eq!(ended, vec![(Ending::Ok, String::new()); 3]);
         assert!(meter.is_spent());
 
         let meter = Meter::new(Cost::NONE.with(Unit::RedisCommands, 3));
         let insisting = async |client: &mut Client<'_, '_, Told>| client.insist().await;
-        let ended = metered(told(), phase, Some(&meter), insisting).await;
+        let ended = metered(Told::well(), phase, Some(&meter), insisting).await;
         let unsent = format!("{NO_CONNECTION}: it cannot be paid");
         assert_eq!(ended, [(Ending::Failed, unsent)], "there is no connection without its price");
+    }
+    /// What was begun: when it was due and when it began, in milliseconds since the first.
+    fn begun(history: &[Event]) -> Vec<(Option<u64>, u64)> {
+        let begun = history.iter().filter_map(|event| match &event.kind {
+            EventKind::Invoked(invoked) => Some((invoked.due, event.at)),
+            _ => None,
+        });
+        let begun: Vec<_> = begun.collect();
+        let first = begun.first().map_or(0, |(due, at)| due.unwrap_or(*at));
+        let since = |at: u64| at.saturating_sub(first) / 1_000_000;
+        begun.into_iter().map(|(due, at)| (due.map(since), since(at))).collect()
+    }
+
+    #[tokio::test]
+    async fn an_open_loop_leaves_nothing_out_while_the_service_stalls() {
+        let (draining, phase) = watch::channel(Phase::Work);
+        let stall = Some((2, Duration::from_millis(200)));
+        // Draining begins behind the stall, when the client has still much to make up for.
+        let told = Told { last: Some((3, draining)), stall, ..Told::well() };
+        let pace = Pace::Due(Duration::from_millis(10));
+        let history = recorded(told, phase, None, async |client| client.work(pace).await).await;
+        let begun = begun(&history);
+        assert!(begun.len() >= 20, "one each 10 ms, though the service answered nothing for 200: {begun:?}");
+        for (number, (due, at)) in (0..).zip(&begun) {
+            let due = due.unwrap();
+            assert!(due.abs_diff(number * 10) <= 50, "{number}: {begun:?}");
+            assert!(number < 2 || *at >= 200, "its time counts from when it was due: {begun:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_loop_waits_for_the_service_and_for_a_connection() {
+        let (draining, phase) = watch::channel(Phase::Work);
+        let stall = Some((2, Duration::from_millis(50)));
+        let told = Told { connects: [false].into(), last: Some((4, draining)), stall, ..Told::well() };
+        let history = recorded(told, phase, None, async |client| client.work(Pace::Closed).await).await;
+        let [(None, 0), (None, second), (None, third), (None, _)] = begun(&history)[..] else {
+            panic!("{history:?}")
+        };
+        assert!(second >= 20, "it waits before it connects anew: {second}");
+        assert!(third >= second + 50, "{second}, {third}");
     }
 }

@@ -11,7 +11,7 @@ use bulkhead_target::{Error, TenantAccess, clients as connections};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    Stage, Working, Workload,
+    RATE, Stage, WORD, Working, Workload,
     clients::{Doer, Performed, Trouble, work_together},
     postgres,
 };
@@ -31,7 +31,7 @@ impl Workload for EngineState {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
                 Wanted { name: "engines", kind: Kind::Amount(Unit::Count, 1..=100), usual: Some("3") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("60/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("60/s") },
             ],
         }
     }
@@ -100,7 +100,8 @@ impl Doer for Keeper<'_> {
         let register = format!("engine {}", drawn.child("register").number() % self.engines.max(1) + 1);
         match self.seen.get(&register) {
             Some(from) if drawn.child("act").number().is_multiple_of(2) => {
-                let to = format!("{}.{}.{}", self.access.tenant.name, self.number, self.count);
+                let (tenant, word) = (&self.access.tenant.name, drawn.letters(WORD));
+                let to = format!("{tenant}.{}.{}.{word}", self.number, self.count);
                 Act::Swap { register, from: from.clone(), to }
             }
             _ => Act::Read { register },

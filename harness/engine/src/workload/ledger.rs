@@ -19,8 +19,8 @@ use futures::future::join_all;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    RATE, Stage, Working, Workload,
+    clients::{Client, Doer, Pace, Performed, Trouble, name, pace},
     postgres,
 };
 use crate::{
@@ -60,7 +60,7 @@ impl Workload for Ledger {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "accounts", kind: Kind::Amount(Unit::Count, 2..=100), usual: Some("5") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("60/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("60/s") },
             ],
         }
     }
@@ -110,7 +110,7 @@ impl Workload for Ledger {
                 Client::new(stage, who, Clerk { access: stage.access, tables, seed, moved, does })
             };
             let clients = stage.chosen.amount("clients");
-            let each = Pace::Due(share(stage, clients));
+            let each = pace(stage, clients);
             let moving = (1..=clients).map(|number| {
                 let accounts = stage.chosen.amount("accounts");
                 let mut client =

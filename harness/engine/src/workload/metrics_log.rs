@@ -5,11 +5,11 @@ use bulkhead_model::{
     Service, Unit,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
-use bulkhead_target::{Error, TenantAccess, clients};
+use bulkhead_target::{Error, clients};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    Stage, Working, Workload,
+    RATE, Stage, Working, Workload,
     clients::Trouble,
     postgres,
     set::{self, Set},
@@ -33,7 +33,7 @@ impl Workload for MetricsLog {
             about: "Clients append rows; a reader reads all of them, and once more at the end.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("100/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("128B") },
             ],
         }
@@ -65,41 +65,34 @@ impl Workload for MetricsLog {
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {
         Box::pin(async move {
-            let (table, size) = (postgres::table(stage, "metrics"), stage.chosen.amount("size"));
-            set::fill(
-                self,
-                stage,
-                Log { access: stage.access, table, size: usize::try_from(size).unwrap_or(0) },
-            )
-            .await;
+            set::fill(self, stage, Log { stage, table: postgres::table(stage, "metrics") }).await;
             Ok(())
         })
     }
 }
 
 /// The table.
-struct Log<'a> {
-    access: &'a TenantAccess,
+struct Log<'a, 's> {
+    stage: &'a Stage<'s>,
     table: String,
-    size: usize,
 }
 
-impl Set for Log<'_> {
+impl Set for Log<'_, '_> {
     type Line = PgConnection;
 
     async fn connect(&self) -> Result<PgConnection, Error> {
-        clients::postgres::connect(self.access).await
+        clients::postgres::connect(self.stage.access).await
     }
 
     async fn add(&self, connection: &mut PgConnection, element: &str) -> Result<(), Trouble> {
         let sql = format!("INSERT INTO {} (element, body) VALUES ($1, $2)", self.table);
-        let body = ".".repeat(self.size.saturating_sub(element.len()));
+        let body = self.stage.message(element);
         let added = sqlx::query(AssertSqlSafe(sql)).bind(element).bind(body).execute(connection).await;
         added.map(drop).map_err(|error| postgres::trouble(&error))
     }
 
     fn adding(&self) -> Cost {
-        prices::statement(u64::try_from(self.size).unwrap_or(u64::MAX))
+        prices::statement(self.stage.chosen.amount("size"))
     }
 
     fn reading(&self, elements: u64) -> Cost {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bulkhead_model::{
     Service, Slices,
-    scenario::{Chosen, Shape},
+    scenario::{Chosen, Kind, Shape},
 };
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     cost::{Cost, Meter, Span},
@@ -58,6 +58,12 @@ pub const ALL: [&dyn Workload; 15] = [
 
 /// The longest that one operation may take before its outcome counts as unknown.
 pub(crate) const OPERATION: Duration = Duration::from_secs(5);
+
+/// What the `rate` of most workloads may be.
+const RATE: Kind = Kind::Rate(1..=600_000);
+
+/// How many letters of the seed a small value ends in.
+const WORD: usize = 8;
 
 /// A use of a service.
 pub trait Workload: Sync {
@@ -124,8 +130,8 @@ pub enum Flaw {
 pub enum Phase {
     /// New work is done.
     Work,
-    /// No new work is begun, no fault is left, and what is under way is brought to its end.
-    Drain,
+    /// Since then no new work is due, no fault is left, and what is under way is brought to its end.
+    Drain(Instant),
 }
 
 /// What one workload of a case works with.
@@ -164,11 +170,22 @@ impl Stage<'_> {
         Meter::spent(self.meter).await;
     }
 
-    /// Returns when no new work is to be begun.
-    pub(crate) async fn draining(&self) {
-        // Whoever set the phase is gone when the case is given up; then nothing is to be begun either.
+    /// Returns when no new work is to be begun, and says since when.
+    pub(crate) async fn draining(&self) -> Option<Instant> {
         let mut phase = self.phase.clone();
-        let _gone = phase.wait_for(|phase| *phase == Phase::Drain).await;
+        match phase.wait_for(|phase| *phase != Phase::Work).await.map(|phase| *phase) {
+            Ok(Phase::Drain(since)) => Some(since),
+            // Whoever set the phase is gone when the case is given up; then nothing is to be begun either.
+            Ok(Phase::Work) | Err(_) => None,
+        }
+    }
+
+    /// A text of the stage's `size` that begins with the element; the rest is the seed's.
+    pub(crate) fn message(&self, element: &str) -> String {
+        let size = usize::try_from(self.chosen.amount("size")).unwrap_or(0);
+        let mut message = format!("{element} ");
+        message.push_str(&self.seed.child(element).letters(size.saturating_sub(message.len())));
+        message
     }
 }
 

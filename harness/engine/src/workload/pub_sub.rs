@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    OPERATION, Stage, Working, Workload,
+    OPERATION, RATE, Stage, Working, Workload,
     back_off::BackOff,
     clients::{self, Doer, Performed, work_together},
     redis::trouble,
@@ -57,7 +57,7 @@ impl Workload for PubSub {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "subscribers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("100/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
             ],
         }
@@ -128,9 +128,7 @@ impl Doer for Sender<'_, '_> {
 
     async fn perform(&mut self, connection: &mut MultiplexedConnection, act: &Act) -> Performed {
         let Act::Broadcast { element } = act else { return Ok(None) };
-        let size = usize::try_from(self.stage.chosen.amount("size")).unwrap_or(0);
-        let mut message = format!("{element} ");
-        message.extend(std::iter::repeat_n('.', size.saturating_sub(message.len())));
+        let message = self.stage.message(element);
         let sent = cmd("PUBLISH").arg(channel(self.stage)).arg(message).exec_async(connection).await;
         sent.map(|()| None).map_err(trouble)
     }

@@ -11,7 +11,7 @@ use bulkhead_model::{
 use bulkhead_target::{Error, clients as connections};
 
 use super::{
-    Stage, Working, Workload,
+    RATE, Stage, WORD, Working, Workload,
     clients::{Doer, Performed, work_together},
     redis,
 };
@@ -34,7 +34,7 @@ impl Workload for QueryCache {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "entries", kind: Kind::Amount(Unit::Count, 1..=1000), usual: Some("8") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("200/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("200/s") },
                 Wanted { name: "ttl", kind: Kind::Amount(Unit::Time, 100..=3_600_000), usual: Some("300ms") },
             ],
         }
@@ -95,11 +95,11 @@ impl Doer for Asker<'_, '_> {
     fn next(&mut self) -> Act {
         self.count += 1;
         let (tenant, chosen) = (&self.stage.access.tenant, self.stage.chosen);
+        let drawn = self.seed.child(&self.count.to_string());
         if let Some(key) = self.missed.take() {
-            let value = format!("{}.{}.{}", tenant.name, self.number, self.count);
+            let value = format!("{}.{}.{}.{}", tenant.name, self.number, self.count, drawn.letters(WORD));
             return Act::Keep { key, value, lives: chosen.amount("ttl"), evictable: true };
         }
-        let drawn = self.seed.child(&self.count.to_string());
         let entry = drawn.child("entry").number() % chosen.amount("entries").max(1) + 1;
         let key = tenant.slices.redis.key(&format!("bulkhead:cache:{entry}"));
         if drawn.child("act").number().is_multiple_of(INVALIDATES) {

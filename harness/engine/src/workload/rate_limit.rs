@@ -14,7 +14,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tokio::time::Instant;
 
 use super::{
-    Flaw, Stage, Working, Workload,
+    Flaw, RATE, Stage, Working, Workload,
     clients::{Doer, Performed, work_together},
     redis::{self as common, trouble},
 };
@@ -45,7 +45,7 @@ impl Workload for RateLimit {
             about: "Clients ask an atomic counter for each second's window whether one more is let through.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("200/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("200/s") },
                 Wanted { name: "limit", kind: Kind::Amount(Unit::Count, 1..=1_000_000), usual: Some("50") },
             ],
         }

@@ -25,8 +25,8 @@ where
     let said =
         || format!("{}: {}", error.code().unwrap_or("no code"), error.message().unwrap_or("no message"));
     match error.raw_response().map(|response| response.status().as_u16()) {
-        // Throttled, with 503, it was not looked at.
-        Some(status @ (400..=499 | 503)) => Trouble::Refused(format!("{status} {}", said())),
+        // Throttled, with 503, it was not looked at; with 501 it asks for what the server does not do.
+        Some(status @ (400..=499 | 501 | 503)) => Trouble::Refused(format!("{status} {}", said())),
         Some(status) => Trouble::Unsure(format!("{status} {}", said())),
         None if was_not_dialled(error) => Trouble::Unsent(format!(": {}", chain(error))),
         None => Trouble::Unsure(chain(error)),

@@ -20,8 +20,8 @@ use bulkhead_target::{Error, TenantAccess, clients as connections};
 use futures::future::join_all;
 
 use super::{
-    Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    RATE, Stage, Working, Workload,
+    clients::{Client, Doer, Performed, Trouble, name, pace},
     s3::{bytes, content, fetch, received, trouble},
 };
 use crate::{
@@ -54,7 +54,7 @@ impl Workload for Assets {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
                 Wanted { name: "objects", kind: Kind::Amount(Unit::Count, 1..=100), usual: Some("3") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("30/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("30/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=8 << 20), usual: Some("64KiB") },
             ],
         }
@@ -104,7 +104,7 @@ impl Workload for Assets {
                 };
                 let mut client = Client::new(stage, who, visitor);
                 async move {
-                    client.work(Pace::Due(share(stage, clients))).await;
+                    client.work(pace(stage, clients)).await;
                     client
                 }
             });

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     Stage, Working, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    clients::{Client, Doer, Pace, Performed, Trouble, name, pace},
     s3::{bytes, content, fetch, trouble},
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Workload for Backups {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=8), usual: Some("1") },
                 Wanted { name: "parts", kind: Kind::Amount(Unit::Count, 2..=8), usual: Some("2") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=6_000), usual: Some("4/s") },
+                Wanted { name: "rate", kind: Kind::Rate(1..=6_000), usual: Some("4/s") },
             ],
         }
     }
@@ -94,7 +94,7 @@ impl Workload for Backups {
         Box::pin(async move {
             let shelf = Shelf::default();
             let clients = stage.chosen.amount("clients");
-            let each = Pace::Due(share(stage, clients));
+            let each = pace(stage, clients);
             let sending = (1..=clients).map(|number| {
                 let who = name(self, stage, format!("client {number}"));
                 let seed = stage.seed.child(&who.name);
@@ -201,7 +201,7 @@ struct Operator<'a> {
     shelf: &'a Shelf,
     seed: Seed,
     number: u64,
-    parts: usize,
+    parts: u64,
     /// Backups so far.
     count: u64,
     /// The bytes of the present one.
@@ -220,7 +220,7 @@ struct Upload {
 
 impl<'a> Operator<'a> {
     fn new(stage: &'a Stage<'_>, shelf: &'a Shelf, number: u64, seed: Seed) -> Self {
-        let parts = usize::try_from(stage.chosen.amount("parts")).unwrap_or(2);
+        let parts = stage.chosen.amount("parts");
         let (access, slice, upload) = (stage.access, &stage.access.tenant.slices.s3, Upload::default());
         Self {
             access,
@@ -292,7 +292,7 @@ impl Doer for Operator<'_> {
             None if self.upload.id.is_some() => Act::Abort { object: self.key() },
             None => {
                 self.count += 1;
-                let length = PART * self.parts.saturating_sub(1) + LAST;
+                let length = usize::try_from(length(self.parts)).unwrap_or(LAST);
                 self.body = bytes(&self.seed.child(&self.count.to_string()), length);
                 Act::Upload { object: self.key(), content: content(&self.body) }
             }
@@ -300,10 +300,9 @@ impl Doer for Operator<'_> {
     }
 
     fn price(&self, act: &Act) -> Cost {
-        let parts = u64::try_from(self.parts).unwrap_or(u64::MAX);
         match act {
-            Act::Upload { .. } => sending(parts),
-            Act::Fetch { .. } => prices::get(length(parts)),
+            Act::Upload { .. } => sending(self.parts),
+            Act::Fetch { .. } => prices::get(length(self.parts)),
             _ => prices::put_away(0),
         }
     }

@@ -1,4 +1,11 @@
-//! `s3.config`: settings as small objects, each of which clients put and get as a whole.
+//! `s3.config`: settings as small objects, each of which clients put and get as a whole, and put on the condition that it is
+//! still what they saw.
+//!
+//! Amazon S3 and MinIO look at such a condition, `If-Match` with the object's tag or `If-None-Match: *`. B2 does not: it
+//! answers a put with either header 501 `NotImplemented`, as the embedded stand-in does. Each client asks once, with its first
+//! operation, which stays in the history, and goes on without conditions where it was told so.
+
+use std::collections::HashMap;
 
 use aws_sdk_s3::{Client as S3, operation::get_object::GetObjectError, primitives::ByteStream};
 use bulkhead_model::{
@@ -8,7 +15,7 @@ use bulkhead_model::{
 use bulkhead_target::{Error, TenantAccess, clients as connections};
 
 use super::{
-    Stage, Working, Workload,
+    RATE, Stage, WORD, Working, Workload,
     clients::{Doer, Performed, Trouble, work_together},
     s3::trouble,
 };
@@ -30,11 +37,12 @@ impl Workload for Config {
     fn shape(&self) -> Shape<'static> {
         Shape {
             name: "s3.config",
-            about: "Clients write and read whole small objects.",
+            about: "Clients write and read whole small objects; where the server looks at conditions (B2 does not), they also \
+                    write one only if it is still what they saw.",
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
                 Wanted { name: "objects", kind: Kind::Amount(Unit::Count, 1..=100), usual: Some("3") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("40/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("40/s") },
             ],
         }
     }
@@ -73,6 +81,8 @@ impl Workload for Config {
                 number,
                 count: 0,
                 seed: stage.seed.child(name),
+                looks: None,
+                seen: HashMap::new(),
             };
             work_together(self, stage, editor).await;
             Ok(())
@@ -88,6 +98,40 @@ struct Editor<'a> {
     /// Operations so far.
     count: u64,
     seed: Seed,
+    /// Whether the server looks at conditions; none before it was asked.
+    looks: Option<bool>,
+    /// What it last saw of each object: what it held with its tag; nothing where the object was not there.
+    seen: HashMap<String, Option<Tagged>>,
+}
+
+/// What an object held.
+#[derive(Clone)]
+struct Tagged {
+    value: String,
+    tag: String,
+}
+
+impl Editor<'_> {
+    /// Puts the object if it is what was seen, or if nobody asks that.
+    async fn put(&mut self, client: &S3, key: &str, value: &str, seen: Option<Option<Tagged>>) -> Performed {
+        let put = client.put_object().bucket(&self.access.tenant.slices.s3.bucket).key(key);
+        let put = match seen {
+            None => put,
+            Some(None) => put.if_none_match("*"),
+            Some(Some(Tagged { tag, .. })) => put.if_match(tag),
+        };
+        let put = put.body(ByteStream::from(value.as_bytes().to_vec())).send().await;
+        let put = put.map_err(|error| trouble(&error))?;
+        if let Some(tag) = put.e_tag() {
+            self.seen.insert(key.to_owned(), Some(Tagged { value: value.to_owned(), tag: tag.to_owned() }));
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the server said that it does not know what was asked for.
+fn is_unknown_there(performed: &Performed) -> bool {
+    matches!(performed, Err(Trouble::Refused(why)) if why.starts_with("501 "))
 }
 
 impl Doer for Editor<'_> {
@@ -102,38 +146,50 @@ impl Doer for Editor<'_> {
         let drawn = self.seed.child(&self.count.to_string());
         let object = drawn.child("register").number() % self.objects.max(1) + 1;
         let register = self.access.tenant.slices.s3.key(&format!("{FOLDER}{object}"));
-        match drawn.child("act").number() % 2 {
-            0 => Act::Write {
-                register,
-                value: format!("{}.{}.{}", self.access.tenant.name, self.number, self.count),
-            },
+        let (tenant, word) = (&self.access.tenant.name, drawn.letters(WORD));
+        let value = format!("{tenant}.{}.{}.{word}", self.number, self.count);
+        match (self.looks, self.seen.get(&register), drawn.child("act").number() % 4) {
+            (None, ..) => Act::Swap { register, from: None, to: value },
+            (Some(true), Some(seen), 0) => {
+                Act::Swap { register, from: seen.as_ref().map(|seen| seen.value.clone()), to: value }
+            }
+            (_, _, 0 | 1) => Act::Write { register, value },
             _ => Act::Read { register },
         }
     }
 
     fn price(&self, act: &Act) -> Cost {
         match act {
-            Act::Write { .. } => prices::put(VALUE),
-            _ => prices::get(VALUE),
+            Act::Read { .. } => prices::get(VALUE),
+            _ => prices::put(VALUE),
         }
     }
 
     async fn perform(&mut self, client: &mut S3, act: &Act) -> Performed {
-        let bucket = &self.access.tenant.slices.s3.bucket;
         match act {
-            Act::Write { register, value } => {
-                let body = ByteStream::from(value.clone().into_bytes());
-                let put = client.put_object().bucket(bucket).key(register).body(body).send().await;
-                put.map(|_| None).map_err(|error| trouble(&error))
+            Act::Write { register, value } => self.put(client, register, value, None).await,
+            Act::Swap { register, from, to } => {
+                // Whatever comes of it, what was seen is over.
+                let seen =
+                    self.seen.remove(register).flatten().filter(|seen| Some(&seen.value) == from.as_ref());
+                let put = self.put(client, register, to, Some(seen)).await;
+                if put.is_ok() || matches!(put, Err(Trouble::Refused(_))) {
+                    self.looks = Some(!is_unknown_there(&put));
+                }
+                put
             }
-            Act::Read { register } => Ok(Some(Found::Value(read(client, bucket, register).await?))),
+            Act::Read { register } => {
+                let read = read(client, &self.access.tenant.slices.s3.bucket, register).await?;
+                self.seen.insert(register.clone(), read.clone());
+                Ok(Some(Found::Value(read.map(|read| read.value))))
+            }
             _ => Ok(None),
         }
     }
 }
 
 /// The whole object; nothing where there is none.
-async fn read(client: &S3, bucket: &str, key: &str) -> Result<Option<String>, Trouble> {
+async fn read(client: &S3, bucket: &str, key: &str) -> Result<Option<Tagged>, Trouble> {
     let got = match client.get_object().bucket(bucket).key(key).send().await {
         Ok(got) => got,
         Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
@@ -141,6 +197,8 @@ async fn read(client: &S3, bucket: &str, key: &str) -> Result<Option<String>, Tr
         }
         Err(error) => return Err(trouble(&error)),
     };
+    let tag = got.e_tag().unwrap_or_default().to_owned();
     let body = got.body.collect().await.map_err(|error| Trouble::Unsure(error.to_string()))?;
-    Ok(Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()))
+    let value = String::from_utf8_lossy(&body.into_bytes()).into_owned();
+    Ok(Some(Tagged { value, tag }))
 }

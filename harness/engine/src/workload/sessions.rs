@@ -15,7 +15,7 @@ use bulkhead_target::{Error, clients as connections};
 use tokio::time::Instant;
 
 use super::{
-    Stage, Working, Workload,
+    RATE, Stage, WORD, Working, Workload,
     clients::{Doer, Performed, work_together},
     redis,
 };
@@ -39,7 +39,7 @@ impl Workload for Sessions {
             settings: &[
                 Wanted { name: "clients", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("4") },
                 Wanted { name: "sessions", kind: Kind::Amount(Unit::Count, 1..=1000), usual: Some("8") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("200/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("200/s") },
                 Wanted { name: "ttl", kind: Kind::Amount(Unit::Time, 100..=3_600_000), usual: Some("400ms") },
             ],
         }
@@ -114,7 +114,7 @@ impl Doer for Visitor<'_, '_> {
         let drawn = self.seed.child(&self.count.to_string());
         let draw = |name: &str, among: u64| drawn.child(name).number() % among.max(1);
         let tenant = &self.stage.access.tenant;
-        let value = format!("{}.{}.{}", tenant.name, self.number, self.count);
+        let value = format!("{}.{}.{}.{}", tenant.name, self.number, self.count, drawn.letters(WORD));
         let index = usize::try_from(draw("place", self.places.len().try_into().unwrap_or(1))).unwrap_or(0);
         let mut place =
             self.places.get(index).map(|place| place.lock().unwrap_or_else(PoisonError::into_inner));

@@ -16,7 +16,7 @@ use futures::future::join_all;
 
 use super::{
     Stage, Workload,
-    clients::{Client, Doer, Pace, Performed, Trouble, name, share},
+    clients::{Client, Doer, Pace, Performed, Trouble, name, pace},
 };
 use crate::cost::{Cost, Span};
 
@@ -106,7 +106,7 @@ pub(super) async fn fill(workload: &dyn Workload, stage: &Stage<'_>, set: impl S
         Client::new(stage, name(workload, stage, called), Member { set, added, does })
     };
     let clients = stage.chosen.amount("clients");
-    let each = Pace::Due(share(stage, clients));
+    let each = pace(stage, clients);
     let adding = (1..=clients).map(|number| {
         let beginning = format!("{}.{number}", stage.access.tenant.name);
         let mut client = member(format!("writer {number}"), Does::Adds(beginning, 0));

@@ -8,6 +8,9 @@ use crate::{
     document::{Entry, Located, Node, Place, Review, Shown, Value, entry},
 };
 
+/// What a rate is that follows the answers: a closed loop, in which a client does one operation after another.
+const MAX: &str = "max";
+
 /// The longest and the shortest that a workload may run.
 const RUN_FOR: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
@@ -58,6 +61,8 @@ pub struct Wanted<'a> {
 pub enum Kind {
     /// An amount of that unit within these bounds, in the smallest unit.
     Amount(Unit, RangeInclusive<u64>),
+    /// So many a minute within these bounds, whether the answers keep up or not, or `max`: as fast as they come.
+    Rate(RangeInclusive<u64>),
     /// The name of one of these services.
     Service(&'static [Service]),
     /// One of these words.
@@ -79,6 +84,11 @@ impl Chosen {
             Some(Setting::Amount(amount)) => amount.time(),
             _ => Duration::ZERO,
         }
+    }
+
+    /// How many a minute its `rate` is; none for `max`.
+    pub fn rate(&self) -> Option<u64> {
+        (self.word("rate") != MAX).then(|| self.amount("rate"))
     }
 
     /// The word of that setting; empty for one that the shape does not have.
@@ -282,13 +292,11 @@ pub(super) fn written<T>(
 
 fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
     match kind {
-        Kind::Amount(unit, bounds) => {
-            let amount = Amount::parse(text, *unit)?;
-            let shown = |value: &u64| Amount { unit: *unit, value: *value };
-            match bounds.contains(&amount.value) {
-                true => Ok(Setting::Amount(amount)),
-                false => Err(format!("it must be from {} to {}", shown(bounds.start()), shown(bounds.end()))),
-            }
+        Kind::Amount(unit, bounds) => within(Amount::parse(text, *unit)?, bounds),
+        Kind::Rate(_) if text == MAX => Ok(Setting::Word(MAX)),
+        Kind::Rate(bounds) => {
+            let rate = Amount::parse(text, Unit::Rate);
+            within(rate.map_err(|_| format!("it must be {}", kind.like()))?, bounds)
         }
         Kind::Service(services) => {
             let service = Service::ALL.into_iter().find(|service| service.name() == text);
@@ -305,11 +313,20 @@ fn read(text: &str, kind: &Kind) -> Result<Setting, String> {
     }
 }
 
+fn within(amount: Amount, bounds: &RangeInclusive<u64>) -> Result<Setting, String> {
+    let shown = |value: &u64| Amount { value: *value, ..amount };
+    match bounds.contains(&amount.value) {
+        true => Ok(Setting::Amount(amount)),
+        false => Err(format!("it must be from {} to {}", shown(bounds.start()), shown(bounds.end()))),
+    }
+}
+
 impl Kind {
     /// How such a setting is written.
     pub fn like(&self) -> String {
         match self {
             Self::Amount(unit, _) => unit.like().to_owned(),
+            Self::Rate(_) => format!("{}, or `{MAX}`", Unit::Rate.like()),
             Self::Service([only]) => format!("`{only}`"),
             Self::Service(services) => {
                 let names: Vec<_> = services.iter().map(|service| format!("`{service}`")).collect();

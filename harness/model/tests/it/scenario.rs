@@ -21,7 +21,7 @@ pub(crate) const KNOWN: Known<'static> = Known {
         about: "Works.",
         settings: &[
             Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("2") },
-            Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=60_000), usual: Some("100/s") },
+            Wanted { name: "rate", kind: Kind::Rate(1..=60_000), usual: Some("100/s") },
             Wanted { name: "size", kind: Kind::Amount(Unit::Size, 1..=1 << 20), usual: Some("64B") },
         ],
     }],
@@ -99,6 +99,12 @@ fn a_workload_has_settings_a_time_and_faults() {
     assert_eq!(down.time("for").as_secs(), 1, "as usual");
     let plain = parse(&WORK.replace(": { publishers: 3, rate: 50/s }", "")).unwrap();
     assert_eq!(plain.workload[0].amount("publishers"), 2, "as usual");
+    let closed = parse(&WORK.replace("50/s", "max")).unwrap().workload.remove(0);
+    assert_eq!(
+        [&tasks, &&closed, &&plain.workload[0]].map(|tasks| tasks.rate()),
+        [Some(3000), None, Some(6000)]
+    );
+    assert_eq!(closed.to_string(), "rabbitmq.tasks: { publishers: 3, rate: max, size: 64B }");
 }
 
 #[test]
@@ -123,7 +129,7 @@ expect: [nothing-lost]
         &[
             ("s.yaml:4:5", "unknown workload `rabbitmq.tsaks`\n  hint: did you mean `rabbitmq.tasks`?"),
             ("s.yaml:5:35", "`publishers` is `0`: it must be from 1 to 16"),
-            ("s.yaml:5:44", "`rate` is `50`: it must be a rate, `200/s` or `30/min`"),
+            ("s.yaml:5:44", "`rate` is `50`: it must be a rate, `200/s` or `30/min`, or `max`"),
             ("s.yaml:5:48", "unknown key in `rabbitmq.tasks` `sise`\n  hint: did you mean `size`?"),
             ("s.yaml:5:66", "`size` must be a size, `512B`, `1KiB` or `8MiB`"),
             ("s.yaml:6:5", "one entry of `workload` has several names"),

@@ -1,7 +1,7 @@
 //! What a harness can ask of the keeper, and how each is done. Whatever takes time runs as a task of its own and reports
 //! back as an event.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bulkhead_model::Service;
 use tokio::time::Instant;
@@ -36,20 +36,15 @@ impl Keeper {
             Request::Release(tenants) => self.release(asked, &tenants),
             Request::Logs(lines) => {
                 if let Some(servers) = self.serving(asked) {
-                    let events = self.events.clone();
-                    self.tasks.spawn(async move {
-                        let logs = servers.logs(lines).await;
-                        let _stopping = events.send(Event::Answered(asked, Answer::Logs(logs)));
-                    });
+                    self.answer_later(asked, async move { Answer::Logs(servers.logs(lines).await) });
                 }
             }
             Request::Management(service) => {
                 if let Some(servers) = self.serving(asked) {
-                    let events = self.events.clone();
-                    self.tasks.spawn(async move {
-                        let answer = Answer::Management(servers.management(service).await);
-                        let _stopping = events.send(Event::Answered(asked, answer));
-                    });
+                    self.answer_later(
+                        asked,
+                        async move { Answer::Management(servers.management(service).await) },
+                    );
                 }
             }
             Request::Names(service, tenant) => self.names(asked, service, tenant),
@@ -172,25 +167,16 @@ impl Keeper {
             let why = format!("keeper: {service} is not this lease's alone, so nothing may be done to it");
             return self.answer(asked, Ok(Answer::Disturbed(Err(why))));
         }
-        let events = self.events.clone();
-        self.tasks.spawn(async move {
-            let done = servers.disturb(service, how).await;
-            let _stopping = events.send(Event::Answered(asked, Answer::Disturbed(done)));
-        });
+        self.answer_later(asked, async move { Answer::Disturbed(servers.disturb(service, how).await) });
     }
 
     /// Lists what lies where a slice of this lease does.
     fn names(&mut self, asked: Asked, service: Service, tenant: WireTenant) {
         let Some(servers) = self.serving(asked) else { return };
-        if !self.leases.holds(asked.0, &tenant, service) {
-            let why = format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name);
+        if let Some(why) = self.not_held(asked, service, &tenant) {
             return self.answer(asked, Ok(Answer::Names(Err(why))));
         }
-        let events = self.events.clone();
-        self.tasks.spawn(async move {
-            let told = servers.names(service, &tenant.0).await;
-            let _stopping = events.send(Event::Answered(asked, Answer::Names(told)));
-        });
+        self.answer_later(asked, async move { Answer::Names(servers.names(service, &tenant.0).await) });
     }
 
     /// Begins or undoes a service fault for a tenant of this lease; one that meets everybody only where the lease is alone.
@@ -199,8 +185,8 @@ impl Keeper {
         let Infliction { service, fault, tenant, begins } = infliction;
         let refused = if !fault.services().contains(&service) {
             Some(format!("keeper: there is no {fault:?} of {service}"))
-        } else if !self.leases.holds(asked.0, &tenant, service) {
-            Some(format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name))
+        } else if let Some(why) = self.not_held(asked, service, &tenant) {
+            Some(why)
         } else if fault.needs_alone(service) && !self.leases.is_alone(asked.0, service) {
             Some(format!("keeper: {service} is not this lease's alone, and {fault:?} meets everybody there"))
         } else {
@@ -209,10 +195,23 @@ impl Keeper {
         if let Some(why) = refused {
             return self.answer(asked, Ok(Answer::Inflicted(Err(why))));
         }
+        self.answer_later(asked, async move {
+            Answer::Inflicted(servers.inflict(service, fault, &tenant.0, begins).await)
+        });
+    }
+
+    /// Why nothing may be asked about a tenant's slice; none where it is this lease's.
+    fn not_held(&self, asked: Asked, service: Service, tenant: &WireTenant) -> Option<String> {
+        let why = || format!("keeper: this lease has no slice of {service} for tenant `{}`", tenant.0.name);
+        (!self.leases.holds(asked.0, tenant, service)).then(why)
+    }
+
+    /// Answers once that is done; others are served meanwhile.
+    fn answer_later(&mut self, asked: Asked, doing: impl Future<Output = Answer> + Send + 'static) {
         let events = self.events.clone();
         self.tasks.spawn(async move {
-            let done = servers.inflict(service, fault, &tenant.0, begins).await;
-            let _stopping = events.send(Event::Answered(asked, Answer::Inflicted(done)));
+            let answer = doing.await;
+            let _stopping = events.send(Event::Answered(asked, answer));
         });
     }
 

@@ -16,15 +16,15 @@ use lapin::{BasicProperties, Channel, message::Delivery};
 use super::{
     Route, acknowledge,
     consumer::{Handler, PREFETCH, Tap, consume, tap},
-    consuming, declare, declaring, element, name, payload, publish, size,
+    consuming, declare, declaring, element, name, publish, size,
     tally::Open,
 };
 use crate::{
     cost::{Cost, Span, prices},
     scribe::Client,
     workload::{
-        Stage, Working, Workload,
-        clients::{self, Doer, Pace, Performed, Trouble, share},
+        RATE, Stage, Working, Workload,
+        clients::{self, Doer, Performed, Trouble, pace},
     },
 };
 
@@ -40,7 +40,7 @@ impl Workload for Calls {
             settings: &[
                 Wanted { name: "callers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("4") },
                 Wanted { name: "answerers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("2") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("60/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("60/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
             ],
         }
@@ -79,7 +79,7 @@ impl Workload for Calls {
                 let who = clients::name(self, stage, format!("caller {number}"));
                 let caller = Caller { stage, who: who.clone(), number, calls: 0 };
                 let mut client = clients::Client::new(stage, who, caller);
-                async move { client.work(Pace::Due(share(stage, callers))).await }
+                async move { client.work(pace(stage, callers)).await }
             });
             let calling = async {
                 join_all(calling).await;
@@ -162,8 +162,8 @@ impl Doer for Caller<'_, '_> {
         let properties = BasicProperties::default()
             .with_reply_to(queue.into())
             .with_correlation_id(request.as_str().into());
-        let (key, payload) = (requests(self.stage).key, payload(self.stage, request));
-        match publish(&tap.channel, &exchange, &key, &payload, properties).await {
+        let (key, payload) = (requests(self.stage).key, self.stage.message(request));
+        match publish(&tap.channel, &exchange, &key, payload.as_bytes(), properties).await {
             (Ending::Ok, _) => {}
             (Ending::Failed, why) => return Err(Trouble::Refused(why)),
             (Ending::Unknown, why) => return Err(Trouble::Unsure(why)),
@@ -199,13 +199,13 @@ impl Handler for Answerer<'_, '_> {
             return false;
         }
         let (scribe, request) = (self.stage.scribe, element(&delivery));
-        let (answer, again) = (payload(self.stage, &answer_to(&request)), delivery.redelivered);
+        let (answer, again) = (self.stage.message(&answer_to(&request)), delivery.redelivered);
         let op = scribe.begin(self.client, Act::Answer { request, again }, None);
         let asked = &delivery.properties;
         let caller = asked.reply_to().clone().unwrap_or_default();
         let id = asked.correlation_id().clone().unwrap_or_default();
         let properties = BasicProperties::default().with_correlation_id(id);
-        let sent = publish(channel, &self.exchange, caller.as_str(), &answer, properties).await;
+        let sent = publish(channel, &self.exchange, caller.as_str(), answer.as_bytes(), properties).await;
         let (outcome, detail) =
             if sent.0 == Ending::Ok { acknowledge(self.stage, &delivery).await } else { sent };
         scribe.end(op, outcome, detail);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cost::{Cost, Span, prices},
-    workload::{Stage, Working, Workload, clients},
+    workload::{RATE, Stage, Working, Workload, clients},
 };
 
 /// What events are published under; each queue is bound to all that begin alike.
@@ -39,7 +39,7 @@ impl Workload for Events {
             settings: &[
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "subscribers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("3") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("60/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("60/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
             ],
         }

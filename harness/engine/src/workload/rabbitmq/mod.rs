@@ -136,15 +136,6 @@ async fn open(stage: &Stage<'_>) -> Result<(Connection, Channel), Error> {
     Ok((connection, channel))
 }
 
-/// A message of the stage's `size` that begins with the element.
-fn payload(stage: &Stage<'_>, element: &str) -> Vec<u8> {
-    let size = usize::try_from(stage.chosen.amount("size")).unwrap_or(0);
-    let mut payload = element.as_bytes().to_vec();
-    payload.push(b' ');
-    payload.resize(size.max(payload.len()), b'.');
-    payload
-}
-
 /// What a message begins with.
 fn element(delivery: &Delivery) -> String {
     String::from_utf8_lossy(&delivery.data).split(' ').next().unwrap_or_default().to_owned()

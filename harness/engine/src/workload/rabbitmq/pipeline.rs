@@ -14,7 +14,7 @@ use lapin::{BasicProperties, Channel, message::Delivery};
 use super::{
     Route, acknowledge,
     consumer::{Handler, PREFETCH, Taker, consume},
-    consuming, declare, declaring, element, name, payload, publish,
+    consuming, declare, declaring, element, name, publish,
     publisher::{Outlet, publish_all},
     size,
     tally::Open,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cost::{Cost, Span, prices},
     scribe::Client,
-    workload::{Stage, Working, Workload, clients},
+    workload::{RATE, Stage, Working, Workload, clients},
 };
 
 /// The workload.
@@ -38,7 +38,7 @@ impl Workload for Pipeline {
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=16), usual: Some("2") },
                 Wanted { name: "stages", kind: Kind::Amount(Unit::Count, 2..=8), usual: Some("3") },
                 Wanted { name: "workers", kind: Kind::Amount(Unit::Count, 1..=8), usual: Some("1") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("60/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("60/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
             ],
         }
@@ -120,9 +120,9 @@ impl Handler for Mover<'_, '_> {
         if !stage.pay(prices::publish(size(stage.chosen))) {
             return false;
         }
-        let (payload, again) = (payload(stage, &item), delivery.redelivered);
+        let (payload, again) = (stage.message(&item), delivery.redelivered);
         let op = stage.scribe.begin(client, Act::Pass { element: item, again }, None);
-        let sent = publish(channel, exchange, key, &payload, BasicProperties::default()).await;
+        let sent = publish(channel, exchange, key, payload.as_bytes(), BasicProperties::default()).await;
         let (outcome, detail) = if sent.0 == Ending::Ok { acknowledge(stage, &delivery).await } else { sent };
         stage.scribe.end(op, outcome, detail);
         outcome == Ending::Ok

@@ -1,5 +1,5 @@
-//! Publishers: they hand elements over at a rate that does not slow down when the broker does, each persistent and with the
-//! broker's confirm.
+//! Publishers: they hand elements over at a rate that does not slow down when the broker does, or in a closed loop each when
+//! the one before was answered, persistent and with the broker's confirm.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use futures::{
 use lapin::{BasicProperties, Channel, Connection};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{open, payload, publish, size, tally::Open};
+use super::{open, publish, size, tally::Open};
 use crate::{
     cost::prices,
     scribe::Client,
@@ -94,6 +94,7 @@ async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
     let client = clients::name(outlet.workload, stage, format!("publisher {number}"));
     let back_off = BackOff::new(&stage.seed.child(&client.name));
     let each = share(stage, stage.chosen.amount("publishers"));
+    // In a closed loop one is due as soon as it can be sent.
     let mut due = Instant::now();
     let (line, sent, unanswered) = (Line::Waits(due), FuturesUnordered::new(), BTreeSet::new());
     let why = String::new();
@@ -104,7 +105,7 @@ async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
         loop {
             tokio::select! {
                 biased;
-                () = &mut draining => {
+                _ = &mut draining => {
                     while let Some(answer) = publisher.sent.next().await {
                         publisher.answered(answer);
                     }
@@ -114,11 +115,11 @@ async fn publish_some(stage: &Stage<'_>, number: u64, outlet: &Outlet<'_>) {
                     publisher.answered(answer);
                 }
                 made = advance(&mut publisher.line, stage) => publisher.dialled(made),
-                () = sleep_until(due) => break,
+                () = sleep_until(due), if each.is_some() || publisher.is_idle() => break,
             }
         }
-        publisher.hand_over(format!("{}.{number}.{element}", stage.access.tenant.name), due);
-        due += each;
+        publisher.hand_over(format!("{}.{number}.{element}", stage.access.tenant.name), each.map(|_| due));
+        due += each.unwrap_or_default();
     }
 }
 
@@ -156,13 +157,18 @@ impl Publisher<'_, '_> {
         };
     }
 
+    /// Whether it has a line on which nothing is under way, and may go on.
+    fn is_idle(&self) -> bool {
+        matches!(self.line, Line::Open(_)) && self.sent.is_empty() && !self.stage.is_spent()
+    }
+
     /// Begins an element that was due then, if it can be paid; without a line it fails at once, unsent.
-    fn hand_over(&mut self, element: String, due: Instant) {
+    fn hand_over(&mut self, element: String, due: Option<Instant>) {
         if !self.stage.pay(prices::publish(size(self.stage.chosen))) {
             return;
         }
-        let due = on_the_runs_clock(self.stage, due);
-        let op = self.stage.scribe.begin(&self.client, self.outlet.act(element.clone()), Some(due));
+        let due = due.map(|due| on_the_runs_clock(self.stage, due));
+        let op = self.stage.scribe.begin(&self.client, self.outlet.act(element.clone()), due);
         let Line::Open(made) = &self.line else {
             return self.stage.scribe.end(op, Ending::Failed, format!("{NO_CONNECTION}{}", self.why));
         };
@@ -170,8 +176,8 @@ impl Publisher<'_, '_> {
         let several = self.outlet.to.len() > 1;
         self.unanswered.insert(op);
         self.sent.push(Box::pin(async move {
-            let (payload, properties) = (payload(stage, &element), BasicProperties::default());
-            let (outcome, detail) = publish(&channel, exchange, key, &payload, properties).await;
+            let (payload, properties) = (stage.message(&element), BasicProperties::default());
+            let (outcome, detail) = publish(&channel, exchange, key, payload.as_bytes(), properties).await;
             let broke = outcome == Ending::Unknown;
             // Of several queues one may have refused what the others took.
             let refused_by_some = several && outcome == Ending::Failed;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cost::{Cost, Span, prices},
-    workload::{Stage, Working, Workload, clients},
+    workload::{RATE, Stage, Working, Workload, clients},
 };
 
 /// The workload.
@@ -31,7 +31,7 @@ impl Workload for Tasks {
             settings: &[
                 Wanted { name: "publishers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
                 Wanted { name: "consumers", kind: Kind::Amount(Unit::Count, 1..=32), usual: Some("2") },
-                Wanted { name: "rate", kind: Kind::Amount(Unit::Rate, 1..=600_000), usual: Some("100/s") },
+                Wanted { name: "rate", kind: RATE, usual: Some("100/s") },
                 Wanted { name: "size", kind: Kind::Amount(Unit::Size, 64..=1 << 20), usual: Some("256B") },
                 Wanted { name: "work", kind: Kind::Amount(Unit::Time, 0..=60_000), usual: Some("0ms") },
             ],

@@ -9,7 +9,6 @@ use lapin::{
     options::{ExchangeDeleteOptions, QueueDeleteOptions},
     protocol::{AMQPErrorKind, AMQPSoftError},
 };
-
 use redis::{ErrorKind as Refusal, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
 
 use super::Leavings;
