@@ -29,6 +29,16 @@ pub(super) static ACK_BEFORE_WORK: Sabotage = Sabotage {
     ..PLAIN
 };
 
+pub(super) static DOUBLED_TASKS: Sabotage = Sabotage {
+    name: "doubled-tasks",
+    breaks: "Tasks are taken out and come again twice, each as if it were new.",
+    workload: "rabbitmq.tasks",
+    expect: "nothing-lost",
+    says: "were given out as new more than once",
+    begin: |access| Ok(Box::pin(double(access.clone()))),
+    ..PLAIN
+};
+
 /// Much more than is worked on, so that tasks wait in the queue when the broker is killed.
 const MORE: &str = "{ rabbitmq.tasks: { consumers: 8, rate: 150/s, work: 150ms } }";
 
@@ -160,6 +170,21 @@ async fn shuffle(access: TenantAccess) -> Result<(), Cause> {
         let properties = BasicProperties::default();
         meddler.publish(&exchange, event.routing_key.clone(), &element(event), properties).await?;
         event.ack(BasicAckOptions::default()).await?;
+    }
+    Ok(())
+}
+
+/// Takes tasks and publishes each twice.
+async fn double(access: TenantAccess) -> Result<(), Cause> {
+    let exchange = access.tenant.slices.rabbitmq.queue("tasks");
+    let mut meddler = Meddler::at(&access, "tasks", 1).await?;
+    for _ in 0..5 {
+        let task = meddler.next().await?;
+        for _ in 0..2 {
+            let properties = BasicProperties::default();
+            meddler.publish(&exchange, task.routing_key.clone(), &element(&task), properties).await?;
+        }
+        task.ack(BasicAckOptions::default()).await?;
     }
     Ok(())
 }
