@@ -21,7 +21,6 @@ use futures::{FutureExt, StreamExt};
 
 use crate::scenarios::{known, session};
 
-mod beset;
 mod postgres;
 mod rabbitmq;
 mod redis;

@@ -22,7 +22,9 @@ pub(super) static ACK_BEFORE_WORK: Sabotage = Sabotage {
     name: "ack-before-work",
     breaks: "A consumer acknowledges a task before it works on it, and ends meanwhile.",
     workload: BUSY,
-    fault: "down: { service: rabbitmq, at: 500ms, for: 100ms }",
+    run_for: "2s",
+    // Late enough for all of them to be there on a slow machine.
+    fault: "down: { service: rabbitmq, at: 1200ms, for: 100ms }",
     expect: "nothing-lost",
     says: "were never taken",
     flaw: Some(Flaw::EarlyAck),
