@@ -1,7 +1,10 @@
 //! A use of which enough succeeds while each fault is on passes; one success fewer turns it red and names the fault, its
 //! share and the longest stretch without a success; what fails without a fault is not its business; too few prove nothing.
 
-use bulkhead_model::{Act, Ending, Service, Verdict, history::Event};
+use bulkhead_model::{
+    Act, Ending, Service, Verdict,
+    history::{Event, EventKind},
+};
 use proptest::prelude::*;
 
 use super::{Available, FEWEST};
@@ -102,10 +105,11 @@ proptest! {
         operations(&mut book, &[Ending::Ok; MANY]);
         book.undo(1, "down redis");
         let op = book.begin("client 2", add(MANY));
-        let Some(bulkhead_model::history::EventKind::Invoked(invoked)) = book.events.last_mut().map(|event| &mut event.kind) else {
-            unreachable!("it was just begun")
-        };
-        invoked.due = Some(if late { due } else { book.now });
+        for event in book.events.iter_mut().rev().take(1) {
+            if let EventKind::Invoked(invoked) = &mut event.kind {
+                invoked.due = Some(if late { due } else { event.at });
+            }
+        }
         book.end(op, Ending::Failed, None);
         let Judgement { verdict, evidence } = judged(&book.close(), 100);
         prop_assert_eq!(verdict, if late { Verdict::Fail } else { Verdict::Pass }, "{}", evidence);

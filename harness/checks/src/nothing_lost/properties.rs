@@ -246,7 +246,7 @@ fn what_was_handed_over_or_passed_on_twice_may_come_as_new_twice() {
         judged(&book.close()).verdict
     };
     let (hand, pass) = (Act::Hand { element: element(0) }, Act::Pass { element: element(0), again: false });
-    assert_eq!(judge(&[hand.clone()]), Verdict::Fail);
+    assert_eq!(judge(std::slice::from_ref(&hand)), Verdict::Fail);
     assert_eq!(judge(&[hand.clone(), hand.clone()]), Verdict::Pass);
     assert_eq!(judge(&[hand, pass]), Verdict::Pass);
     // Each of several takes its own copy.
