@@ -52,7 +52,7 @@ pub(crate) fn measure(plan: Plan, table: &mut Table) -> Result<()> {
 }
 
 /// What is handed over is taken a little later.
-fn queue(operations: u64) -> Result<Vec<Event>> {
+pub(crate) fn queue(operations: u64) -> Result<Vec<Event>> {
     let mut book = Book::new(Service::Rabbitmq, "rabbitmq.tasks")?;
     for number in 0..operations / 2 {
         let act = |element: u64| Act::Take { element: element_of(element), again: false };

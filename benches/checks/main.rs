@@ -4,7 +4,8 @@
 //! `linearizable` judges histories beside Porcupine, which Go builds of `porcupine/`: turn by turn, both asked for a
 //! verdict on what they have read before, and both must come to the same. Sound histories and broken ones are told
 //! apart, since a broken one is explained here and only refused there. `nothing-lost` is to judge a million operations
-//! a second. A workload with its journal is held against the same without. It prints a table and never fails on a time:
+//! a second, and every check's time to grow no faster than
+//! the history. A workload with its journal is held against the same without. It prints a table and never fails on a time:
 //! targets are for readers. It fails where two verdicts differ.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
@@ -13,6 +14,7 @@ use std::{env, process::ExitCode};
 use anyhow::{Context as _, Result};
 
 mod elements;
+mod growth;
 mod histories;
 mod jepsen;
 mod journal;
@@ -49,6 +51,7 @@ fn measure(plan: Plan) -> Result<bool> {
     }
     let agree = registers::measure(plan, &mut table)?;
     elements::measure(plan, &mut table)?;
+    growth::measure(plan, &mut table)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(journal::measure(plan, &mut table))?;
     println!("{table}");

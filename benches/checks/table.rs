@@ -39,6 +39,13 @@ impl Table {
         self.more.push([measure, reached_shown, processor, String::new(), target]);
     }
 
+    /// A short history's time and that of one ten times as long, and by how much that grew.
+    pub(crate) fn growth(&mut self, measure: String, times: [Duration; 2], growth: f64, most: f64) {
+        let [fewer, all] = times.map(shown);
+        let target = verdict(growth <= most, &format!("≤ {most:.0} ×"));
+        self.more.push([measure, fewer, all, format!("{growth:.1} ×"), target]);
+    }
+
     /// Something with and without something else, and what that may cost.
     pub(crate) fn cost(&mut self, measure: String, [with, without]: [String; 2], cost: f64, most: f64) {
         let target = verdict(cost <= most, &format!("≤ {:.0} %", most * 100.0));

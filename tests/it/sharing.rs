@@ -73,3 +73,14 @@ async fn a_neighbours_login_on_redis() {
     let scenarios = known(|known| Scenario::parse("sharing", text, "sharing.yaml", known)).unwrap();
     all_pass(&Topology::parse(ALL_SHARED, "layout").unwrap(), &scenarios).await;
 }
+
+/// The same on the documents' layout, where a convention keeps tenants apart, is seen: `prove` has it as `flushed-sessions`.
+#[tokio::test]
+async fn a_neighbour_may_not_empty_redis() {
+    let text = "title: Another empties it\nwhy: It may not.\ntags: [neighbour]\nrun-for: 2s\n\
+                faults: [{ flush: { service: redis, at: 600ms, for: 100ms } }]\n\
+                workload: [{ redis.sessions: { rate: 100/s, ttl: 600ms } }, { redis.rate-limit: { rate: 60/s, limit: 20 } }]\n\
+                expect: [nothing-foreign, within-ttl: 100ms, within-limit]\n";
+    let scenarios = known(|known| Scenario::parse("sharing", text, "sharing.yaml", known)).unwrap();
+    all_pass(&Topology::parse(ALL_SHARED, "layout").unwrap(), &scenarios).await;
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bulkhead_model::{
     Act, Amount, AuditRecord, Class, Content, Control, Effect, Ended, Ending, Enforcement, Entry,
     FaultRecord, Found, Invoked, Item, ItemRecord, LockoutRecord, Outcome, ProbeRecord, Service, TenantName,
-    TouchRecord, Verdict,
+    TouchRecord, Unit, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -45,10 +45,12 @@ fn saved(check: &dyn Check) -> (Vec<Event>, Vec<Event>) {
 }
 
 /// What `pass.jsonl` of a check with a bound keeps to and `fail.jsonl` does not, in the smallest unit.
-const BOUND: u64 = 1000;
+fn bound(check: &dyn Check) -> u64 {
+    if check.bound() == Some(Unit::Share) { 90 } else { 1000 }
+}
 
 fn expected(check: &dyn Check) -> Expected {
-    let bound = check.bound().map(|unit| Amount { unit, value: BOUND });
+    let bound = check.bound().map(|unit| Amount { unit, value: bound(check) });
     Expected { name: check.name().to_owned(), bound }
 }
 
@@ -151,8 +153,8 @@ fn other_tenants_noise_changes_nothing_and_a_second_judgement_is_the_same() {
             loud.splice(1..1, noise());
             assert_eq!(verdict(check, &loud), expected, "{}", check.name());
             assert_eq!(
-                examine(check, &loud, BOUND, None),
-                examine(check, &loud, BOUND, None),
+                examine(check, &loud, bound(check), None),
+                examine(check, &loud, bound(check), None),
                 "{}",
                 check.name()
             );
@@ -402,8 +404,8 @@ proptest! {
         let ended = history.iter().any(|event| matches!(event.kind, EventKind::CaseEnded));
         let broke = history.iter().any(|event| matches!(event.kind, EventKind::Broken { .. }));
         for check in ALL {
-            let judged = check.judge(&history, BOUND);
-            prop_assert_eq!(&judged, &check.judge(&history, BOUND));
+            let judged = check.judge(&history, bound(check));
+            prop_assert_eq!(&judged, &check.judge(&history, bound(check)));
             if !ended || broke {
                 prop_assert_ne!(verdict(check, &history), Verdict::Pass);
             }

@@ -17,6 +17,7 @@ use bulkhead_model::{
 };
 
 mod answers_within;
+mod available;
 mod beset;
 #[cfg(test)]
 mod book;
@@ -29,6 +30,8 @@ mod generic_tests;
 mod in_order;
 mod isolated;
 mod linearizable;
+#[cfg(test)]
+mod long_tests;
 mod nothing_foreign;
 mod nothing_lost;
 mod nothing_missed;
@@ -46,7 +49,7 @@ pub use isolated::judge_probe;
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.
-pub const ALL: [&dyn Check; 16] = [
+pub const ALL: [&dyn Check; 17] = [
     &isolated::Isolated,
     &nothing_foreign::NothingForeign,
     &checklist_done::ChecklistDone,
@@ -61,6 +64,7 @@ pub const ALL: [&dyn Check; 16] = [
     &byte_exact::ByteExact,
     &fails_closed::FailsClosed,
     &answers_within::AnswersWithin,
+    &available::Available,
     &recovers_within::RecoversWithin,
     &unhindered::Unhindered,
 ];

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, hash::Hash};
 
 use bulkhead_model::{
-    Ended, Ending, Found, Invoked, Service,
+    Act, Ended, Ending, Found, Invoked, Service,
     history::{Event, EventKind},
 };
 
@@ -35,6 +35,11 @@ impl<'h> Op<'h> {
     /// What it found, whatever else is said of it.
     pub(crate) fn found(&self) -> Option<&'h Found> {
         self.ended.and_then(|(_, ended)| ended.found.as_ref())
+    }
+
+    /// Whether it is a swap that found another value: the server answered, as it should.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self.invoked.act, Act::Swap { .. }) && self.outcome() == Ending::Failed
     }
 
     /// Who did it.

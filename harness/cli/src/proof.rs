@@ -246,7 +246,8 @@ impl Play {
 
 /// Whether a sound system does the same for both.
 fn is_alike(one: &Sabotage, other: &Sabotage) -> bool {
-    (one.workload, one.run_for, one.fault) == (other.workload, other.run_for, other.fault)
+    let met = |sabotage: &Sabotage| (sabotage.subject, sabotage.workload, sabotage.run_for, sabotage.fault);
+    met(one) == met(other)
 }
 
 /// The one case of a sabotage's scenario.
@@ -256,7 +257,7 @@ fn case_of(sabotage: &Sabotage, sabotaged: bool, topology: &Topology) -> Result<
         scenarios::with_known(|known| Scenario::parse(&name, &text, &format!("{name}.yaml"), known))?;
     let cases = scenario::expand(&scenarios, topology)?;
     let problem = || bulkhead_model::Problem::new(name.clone(), "the sabotage has no case here");
-    Ok(cases.into_iter().next().ok_or_else(problem)?)
+    Ok(cases.into_iter().next_back().ok_or_else(problem)?)
 }
 
 /// What the sabotage's invariant comes to.

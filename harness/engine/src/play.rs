@@ -20,9 +20,10 @@ use crate::{
     inject::inject_all,
     links::Links,
     recorder::Recorder,
+    sabotage::fallback,
     scribe::Scribe,
     seed::Seed,
-    workload::{self, Phase, Stage, Terms},
+    workload::{self, Flaw, Phase, Stage, Terms},
 };
 
 /// How long the workloads may take to work again once nothing is broken any more.
@@ -89,8 +90,13 @@ pub(crate) async fn play(
         phase.send_replace(Phase::Drain(Instant::now()));
         injected
     };
-    let (worked, injected) =
-        futures::join!(try_join_all(played().map(|(workload, stage)| workload.work(stage))), timeline);
+    let careless = async {
+        if terms.flaw == Some(Flaw::PlainFallback) {
+            fallback::come(&through, &watched).await;
+        }
+    };
+    let working = try_join_all(played().map(|(workload, stage)| workload.work(stage)));
+    let (worked, injected, ()) = futures::join!(working, timeline, careless);
     let closed = links.close().await;
     worked.map(drop).and(injected).and(closed)?;
     match meter.and_then(Meter::why) {

@@ -1,4 +1,4 @@
-//! Amounts with their units written out, as scenario files have them: `2`, `200/s`, `1KiB`, `300ms`.
+//! Amounts with their units written out, as scenario files have them: `2`, `200/s`, `1KiB`, `300ms`, `90%`.
 
 use std::{fmt, time::Duration};
 
@@ -13,9 +13,11 @@ pub enum Unit {
     Size,
     /// Time: `300ms`, `8s`, `2min`.
     Time,
+    /// Hundredths of a whole: `90%`.
+    Share,
 }
 
-/// A whole number of the smallest unit of its kind: things, things a minute, bytes, milliseconds.
+/// A whole number of the smallest unit of its kind: things, things a minute, bytes, milliseconds, hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
     /// What it measures.
@@ -32,6 +34,7 @@ impl Unit {
             Self::Rate => &[("/s", 60), ("/min", 1)],
             Self::Size => &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)],
             Self::Time => &[("min", 60_000), ("s", 1000), ("ms", 1)],
+            Self::Share => &[("%", 1)],
         }
     }
 
@@ -42,6 +45,7 @@ impl Unit {
             Self::Rate => "a rate, `200/s` or `30/min`",
             Self::Size => "a size, `512B`, `1KiB` or `8MiB`",
             Self::Time => "a time, `300ms`, `8s` or `2min`",
+            Self::Share => "a share, `90%`",
         }
     }
 }
@@ -64,7 +68,7 @@ impl Amount {
     pub fn time(self) -> Duration {
         match self.unit {
             Unit::Time => Duration::from_millis(self.value),
-            Unit::Count | Unit::Rate | Unit::Size => Duration::ZERO,
+            Unit::Count | Unit::Rate | Unit::Size | Unit::Share => Duration::ZERO,
         }
     }
 }
@@ -84,7 +88,7 @@ mod tests {
 
     use super::{Amount, Unit};
 
-    const UNITS: [Unit; 4] = [Unit::Count, Unit::Rate, Unit::Size, Unit::Time];
+    const UNITS: [Unit; 5] = [Unit::Count, Unit::Rate, Unit::Size, Unit::Time, Unit::Share];
 
     #[test]
     fn amounts_are_read_in_their_units_and_in_no_other() {
@@ -94,6 +98,7 @@ mod tests {
         assert_eq!(read("30/min", Unit::Rate), Some(30));
         assert_eq!(read("8MiB", Unit::Size), Some(8 << 20));
         assert_eq!(read("300ms", Unit::Time), Some(300));
+        assert_eq!(read("90%", Unit::Share), Some(90));
         for wrong in ["", "s", "-1s", "1.5s", "1 s", "1S", "1h", "１s", "18446744073709551615s"] {
             assert_eq!(read(wrong, Unit::Time), None, "{wrong}");
         }

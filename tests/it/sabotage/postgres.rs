@@ -11,7 +11,7 @@ fn table(access: &TenantAccess, name: &str) -> String {
 }
 
 /// Asks until there is a row, and answers what it holds; before the workload began there is not even a table.
-pub(super) async fn row(connection: &mut PgConnection, sql: &str) -> String {
+async fn row(connection: &mut PgConnection, sql: &str) -> String {
     loop {
         let asked = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_optional(&mut *connection).await;
         match asked {

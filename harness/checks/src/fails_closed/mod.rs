@@ -2,7 +2,7 @@
 //!
 //! Only an answer counts: who could not reach the server, or waited in vain for it, learnt nothing. So a history in which no
 //! attempt was answered is unknown and not a pass. What a client met in its server's place is told by the fault proxy's
-//! tape: it must have turned away each time. Whose password is taken back must get no answer at all. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
+//! tape: it must have turned away each time, and one must have said for what. Whose password is taken back must get no answer at all. Fail-safe defaults, as Saltzer and Schroeder have them ("The Protection
 //! of Information in Computer Systems", 1975). Linear in the history.
 
 use std::collections::BTreeMap;

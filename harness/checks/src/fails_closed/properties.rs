@@ -1,7 +1,10 @@
 //! What is refused whenever it is answered passes; one that is let through turns it red and is named; where no answer came,
 //! nobody knows.
 
-use bulkhead_model::{Act, Effect, Ending, Found, Service, Verdict, history::Event};
+use bulkhead_model::{
+    Act, Effect, Ended, Ending, Found, Service, Verdict,
+    history::{Event, EventKind},
+};
 use proptest::prelude::*;
 
 use super::FailsClosed;
@@ -65,7 +68,7 @@ proptest! {
     fn whoever_turns_away_from_every_impostor_passes_and_the_first_who_does_not_is_named(
         before in 0_usize..9, trusting in prop::bool::ANY, after in 0_usize..9, other in 0_usize..3,
     ) {
-        let (met, trusted) = (Effect::Refused("expired certificate".into()), Effect::Trusted("plaintext".into()));
+        let (met, trusted) = (Effect::Refused("handshake stalled".into()), Effect::Trusted("plaintext".into()));
         let mut effects = vec![Effect::Touched("held".into()); other];
         effects.extend(vec![met.clone(); before]);
         if trusting {
@@ -88,4 +91,61 @@ proptest! {
             prop_assert!(evidence.ends_with(", which met plaintext"), "{}", evidence);
         }
     }
+}
+
+/// What the tape calls each impostor, and how a client tells of it.
+const IMPOSTORS: [(&str, &str); 4] = [
+    ("expired certificate", "invalid peer certificate: certificate expired: verification time 3 (UNIX)"),
+    ("certificate of another host", "invalid peer certificate: certificate not valid for name \"127.0.0.1\""),
+    ("self-signed certificate", "invalid peer certificate: UnknownIssuer"),
+    ("plaintext in place of TLS", "received corrupt message of type InvalidContentType"),
+];
+
+proptest! {
+    #[test]
+    fn whoever_meets_an_impostor_must_be_told_by_its_client(
+        met in prop::sample::subsequence(IMPOSTORS.to_vec(), 1..4), which: prop::sample::Index, how in 0_usize..4, silent: bool,
+    ) {
+        let mut book = Book::of(Service::Redis, "redis.sessions");
+        let untold = which.index(met.len());
+        for (index, (what, says)) in met.iter().enumerate() {
+            book.touch(&[Effect::Refused((*what).to_owned())]);
+            let op = book.begin("client 1", Act::Look { key: String::from("a") });
+            let detail = format!("not sent: there is no connection: {says}");
+            let (outcome, detail) = match (silent && index == untold, how) {
+                (false, _) => (Ending::Failed, detail),
+                // It succeeded, or says another thing.
+                (true, 0) => (Ending::Ok, detail),
+                (true, 1) => (Ending::Failed, String::from("connection reset by peer")),
+                (true, 2) => (Ending::Failed, String::new()),
+                (true, _) => (Ending::Unknown, String::from("no answer within 5s")),
+            };
+            book.write(EventKind::Ended(Ended { op, outcome, detail, found: None }));
+        }
+        let Judgement { verdict, evidence } = judged(&book.close());
+        prop_assert_eq!(verdict, if silent { Verdict::Unknown } else { Verdict::Pass }, "{}", &evidence);
+        if silent {
+            let words = format!("no operation on engine.redis that met {} was told so", met[untold].0);
+            prop_assert!(evidence.contains(&words), "{}", evidence);
+        }
+    }
+}
+
+#[test]
+fn a_neighbours_words_say_nothing_of_ones_own_link() {
+    let (what, says) = IMPOSTORS[0];
+    let told = |tenant| {
+        let mut book = Book::of(Service::Redis, "redis.sessions");
+        book.touch(&[Effect::Refused(what.to_owned())]);
+        book.tenant = tenant;
+        let op = book.begin("client 1", Act::Look { key: String::from("a") });
+        book.write(EventKind::Ended(Ended {
+            op,
+            outcome: Ending::Failed,
+            detail: says.to_owned(),
+            found: None,
+        }));
+        judged(&book.close()).verdict
+    };
+    assert_eq!((told("engine"), told("plane")), (Verdict::Pass, Verdict::Unknown));
 }

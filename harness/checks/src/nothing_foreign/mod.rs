@@ -2,14 +2,15 @@
 //! none wrote outside every slice.
 //!
 //! Probes look for a neighbour's canary; what workloads receive carries its tenant's name, `engine.…`, and one with
-//! another's or nobody's is foreign. Audits say what lies where nobody's is. Each is judged apart and the worst wins. Linear in the history.
+//! another's or nobody's is foreign; what they are told besides, in errors and bodies, must not
+//! name another either. Audits say what lies where nobody's is. Each is judged apart and the worst wins. Linear in the history.
 
 use bulkhead_model::{
     Enforcement, Outcome, ProbeRecord, Verdict,
     history::{Event, EventKind},
 };
 
-use self::received::is_received;
+use self::{received::is_received, told::is_told};
 use crate::{
     Check, Judgement,
     beset::probes,
@@ -19,6 +20,7 @@ use crate::{
 #[cfg(test)]
 mod properties;
 mod received;
+mod told;
 
 /// The check.
 pub(crate) struct NothingForeign;
@@ -39,15 +41,14 @@ impl Check for NothingForeign {
             EventKind::Probe(probe) => probe.outcome != Outcome::Skipped,
             // A clean one proves nothing of what was received.
             EventKind::Audit(audit) => !audit.outside.is_empty(),
-            _ => is_received(event),
+            _ => is_received(event) || is_told(event),
         }
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
-        let judged: Vec<_> = [judge_audits(history), judge_probes(history), received::judge(history)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let received = [received::judge(history), told::judge(history)];
+        let judged = [judge_audits(history), judge_probes(history)].into_iter().chain(received);
+        let judged: Vec<_> = judged.flatten().collect();
         let verdict = Verdict::worst(judged.iter().map(|judgement| judgement.verdict));
         let shown = judged.iter().filter(|judgement| judgement.verdict == verdict);
         let texts: Vec<_> = shown.map(|judgement| judgement.evidence.as_str()).collect();

@@ -31,7 +31,7 @@ impl Check for NothingLost {
 
     fn sentence(&self) -> &'static str {
         "Every element that a server acknowledged is taken or read in the end, by each to whom it was announced, and none \
-         is that nobody handed over or added."
+         is that nobody handed over or added. What a server gives out again it marks as such."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {

@@ -193,3 +193,63 @@ proptest! {
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
     }
 }
+
+/// Deliveries of one confirmed task, each as new or again, with a restart of the broker between two where the list says so.
+fn delivered(steps: &[Option<bool>], before: &str) -> Judgement {
+    let mut book = book();
+    book.operation("publisher 1", Act::Hand { element: element(0) }, Some(Ending::Ok));
+    for (index, step) in steps.iter().enumerate() {
+        match step {
+            Some(again) => {
+                // What was given out is, whatever becomes of its work.
+                let outcome = (index > 0).then_some(Ending::Ok);
+                book.operation("consumer 1", Act::Take { element: element(0), again: *again }, outcome);
+            }
+            None => {
+                book.fault(index + 1, before);
+                book.undo(index + 1, before);
+            }
+        }
+    }
+    book.operation("consumer 1", Act::Take { element: element(0), again: true }, Some(Ending::Ok));
+    judged(&book.close())
+}
+
+proptest! {
+    #[test]
+    fn what_is_given_out_as_new_twice_is_named_unless_the_broker_forgot(
+        steps in prop::collection::vec(prop_oneof![Just(None), any::<bool>().prop_map(Some)], 1..9),
+        fault in prop::sample::select(vec!["kill rabbitmq", "restart rabbitmq", "kill redis", "down rabbitmq"]),
+    ) {
+        let forgets = ["kill rabbitmq", "restart rabbitmq"].contains(&fault);
+        let last = steps.iter().rposition(|step| *step == Some(false)).unwrap_or(0);
+        let new = steps.iter().filter(|step| **step == Some(false)).count();
+        let restarts = steps[..last].iter().filter(|step| forgets && step.is_none()).count();
+        let Judgement { verdict, evidence } = delivered(&steps, fault);
+        let expected = if new > 1 + restarts { Verdict::Fail } else { Verdict::Pass };
+        prop_assert_eq!(verdict, expected, "{}", evidence);
+        if expected == Verdict::Fail {
+            let words = format!("1 elements were given out as new more than once, at most 0 may be: `engine.1.0` first, {new} times");
+            prop_assert!(evidence.contains(&words), "{}", evidence);
+        }
+    }
+}
+
+#[test]
+fn what_was_handed_over_or_passed_on_twice_may_come_as_new_twice() {
+    let take = || Act::Take { element: element(0), again: false };
+    let judge = |before: &[Act]| {
+        let mut book = book();
+        before.iter().for_each(|act| book.operation("client 1", act.clone(), Some(Ending::Ok)));
+        book.operation("consumer 1", take(), Some(Ending::Ok));
+        book.operation("consumer 2", take(), Some(Ending::Ok));
+        judged(&book.close()).verdict
+    };
+    let (hand, pass) = (Act::Hand { element: element(0) }, Act::Pass { element: element(0), again: false });
+    assert_eq!(judge(std::slice::from_ref(&hand)), Verdict::Fail);
+    assert_eq!(judge(&[hand.clone(), hand.clone()]), Verdict::Pass);
+    assert_eq!(judge(&[hand, pass]), Verdict::Pass);
+    // Each of several takes its own copy.
+    let to = ["consumer 1", "consumer 2"].map(str::to_owned).to_vec();
+    assert_eq!(judge(&[Act::Announce { element: element(0), to }]), Verdict::Pass);
+}

@@ -5,10 +5,18 @@
 //! may be there or not. Where it is, Jepsen calls it recovered; an element that is taken more than once is duplicated,
 //! which is no loss. Linear in the history.
 //!
+//! Stricter than there: a server that gives an element out again must say so (AMQP 0-9-1's `redelivered`), so one that came
+//! as new twice was doubled. Not so where it was handed over twice, or passed on, which at-least-once may do twice; and a
+//! broker that was killed or started again in between may have forgotten what it gave out, once each time (RabbitMQ writes
+//! that to its queue index, and syncs it later than the message).
+//!
 //! What is announced to several is a queue for each of them: one element for each who is to take it. What is passed on
 //! from queue to queue is taken where it leaves the last; the passing only tells how far one came that is lost.
 
-use bulkhead_model::{Act, Ending, Verdict, history::Event};
+use bulkhead_model::{
+    Act, Ending, Verdict,
+    history::{Event, EventKind},
+};
 
 use super::{NOTHING, failure};
 use crate::{
@@ -31,6 +39,12 @@ type Fates<'o, 'h> = Table<Due<'h>, Fate<'o, 'h>>;
 struct Fate<'o, 'h> {
     /// How handing it over came out, at best; nothing where nobody did.
     handed: Option<&'o Op<'h>>,
+    /// How often it was tried to hand it over.
+    tried: usize,
+    /// How often the server gave it out as new.
+    new: usize,
+    /// Whom it was given to as new last.
+    renewed: Option<&'o Op<'h>>,
     /// How often its work was done.
     taken: usize,
     /// The first to take it.
@@ -50,7 +64,8 @@ pub(super) fn judge(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     let fates = fates(ops);
     let count = |wanted: &dyn Fn(&Fate<'_, '_>) -> bool| fates.values().filter(|fate| wanted(fate)).count();
     let total = count(&|fate| fate.acknowledged());
-    if let Some(failed) = failure([lost(history, &fates, total), unexpected(history, &fates)]) {
+    let faults = [lost(history, &fates, total), unexpected(history, &fates), doubled(history, &fates)];
+    if let Some(failed) = failure(faults) {
         return failed;
     }
     if total == 0 {
@@ -71,6 +86,7 @@ fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
     for op in ops {
         let mut hand = |due: Due<'h>| {
             let fate = fates.entry(due).or_default();
+            fate.tried += 1;
             // Tried again after an unknown outcome, it is handed over if either was acknowledged.
             if fate.handed.is_none_or(|known| op.outcome() < known.outcome()) {
                 fate.handed = Some(op);
@@ -83,14 +99,24 @@ fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
         }
     }
     let announced = ops.iter().any(|op| matches!(op.invoked.act, Act::Announce { .. }));
+    let due = |fates: &Fates<'o, 'h>, op: &'o Op<'h>, element: &'h str| {
+        let own = (element, op.client());
+        if announced && fates.contains_key(&own) { own } else { (element, ANYBODY) }
+    };
+    // Given out it is, whatever becomes of its work.
+    for op in ops {
+        if let Act::Take { element, again: false } = &op.invoked.act
+            && let Some(fate) = fates.get_mut(&due(&fates, op, element))
+        {
+            fate.new += 1;
+            fate.renewed = Some(op);
+        }
+    }
     // Whose acknowledgement nobody knows the fate of did its work all the same.
     for op in ops.iter().filter(|op| op.ended.is_some() && op.outcome() != Ending::Failed) {
         match &op.invoked.act {
             Act::Take { element, .. } => {
-                let own = (element.as_str(), op.client());
-                let due =
-                    if announced && fates.contains_key(&own) { own } else { (element.as_str(), ANYBODY) };
-                let fate = fates.entry(due).or_default();
+                let fate = fates.entry(due(&fates, op, element)).or_default();
                 fate.taken += 1;
                 fate.taker.get_or_insert(op);
             }
@@ -136,4 +162,42 @@ fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
         moment(op.began),
         during(history, op.began)
     ))
+}
+
+fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
+    let restarts = restarts(history);
+    let forgotten = |op: &Op<'_>| {
+        let before =
+            |(place, service): &&(usize, &str)| *place < op.place && *service == op.invoked.service.name();
+        restarts.iter().filter(before).count()
+    };
+    let doubled = || {
+        fates.iter().filter_map(|(due, fate)| {
+            let op = fate.renewed.filter(|_| fate.new > 1 && fate.tried < 2 && fate.passed.is_none())?;
+            (fate.new > 1 + forgotten(op)).then_some((due, fate, op))
+        })
+    };
+    let ((element, _), fate, op) = doubled().min_by_key(|(_, _, op)| op.place)?;
+    Some(format!(
+        "{} elements were given out as new more than once, at most 0 may be: `{element}` first, {} times, the last to {} at \
+         {}{}",
+        doubled().count(),
+        fate.new,
+        op.client(),
+        moment(op.began),
+        during(history, op.began)
+    ))
+}
+
+/// Where servers were killed or started again, and whose.
+fn restarts(history: &[Event]) -> Vec<(usize, &str)> {
+    let mut restarts = Vec::new();
+    for (place, event) in history.iter().enumerate() {
+        if let EventKind::FaultBegan(fault) = &event.kind
+            && let Some(("kill" | "restart", service)) = fault.what.split_once(' ')
+        {
+            restarts.push((place, service));
+        }
+    }
+    restarts
 }

@@ -4,7 +4,8 @@
 //! of the first read that has it. Of a known element, the last read to begin that has it and the last that lacks it
 //! decide: it is stable where the former came later, lost where the latter did and began after the element was known,
 //! and never read else. A stable element that a read lacked which began after it was known was stale until then: the
-//! time from one to the other is its time to stable.
+//! time from one to the other is its time to stable, and that from when a lost one was known to the last read that has it
+//! its time to lost. Never read is only what was never known, once a read began after the last acknowledgement.
 //!
 //! Two things are stricter than there, as in Jepsen's plain `set`: an element that nobody tried to add fails; so does one
 //! that a single read has twice. Nothing is called lost before a read begins after the last acknowledgement. Linear in
@@ -162,8 +163,12 @@ fn lost(
     };
     let (element, fate, op) = lost().min_by_key(|(.., op)| op.place)?;
     let seen = match fate.run.and_then(|(_, last)| reads.get(last)) {
-        Some((read, _)) => format!("last seen by {} at {}", read.client(), moment(read.began)),
-        None => String::from("never seen"),
+        Some((read, _)) => {
+            let since = fate.known.map_or(read.began, |(_, since)| since);
+            let time = span(read.began.saturating_sub(since));
+            format!("last seen by {} at {}, {time} to lost", read.client(), moment(read.began))
+        }
+        None => String::from("never seen, lost at once"),
     };
     let (count, recovered) = (lost().count(), lost().filter(|(_, fate, _)| !fate.acknowledged()).count());
     let mut text = match recovered {
@@ -211,6 +216,8 @@ fn twice(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
 fn kept(states: &[Judged<'_, '_, '_>], total: usize, reads: usize) -> String {
     let recovered =
         states.iter().filter(|(_, fate, _)| !fate.acknowledged() && fate.reader.is_some()).count();
+    let never =
+        states.iter().filter(|(_, fate, state)| fate.added.is_some() && *state == State::NeverRead).count();
     let stale = || {
         states.iter().filter_map(|(element, _, state)| match state {
             State::Stable(Some(time)) => Some((*time, *element)),
@@ -226,6 +233,7 @@ fn kept(states: &[Judged<'_, '_, '_>], total: usize, reads: usize) -> String {
         None => String::from("each stable at once"),
     };
     format!(
-        "0 of {total} acknowledged elements lost in {reads} reads; {recovered} read without their acknowledgement; {stable}"
+        "0 of {total} acknowledged elements lost in {reads} reads; {recovered} read without their acknowledgement, {never} \
+         never read; {stable}"
     )
 }

@@ -69,7 +69,8 @@ proptest! {
             let recovered = rows.iter().filter(|row| row.added != Ending::Ok && row.kept).count();
             let words = format!("0 of {total} acknowledged elements lost in ");
             prop_assert!(evidence.starts_with(&words), "{}", evidence);
-            let words = format!("; {recovered} read without their acknowledgement; each stable at once");
+            let never = rows.iter().filter(|row| row.added != Ending::Ok && !row.kept).count();
+            let words = format!("; {recovered} read without their acknowledgement, {never} never read; each stable at once");
             prop_assert!(evidence.ends_with(&words), "{}", evidence);
         }
     }
@@ -87,7 +88,7 @@ proptest! {
         prop_assert_eq!(verdict, Verdict::Fail);
         let named = format!("acknowledged elements are lost, at most 0 may be: `{gone}` first, added by writer 1 at ");
         prop_assert!(evidence.starts_with("1 of ") && evidence.contains(&named), "{}", evidence);
-        prop_assert!(evidence.contains("last seen by reader 1 at "), "{}", evidence);
+        prop_assert!(evidence.contains("last seen by reader 1 at ") && evidence.contains(" to lost"), "{}", evidence);
     }
 
     #[test]
@@ -170,8 +171,25 @@ fn one_that_was_read_without_its_acknowledgement_may_not_go_again() {
     assert_eq!(
         evidence,
         "1 elements are lost, 1 of them read before and never acknowledged, at most 0 may be: `engine.1.1` first, \
-         added by writer 1 at 0.003 s, during down postgres, last seen by reader 1 at 0.005 s"
+         added by writer 1 at 0.003 s, during down postgres, last seen by reader 1 at 0.005 s, 0.0 ms to lost"
     );
+}
+
+#[test]
+fn the_time_to_lost_counts_from_when_it_was_known_to_the_last_read_that_has_it() {
+    let mut book = book();
+    book.operation("writer 1", Act::Add { element: element(0) }, Some(Ending::Ok));
+    book.operation("writer 1", Act::Add { element: element(1) }, Some(Ending::Ok));
+    book.now = 350_000_000;
+    let mut never = book.clone();
+    book.finds("reader 1", Act::ReadAll, elements(&[element(0), element(1)]));
+    for book in [&mut book, &mut never] {
+        book.finds("reader 1", Act::ReadAll, elements(&[element(1)]));
+    }
+    let Judgement { evidence, .. } = judged(&book.close());
+    assert!(evidence.ends_with(", last seen by reader 1 at 0.350 s, 349 ms to lost"), "{evidence}");
+    let Judgement { evidence, .. } = judged(&never.close());
+    assert!(evidence.ends_with(", never seen, lost at once"), "{evidence}");
 }
 
 #[test]

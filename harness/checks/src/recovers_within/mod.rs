@@ -5,8 +5,12 @@
 //! succeed, or the first success where that is later. Only what began before the next fault is looked at, and for the
 //! steady state only what began before the case healed: what is refused while a workload ends says nothing. Where the next
 //! fault comes before anything can be told, the heal after that one tells. A swap that
-//! failed found another value, which is an answer and neither a success nor a failure. Jepsen has no such checker; its
-//! tests read these times off `jepsen.checker/perf`'s graphs. Linear in the history but for a binary search a fault.
+//! failed found another value, which is an answer and neither a success nor a failure. The evidence tells besides, for each
+//! heal, when the last was taken of what had been handed over before it. Jepsen has no such checker; its
+//! tests read these times off `jepsen.checker/perf`'s graphs. Linear in the history for
+//! each fault.
+
+use std::collections::HashMap;
 
 use bulkhead_model::{
     Act, Ending, Unit, Verdict,
@@ -55,7 +59,7 @@ impl Check for RecoversWithin {
         let healed = healed.map(|(place, event)| (place, event.at));
         let judged = grouped(ops(history), Use::with_service).into_iter().map(|(of, ops)| {
             let Judgement { verdict, evidence } = scene.judge_use(&heals, &ops);
-            (of, Judgement::new(verdict, evidence + &drained(&ops, healed)))
+            (of, Judgement::new(verdict, evidence + &backlogs(&heals, &ops) + &drained(&ops, healed)))
         });
         worst_of(&judged.collect::<Vec<_>>(), "no operation began")
     }
@@ -136,7 +140,7 @@ impl Scene {
     fn recovery<'h>(&self, heal: &Heal<'_>, ops: &[Op<'h>]) -> Recovery<'h> {
         let until = |place: usize| ops.partition_point(|op| op.place < place);
         let began = ops.get(until(heal.place)..until(heal.next)).unwrap_or_default();
-        let telling: Vec<_> = began.iter().filter(|op| !is_conflict(op)).collect();
+        let telling: Vec<_> = began.iter().filter(|op| !op.is_conflict()).collect();
         if telling.is_empty() {
             return Recovery::Unknown(String::from("no operation that tells began"));
         }
@@ -195,9 +199,30 @@ impl Scene {
     }
 }
 
-/// A swap that found another value: the server answered, as it should.
-fn is_conflict(op: &Op<'_>) -> bool {
-    matches!(op.invoked.act, Act::Swap { .. }) && op.outcome() == Ending::Failed
+/// How long after each heal the last was taken of what had been handed over before it; nothing where nothing was left.
+fn backlogs(heals: &[Heal<'_>], ops: &[Op<'_>]) -> String {
+    let mut handed: HashMap<&str, usize> = HashMap::new();
+    for op in ops {
+        if let Act::Hand { element } | Act::Announce { element, .. } = &op.invoked.act {
+            handed.entry(element).or_insert(op.place);
+        }
+    }
+    let taken = ops.iter().filter_map(|op| match &op.invoked.act {
+        Act::Take { element, .. } if op.outcome() == Ending::Ok => {
+            Some((*handed.get(element.as_str())?, op.over, op.ended_at()?))
+        }
+        _ => None,
+    });
+    let taken: Vec<(usize, usize, u64)> = taken.collect();
+    let told = heals.iter().filter_map(|heal| {
+        let left = taken.iter().filter(|(handed, over, _)| *handed < heal.place && heal.place < *over);
+        let last = left.map(|(.., at)| *at).max()?;
+        Some(format!("{} {}", span(last.saturating_sub(heal.at)), heal.told()))
+    });
+    match told.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => none,
+        told => format!("; its backlog was taken {told}"),
+    }
 }
 
 /// How long after the case healed the last was taken or read; nothing where none was.

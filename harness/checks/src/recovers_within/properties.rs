@@ -195,5 +195,41 @@ fn a_swap_that_found_another_value_is_no_failure_and_the_drain_is_timed() {
         );
     });
     assert_eq!(judged.verdict, Verdict::Pass, "{}", judged.evidence);
-    assert!(judged.evidence.ends_with("none failed; drained after 2.0 ms"), "{}", judged.evidence);
+    let words = "none failed; its backlog was taken ";
+    assert!(judged.evidence.contains(words), "{}", judged.evidence);
+    assert!(judged.evidence.ends_with("; drained after 2.0 ms"), "{}", judged.evidence);
+}
+
+proptest! {
+    #[test]
+    fn the_backlog_of_each_heal_is_timed(times in prop::collection::vec((0_u64..40, 0_u64..40), 1..4)) {
+        let mut book = book();
+        let mut words = Vec::new();
+        for (index, (first, second)) in times.iter().enumerate() {
+            let element = |number: usize| format!("engine.{}.{number}", index + 5);
+            let hand = |number| Act::Hand { element: element(number) };
+            let take = |number| Act::Take { element: element(number), again: false };
+            if index > 0 {
+                book.fault(1, "down rabbitmq");
+            }
+            (0..2).for_each(|number| book.operation("publisher 1", hand(number), Some(Ending::Ok)));
+            let healed = book.now;
+            book.undo(1, "down rabbitmq");
+            // What is handed over afterwards is no backlog, however late it is taken.
+            book.operation("publisher 1", hand(2), Some(Ending::Ok));
+            book.now = healed + 10_000_000;
+            for (number, wait) in [first, second].into_iter().enumerate() {
+                let op = book.begin("consumer 1", take(number));
+                book.now += wait * 1_000_000;
+                book.end(op, Ending::Ok, None);
+            }
+            words.push(format!("{} after `down rabbitmq` ended at ", crate::words::span(book.now - 1_000_000 - healed)));
+            book.operation("consumer 1", take(2), Some(Ending::Ok));
+        }
+        let Judgement { evidence, .. } = judged(&book.close());
+        prop_assert!(evidence.contains("; its backlog was taken "), "{}", evidence);
+        for words in words {
+            prop_assert!(evidence.contains(&words), "{} in {}", words, evidence);
+        }
+    }
 }

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Act, Ending, Verdict,
+    Ending, Verdict,
     history::{Event, EventKind},
 };
 
@@ -91,7 +91,8 @@ fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
     let calm = |op: &&Op<'_>| over(op) && answered.get(op.client()).is_some_and(|at| *at <= due(op));
     let with: Vec<&Op<'_>> = ops.iter().filter(flooded).collect();
     let without: Vec<&Op<'_>> = ops.iter().filter(calm).collect();
-    let mut failed: Vec<_> = with.iter().filter(|op| op.outcome() != Ending::Ok && !is_answer(op)).collect();
+    let mut failed: Vec<_> =
+        with.iter().filter(|op| op.outcome() != Ending::Ok && !op.is_conflict()).collect();
     failed.sort_by_key(|op| op.place);
     let p99 = |ops: &[&Op<'_>]| {
         percentile(ops.iter().filter_map(|op| Some(op.ended_at()?.saturating_sub(due(op)))))
@@ -133,11 +134,6 @@ fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
         Verdict::Pass,
         format!("{all} of {all} operations of the flood's time succeeded: {slower}"),
     )
-}
-
-/// A swap that found another value.
-fn is_answer(op: &Op<'_>) -> bool {
-    matches!(op.invoked.act, Act::Swap { .. }) && op.outcome() == Ending::Failed
 }
 
 /// The 99th, by the nearest rank; nothing of nothing.

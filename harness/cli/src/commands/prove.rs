@@ -148,6 +148,7 @@ fn list(chosen: &[&Sabotage], format: Format) -> io::Result<Vec<u8>> {
                 serde_json::json!({
                     "name": sabotage.name,
                     "breaks": sabotage.breaks,
+                    "subject": sabotage.subject,
                     "workload": sabotage.workload,
                     "run_for": sabotage.run_for,
                     "fault": sabotage.fault,

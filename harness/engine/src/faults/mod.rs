@@ -14,8 +14,11 @@ use crate::links::Links;
 
 mod down;
 mod flood;
+mod flush;
 mod impostor;
 mod login;
+#[cfg(test)]
+mod neighbour_tests;
 mod password;
 mod process;
 mod profile;
@@ -23,7 +26,7 @@ mod service;
 mod toxic;
 
 /// Every fault.
-pub static ALL: [&dyn Fault; 37] = [
+pub static ALL: [&dyn Fault; 38] = [
     &down::Down,
     &process::PAUSE,
     &process::KILL,
@@ -59,6 +62,7 @@ pub static ALL: [&dyn Fault; 37] = [
     &profile::COLD_START,
     &profile::FLAKY_WIFI,
     &flood::Flood,
+    &flush::Flush,
     &login::Wrongly::Password,
     &login::Wrongly::Neighbours,
 ];
@@ -294,7 +298,8 @@ mod tests {
         let links =
             ["down", "latency", "half-open", "flaky-wifi", "expired-certificate", "stalled-handshake"];
         assert_eq!(beyond_links(&links.map(chosen)), None);
-        let others = ["kill", "terminate", "slow-down", "revoked-password", "flood", "wrong-password"];
+        let others =
+            ["kill", "terminate", "slow-down", "revoked-password", "flood", "flush", "wrong-password"];
         for name in others {
             let faults = [chosen("down"), chosen(name)];
             assert_eq!(beyond_links(&faults).map(|fault| fault.name.as_str()), Some(name));

@@ -19,6 +19,7 @@ use crate::{
     workload::{Flaw, Terms},
 };
 
+pub(crate) mod fallback;
 mod front;
 mod postgres;
 mod rabbitmq;
@@ -27,23 +28,29 @@ mod s3;
 mod watched;
 
 /// Every sabotage.
-pub static ALL: [&Sabotage; 23] = [
+pub static ALL: [&Sabotage; 29] = [
+    &postgres::OPENED_ROWS,
+    &postgres::FORBIDDEN_WRITES,
     &postgres::DELETED_ROWS,
     &postgres::NEIGHBOURS_ROW,
     &postgres::STATE_COMES_BACK,
     &postgres::HALF_TRANSFER,
     &postgres::LOCKED_TABLE,
     &postgres::LOCKED_IN_A_FLOOD,
+    &postgres::REVOKED_RIGHT,
     &postgres::SLOW_RECOVERY,
     &postgres::PASSWORD_COMES_BACK,
+    &postgres::PLAIN_FALLBACK,
     &redis::EVICTION,
     &redis::LIMIT_IN_TWO_STEPS,
     &redis::NEIGHBOURS_ENTRY,
     &redis::KEPT_SESSIONS,
     &redis::DELETED_SESSIONS,
+    &redis::FLUSHED_SESSIONS,
     &redis::NOBODYS_MESSAGE,
     &rabbitmq::TRANSIENT_QUEUE,
     &rabbitmq::ACK_BEFORE_WORK,
+    &rabbitmq::DOUBLED_TASKS,
     &rabbitmq::SWAPPED_REPLIES,
     &rabbitmq::NEIGHBOURS_REPLY,
     &rabbitmq::SHUFFLED_EVENTS,
@@ -62,6 +69,8 @@ pub struct Sabotage {
     pub name: &'static str,
     /// What is broken, in a sentence.
     pub breaks: &'static str,
+    /// The probes or items that meet it, as lines of a scenario file; nothing where a workload does.
+    pub subject: &'static str,
     /// The workload that meets it, as a scenario file has it.
     pub workload: &'static str,
     /// How long that works, as a scenario file has it.
@@ -94,6 +103,7 @@ pub type Meddling = BoxFuture<'static, Result<(), Cause>>;
 const PLAIN: Sabotage = Sabotage {
     name: "",
     breaks: "",
+    subject: "",
     workload: "",
     run_for: "1500ms",
     fault: "",
@@ -107,18 +117,22 @@ const PLAIN: Sabotage = Sabotage {
 };
 
 impl Sabotage {
-    /// The text of its scenario, for one tenant, on a sound system or on the sabotaged one.
+    /// The text of its scenario, on a sound system or on the sabotaged one. Of several cases its last is meant: there the
+    /// tenant that meddles is the one whose slice is tried.
     pub fn scenario(&self, sabotaged: bool) -> String {
-        let Self { breaks, workload, run_for, expect, .. } = self;
+        let Self { breaks, subject, workload, run_for, expect, .. } = self;
         let faults = [self.fault, if sabotaged { self.extra } else { "" }];
         let faults: Vec<_> = faults.into_iter().filter(|fault| !fault.is_empty()).collect();
         let faults = match faults.join(", ") {
             none if none.is_empty() => none,
             some => format!("faults: [{some}]\n"),
         };
+        let subject = match *subject {
+            "" => format!("tenants: [engine]\nworkload: [{workload}]\nrun-for: {run_for}"),
+            subject => subject.to_owned(),
+        };
         format!(
-            "title: A promise is kept\nwhy: >-\n  {breaks}\ntags: [chaos]\ntenants: [engine]\n\
-             workload: [{workload}]\nrun-for: {run_for}\n{faults}expect: [{expect}]\n"
+            "title: A promise is kept\nwhy: >-\n  {breaks}\ntags: [chaos]\n{subject}\n{faults}expect: [{expect}]\n"
         )
     }
 }

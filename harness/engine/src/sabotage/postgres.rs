@@ -7,6 +7,30 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::sleep;
 
 use super::{LOOKS, PLAIN, Sabotage};
+use crate::workload::Flaw;
+
+pub(super) static OPENED_ROWS: Sabotage = Sabotage {
+    name: "opened-rows",
+    breaks: "A tenant opens its rows to everybody while its neighbour tries to get at them.",
+    subject: "probes: [postgres.select-foreign-rows]",
+    // The server is the case's alone, so that what is opened there is open to nobody else; and it goes on for long enough.
+    fault: "restart: { service: postgres, at: 1s, for: 200ms }",
+    expect: "isolated",
+    says: "plane → engine postgres.select-foreign-rows",
+    begin: |access| Ok(Box::pin(open_up(access.clone()))),
+    ..PLAIN
+};
+
+pub(super) static FORBIDDEN_WRITES: Sabotage = Sabotage {
+    name: "forbidden-writes",
+    breaks: "A tenant may write nothing any more, as after a failover to a standby.",
+    subject: "tenants: [engine]\nchecklist: [database-created]",
+    fault: "latency: { service: postgres, at: 100ms, for: 1500ms, delay: 20ms }",
+    expect: "checklist-done",
+    says: "engine database-created",
+    begin: |access| Ok(Box::pin(forbid_writing(access.clone()))),
+    ..PLAIN
+};
 
 pub(super) static DELETED_ROWS: Sabotage = Sabotage {
     name: "deleted-rows",
@@ -67,11 +91,24 @@ pub(super) static LOCKED_IN_A_FLOOD: Sabotage = Sabotage {
     name: "locked-in-a-flood",
     breaks: "While a neighbour works as hard as it can, the tenant is kept from its own table.",
     workload: "{ postgres.metrics-log: { rate: 90/s } }",
-    run_for: "2s",
-    fault: "flood: { service: postgres, at: 500ms, for: 500ms }",
+    run_for: "3s",
+    // On a slow machine the neighbour takes its time to connect, and the tenant's clients to catch up after they have.
+    fault: "flood: { service: postgres, at: 1s, for: 1500ms }",
     expect: "unhindered",
     says: "did not succeed",
     begin: |access| Ok(Box::pin(lock(access.clone(), Duration::from_secs(6)))),
+    ..PLAIN
+};
+
+pub(super) static REVOKED_RIGHT: Sabotage = Sabotage {
+    name: "revoked-right",
+    breaks: "While the link is slow, the tenant may not add rows to its own table.",
+    workload: "{ postgres.metrics-log: { rate: 90/s } }",
+    run_for: "2s",
+    fault: "latency: { service: postgres, at: 300ms, for: 1s, delay: 30ms }",
+    expect: "available: 90%",
+    says: "while `latency postgres` was on",
+    begin: |access| Ok(Box::pin(revoke(access.clone()))),
     ..PLAIN
 };
 
@@ -85,6 +122,19 @@ pub(super) static PASSWORD_COMES_BACK: Sabotage = Sabotage {
     expect: "fails-closed",
     says: "were answered though engine was locked out of postgres",
     undoes: true,
+    ..PLAIN
+};
+
+pub(super) static PLAIN_FALLBACK: Sabotage = Sabotage {
+    name: "plain-fallback",
+    breaks: "A client that is told that there is no TLS goes on without, and speaks to an impostor.",
+    // Logging in takes its time where many do.
+    workload: "{ postgres.metrics-log: { clients: 2, rate: 60/s } }",
+    run_for: "2s",
+    fault: "plaintext: { service: postgres, at: 300ms, for: 1s }",
+    expect: "fails-closed",
+    says: "connections went on with an impostor",
+    flaw: Some(Flaw::PlainFallback),
     ..PLAIN
 };
 
@@ -146,6 +196,36 @@ async fn lock(access: TenantAccess, time: Duration) -> Result<(), Cause> {
     sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
     sleep(time).await;
     sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
+    Ok(())
+}
+
+/// Opens its rows to everybody, once it has some.
+async fn open_up(access: TenantAccess) -> Result<(), Cause> {
+    let mut connection = clients::postgres::connect(&access).await?;
+    row(&mut connection, "SELECT relname::text FROM pg_class WHERE relname = 'bulkhead_canary'").await?;
+    let slice = &access.tenant.slices.postgres;
+    let (database, schema) = (&slice.database, slice.schema_or_public());
+    let grants = format!(
+        "GRANT CONNECT ON DATABASE \"{database}\" TO PUBLIC; GRANT USAGE ON SCHEMA \"{schema}\" TO PUBLIC; \
+         GRANT SELECT ON ALL TABLES IN SCHEMA \"{schema}\" TO PUBLIC"
+    );
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut connection).await?;
+    Ok(())
+}
+
+/// Has the tenant's own login write nothing in any session to come.
+async fn forbid_writing(access: TenantAccess) -> Result<(), Cause> {
+    let mut connection = clients::postgres::connect(&access).await?;
+    let forbid = "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on";
+    sqlx::raw_sql(forbid).execute(&mut connection).await?;
+    Ok(())
+}
+
+/// Takes the right to add rows to the log from everybody, its owner too.
+async fn revoke(access: TenantAccess) -> Result<(), Cause> {
+    let (mut connection, table) = rows(&access, 5).await?;
+    let revoke = format!("REVOKE INSERT ON {table} FROM CURRENT_USER");
+    sqlx::raw_sql(AssertSqlSafe(revoke)).execute(&mut connection).await?;
     Ok(())
 }
 

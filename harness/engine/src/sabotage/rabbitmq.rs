@@ -22,10 +22,22 @@ pub(super) static ACK_BEFORE_WORK: Sabotage = Sabotage {
     name: "ack-before-work",
     breaks: "A consumer acknowledges a task before it works on it, and ends meanwhile.",
     workload: BUSY,
-    fault: "down: { service: rabbitmq, at: 500ms, for: 100ms }",
+    run_for: "2s",
+    // Late enough for all of them to be there on a slow machine.
+    fault: "down: { service: rabbitmq, at: 1200ms, for: 100ms }",
     expect: "nothing-lost",
     says: "were never taken",
     flaw: Some(Flaw::EarlyAck),
+    ..PLAIN
+};
+
+pub(super) static DOUBLED_TASKS: Sabotage = Sabotage {
+    name: "doubled-tasks",
+    breaks: "Tasks are taken out and come again twice, each as if it were new.",
+    workload: "rabbitmq.tasks",
+    expect: "nothing-lost",
+    says: "were given out as new more than once",
+    begin: |access| Ok(Box::pin(double(access.clone()))),
     ..PLAIN
 };
 
@@ -160,6 +172,21 @@ async fn shuffle(access: TenantAccess) -> Result<(), Cause> {
         let properties = BasicProperties::default();
         meddler.publish(&exchange, event.routing_key.clone(), &element(event), properties).await?;
         event.ack(BasicAckOptions::default()).await?;
+    }
+    Ok(())
+}
+
+/// Takes tasks and publishes each twice.
+async fn double(access: TenantAccess) -> Result<(), Cause> {
+    let exchange = access.tenant.slices.rabbitmq.queue("tasks");
+    let mut meddler = Meddler::at(&access, "tasks", 1).await?;
+    for _ in 0..5 {
+        let task = meddler.next().await?;
+        for _ in 0..2 {
+            let properties = BasicProperties::default();
+            meddler.publish(&exchange, task.routing_key.clone(), &element(&task), properties).await?;
+        }
+        task.ack(BasicAckOptions::default()).await?;
     }
     Ok(())
 }

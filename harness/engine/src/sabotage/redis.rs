@@ -62,6 +62,16 @@ pub(super) static DELETED_SESSIONS: Sabotage = Sabotage {
     ..PLAIN
 };
 
+pub(super) static FLUSHED_SESSIONS: Sabotage = Sabotage {
+    name: "flushed-sessions",
+    breaks: "A neighbour empties the database in which a convention keeps tenants apart.",
+    workload: "{ redis.sessions: { rate: 200/s, ttl: 600ms } }",
+    extra: "flush: { service: redis, at: 600ms, for: 100ms }, flush: { service: redis, at: 1s, for: 100ms }",
+    expect: "within-ttl: 50ms",
+    says: "it is gone too early",
+    ..PLAIN
+};
+
 pub(super) static NOBODYS_MESSAGE: Sabotage = Sabotage {
     name: "nobodys-message",
     breaks: "Subscribers hear a message that nobody of them sent.",

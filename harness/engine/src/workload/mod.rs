@@ -123,6 +123,8 @@ pub enum Flaw {
     TransientQueue,
     /// A limiter looks at its counter and then sets it.
     TwoSteps,
+    /// A client of PostgreSQL goes on without TLS where the server has none.
+    PlainFallback,
 }
 
 /// How far a case is.

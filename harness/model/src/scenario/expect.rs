@@ -82,6 +82,7 @@ fn one(review: &mut Review<'_>, item: &Node, known: &Known<'_>) -> Option<Expect
 fn amount(review: &mut Review<'_>, node: &Node, name: &str, unit: Unit) -> Option<Amount> {
     written(review, node, name, unit.like(), |text| match Amount::parse(text, unit)? {
         Amount { value: 0, .. } => Err(String::from("nothing is within it")),
+        Amount { value: 101.., unit: Unit::Share } => Err(String::from("nothing is more than all of it")),
         amount => Ok(amount),
     })
 }

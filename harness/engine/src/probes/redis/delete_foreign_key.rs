@@ -1,4 +1,4 @@
-//! `redis.delete-foreign-key`. Leaves out FLUSHDB, which takes every tenant's keys at once and belongs to faults.
+//! `redis.delete-foreign-key`. Leaves out FLUSHDB, which takes every tenant's keys at once: the fault `flush` does it.
 
 use bulkhead_model::{Class, Service};
 use bulkhead_target::Error;
