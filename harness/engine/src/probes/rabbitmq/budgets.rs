@@ -40,7 +40,7 @@ enum Of {
 }
 
 const fn budget(name: &'static str, of: Of, many: usize, sentence: &'static str) -> Budget {
-    Budget { about: About::new(Service::Rabbitmq, name, Class::Exhaust, sentence).alone(), of, many }
+    Budget { about: About::new(Service::Rabbitmq, name, Class::Exhaust, sentence).alone().taking(), of, many }
 }
 
 // The numbers are above what the smallest shared plans allow: 20 connections and 150 queues.
