@@ -12,7 +12,7 @@ use super::common::{get, list, provision, put, separate, shared};
 use crate::support::{Direct, command_lines, direct, say, spec};
 
 /// A running MinIO, or none with a word on why.
-async fn minio() -> Option<Direct> {
+pub(crate) async fn minio() -> Option<Direct> {
     let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
     if let Err(missing) = s3::S3.find(&spec) {
         say(&format!("skipped: {}", missing.looked));
