@@ -1,4 +1,4 @@
-//! Bucket policies, for which only MinIO has calls.
+//! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, and two accounts, one on each server.
 
 use bulkhead_model::{Enforcement, Outcome, Service, Verdict};
 use serde_json::json;
@@ -42,6 +42,21 @@ async fn each_right_on_a_policy_turns_its_probe_red() {
                 assert_eq!(judge_probe(&record), expected, "after {right}: {record:#?}");
             }
         }
+        rig.server.running.stop().await;
+    }
+}
+
+/// Nothing on one server closes it: with an account for each, it is closed.
+#[tokio::test]
+async fn an_account_for_each_is_told_from_a_common_one() {
+    let Some(server) = minio().await else { return };
+    let mut rigs = [Rig::of(server, Service::S3, Separate).await, Rig::new(Service::S3, Separate).await];
+    let [from, _] = rigs[0].slices("a", Enforcement::Enforced).await;
+    let [_, to] = rigs[1].slices("a", Enforcement::Enforced).await;
+    let shared = |about: &bulkhead_engine::probes::About| about.name == "s3.share-account";
+    let records = rigs[0].probe_some(&from, &to, Enforcement::Enforced, &shared).await;
+    assert!(records[0].control.held && records[0].outcome == Outcome::Denied, "{records:#?}");
+    for rig in &mut rigs {
         rig.server.running.stop().await;
     }
 }
