@@ -14,7 +14,10 @@ fn every_probe_has_a_row_for_each_ordered_pair() {
     assert_eq!(report.isolation.len(), 2 * probes::all().count());
     assert!(report.checklist.is_empty());
     for row in &report.isolation {
-        assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
+        // The stand-in for S3 is no MinIO.
+        let made = !row.probe.ends_with("-bucket-policy");
+        assert_eq!(row.outcome != Outcome::Skipped, made, "{row:?}");
+        assert!(!made || row.verdict == Verdict::Pass, "{row:?}");
         assert!(row.server.contains(|c: char| c.is_ascii_digit()), "{row:?}");
     }
     assert!(ran.stderr.contains("isolation   from → on"), "people read stderr: {}", ran.stderr);

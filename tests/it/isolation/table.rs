@@ -34,15 +34,12 @@ pub(super) fn compare(service: Service, sharing: Sharing, version: &str, sound: 
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)).unwrap();
     if server == tabled {
         let head = [
-            "| probe | class | what it does | turned red by | on a sound server |",
-            "| --- | --- | --- | --- | --- |",
+            "| probe | class | what it does | turned red by | seen | on a sound server |",
+            "| --- | --- | --- | --- | --- | --- |",
         ];
         let rows = rows.iter().map(|cells| line(cells));
-        is_there(
-            &page,
-            &part,
-            &head.into_iter().map(String::from).chain(rows).collect::<Vec<_>>().join("\n"),
-        );
+        let lines = head.into_iter().map(String::from).chain(rows).chain(controlled_otherwise(sound));
+        is_there(&page, &part, &lines.collect::<Vec<_>>().join("\n"));
     } else {
         let table = section(&page, &part).unwrap_or_else(|| panic!("{FILE}: there is no part `{part}`"));
         is_there(&page, &format!("{part} on {server}"), &differences(table, tabled, server, &rows));
@@ -62,8 +59,9 @@ fn told_of(service: Service, version: &str) -> Result<&'static str, String> {
     })
 }
 
-/// A probe's cells: its name, class and sentence, what turns it red, and what came of it on a sound server.
-fn row(probe: &dyn Probe, sharing: Sharing, sound: &[ProbeRecord]) -> [String; 5] {
+/// A probe's cells: its name, class and sentence, what turns it red, how it was seen red, and what came of it on a sound
+/// server.
+fn row(probe: &dyn Probe, sharing: Sharing, sound: &[ProbeRecord]) -> [String; 6] {
     let about = probe.about();
     let record = sound.iter().find(|record| record.probe == about.name).unwrap();
     let grants = grants(about.service, sharing, record);
@@ -76,7 +74,8 @@ fn row(probe: &dyn Probe, sharing: Sharing, sound: &[ProbeRecord]) -> [String; 5
         outcome => outcome.to_string(),
     };
     let name = about.name.split_once('.').unwrap().1;
-    [name, about.class.name(), about.sentence, &grants, &found].map(|cell| cell.replace('|', "\\|"))
+    let seen = seen(about.service, sharing, record);
+    [name, about.class.name(), about.sentence, &grants, &seen, &found].map(|cell| cell.replace('|', "\\|"))
 }
 
 fn line(cells: &[String]) -> String {
@@ -84,7 +83,7 @@ fn line(cells: &[String]) -> String {
 }
 
 /// Where these rows' last cells are not those of the table.
-fn differences(table: &str, tabled: &str, other: &str, rows: &[[String; 5]]) -> String {
+fn differences(table: &str, tabled: &str, other: &str, rows: &[[String; 6]]) -> String {
     let last = |row: &str| row.rsplit_once(" | ").map(|(_, cell)| cell.trim_end_matches(" |").to_owned());
     let differ = rows.iter().filter_map(|[name, .., found]| {
         let there = table.lines().find(|line| line.starts_with(&format!("| {name} |"))).and_then(last);
@@ -132,6 +131,60 @@ fn grants(service: Service, sharing: Sharing, record: &ProbeRecord) -> String {
     }
 }
 
+/// Which controls are other calls than their probes'.
+fn controlled_otherwise(sound: &[ProbeRecord]) -> Vec<String> {
+    let made = sound.iter().filter(|record| record.outcome != Outcome::Skipped);
+    let otherwise = made.filter(|record| {
+        let call = |text: &str| call(text, [record.from.as_str(), record.to.as_str()]);
+        let instead = record.control.detail.contains(", and instead ");
+        instead || call(&record.control.detail) != call(&record.evidence)
+    });
+    let name = |record: &ProbeRecord| record.probe.split_once('.').map(|(_, name)| format!("`{name}`"));
+    let names: Vec<_> = otherwise.filter_map(name).collect();
+    let (many, all) = (names.len(), sound.len());
+    vec![
+        String::new(),
+        format!(
+            "The control of most is the same call on one's own slice. Where that makes no sense, since the call is about \
+             the whole server or what lies beside every slice, or where every tenant is kept from it, the control is \
+             another call by the same client, which shows that the client works. So it is for {many} of {all}: {}.",
+            names.join(", ")
+        ),
+    ]
+}
+
+/// The call that a text begins with, without the names and numbers in it that are the side's.
+fn call(text: &str, tenants: [&str; 2]) -> String {
+    let ends = [" in database `", " in vhost `", " as `", " as its owner", ": "];
+    let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let plain = tenants.iter().fold(text[..end].to_owned(), |text, tenant| text.replace(tenant, "…"));
+    plain.replace(|c: char| matches!(c, '0'..='9' | 'a'..='f'), "")
+}
+
+/// How the test saw that the probe tells a leak from none.
+fn seen(service: Service, sharing: Sharing, record: &ProbeRecord) -> String {
+    if record.outcome == Outcome::Skipped {
+        return String::from("not tried");
+    }
+    if !record.leaked() {
+        return String::from("red so, and not before");
+    }
+    let shut = controls::shut(service)
+        .iter()
+        .find(|shut| shut.probe == record.probe && shut.sharing.contains(&sharing));
+    let opened = |control: &Control| {
+        let named = control.probe == record.probe || control.also.contains(&record.probe.as_str());
+        named && !control.sharing.contains(&sharing)
+    };
+    match shut {
+        Some(shut) => format!("leaking as it is, and not after `{}`", shut.by),
+        None if controls::of(service).iter().any(opened) => {
+            String::from("leaking as it is, and not where tenants share otherwise")
+        }
+        None => String::from("leaking as it is; no setting of a stock server shuts it"),
+    }
+}
+
 #[test]
 fn a_server_is_told_by_its_release_and_an_unknown_one_by_its_missing_column() {
     for (service, version, server) in [
@@ -160,7 +213,7 @@ fn a_server_is_told_by_its_release_and_an_unknown_one_by_its_missing_column() {
 
 #[test]
 fn what_another_server_answers_differently_is_told() {
-    let cells = |found: &str| ["p", "read", "Reads.", "`x`", found].map(String::from);
+    let cells = |found: &str| ["p", "read", "Reads.", "`x`", "red", found].map(String::from);
     let table = format!("| probe | … |\n{}", line(&cells("denied")));
     let told = |found: &str| differences(&table, "postgres 15", "postgres 18", &[cells(found)]);
     assert_eq!(told("denied"), "All answers of postgres 18 are those of postgres 15.");

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A running MinIO, or none with a word on why.
-async fn minio() -> Option<Direct> {
+pub(crate) async fn minio() -> Option<Direct> {
     let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
     if let Err(missing) = s3::S3.find(&spec) {
         left_out(&missing.looked);

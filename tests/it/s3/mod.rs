@@ -8,7 +8,7 @@ mod fence;
 mod keys;
 mod listing;
 mod matrix;
-mod minio;
+pub(crate) mod minio;
 mod multipart;
 mod objects;
 mod raw;

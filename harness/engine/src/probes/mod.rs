@@ -83,6 +83,8 @@ pub struct About {
     /// Whether it reaches for a moment beyond the two slices, into what no clearing up would find or all others wait for:
     /// it is left out on services that are real.
     pub beyond: bool,
+    /// Whether it takes of what others need, and be it for a moment: it is left out on services that are real.
+    pub takes: bool,
 }
 
 impl About {
@@ -97,6 +99,7 @@ impl About {
             by_name: false,
             management: false,
             beyond: false,
+            takes: false,
         }
     }
 
@@ -116,6 +119,12 @@ impl About {
     #[must_use]
     pub const fn beyond_slices(self) -> Self {
         Self { beyond: true, ..self }
+    }
+
+    /// The same, but it takes of what others need.
+    #[must_use]
+    pub const fn taking(self) -> Self {
+        Self { takes: true, ..self }
     }
 
     /// The same, but it goes through the management API.

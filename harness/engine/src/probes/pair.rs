@@ -1,6 +1,8 @@
 //! Two tenants, one of whom tries the other's slice: who they are, what both have planted, and the tokens that tell their
 //! content apart.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bulkhead_model::{Secret, Service, Slices, Tenant, url::Connections};
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::BoxFuture;
@@ -33,6 +35,8 @@ pub struct Pair<'a> {
     /// The address of RabbitMQ's management API, where there is one.
     management: Option<String>,
     seed: Seed,
+    /// Which of the pairs of this process it is.
+    serial: u64,
     grounds: Grounds,
 }
 
@@ -56,6 +60,7 @@ impl<'a> Pair<'a> {
 
     /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
     pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
+        static PAIRS: AtomicU64 = AtomicU64::new(0);
         let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
         Self {
             from,
@@ -65,6 +70,7 @@ impl<'a> Pair<'a> {
             confined: false,
             management: None,
             seed,
+            serial: PAIRS.fetch_add(1, Ordering::Relaxed),
             grounds: Grounds::default(),
         }
     }
@@ -141,11 +147,17 @@ impl<'a> Pair<'a> {
         self.seed.child(name).token()
     }
 
+    /// Which of the pairs of this process it is: names what is held by a connection and goes with it, because a server may
+    /// still hold what an earlier pair of the same two had when a fault cut it off.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
     /// Plants what probes of the service look for, if that was not done yet.
     ///
     /// # Errors
     /// When a tenant cannot work in its own slice.
-    pub(crate) async fn ready(&self, service: Service) -> Result<(), Error> {
+    pub async fn ready(&self, service: Service) -> Result<(), Error> {
         match service {
             Service::Postgres => self.postgres().await.map(drop),
             Service::Redis => self.redis().await.map(drop),

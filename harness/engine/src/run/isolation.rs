@@ -1,6 +1,6 @@
 //! The probes of one pair of tenants, made and recorded.
 
-use bulkhead_model::{Class, Control, Outcome, ProbeRecord, Service, history::EventKind, scenario::Case};
+use bulkhead_model::{Control, Outcome, ProbeRecord, Service, history::EventKind, scenario::Case};
 use bulkhead_target::{Error, Lot, TenantAccess};
 use futures::{StreamExt, future::join_all};
 
@@ -141,9 +141,7 @@ struct Pairs<'a> {
 /// Why a probe is not made on servers that others use.
 fn too_much(about: &About) -> Option<&'static str> {
     match about {
-        About { class: Class::Exhaust, .. } => {
-            Some("uses up what others need, so it is made on stand-ins only")
-        }
+        About { takes: true, .. } => Some("takes of what others need, so it is made on stand-ins only"),
         About { beyond: true, .. } => {
             Some("reaches beyond the run's own names, so it is made on stand-ins only")
         }

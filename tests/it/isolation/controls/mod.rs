@@ -2,9 +2,9 @@
 
 use bulkhead_model::Service;
 
-use super::Control;
+use super::{Control, shut::Shut};
 
-mod postgres;
+pub(super) mod postgres;
 mod rabbitmq;
 mod redis;
 mod s3;
@@ -16,6 +16,17 @@ pub(super) fn of(service: Service) -> &'static [Control] {
         Service::Redis => redis::CONTROLS,
         Service::Rabbitmq => &rabbitmq::CONTROLS,
         Service::S3 => s3::CONTROLS,
+    }
+}
+
+/// What keeps in what a service's servers leak by themselves.
+pub(super) fn shut(service: Service) -> &'static [Shut] {
+    match service {
+        Service::Postgres => postgres::SHUT,
+        Service::Redis => redis::SHUT,
+        Service::Rabbitmq => rabbitmq::SHUT,
+        // An account for each tenant, of which no server here has two.
+        Service::S3 => &[],
     }
 }
 

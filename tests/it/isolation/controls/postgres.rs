@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bulkhead_target::{TenantAccess, clients};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::super::{Control, Grant, Separate, Shared, Sharing};
+use super::super::{Control, Grant, Separate, Shared, Sharing, shut::Shut};
 
 /// Who grants, and where.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,16 @@ async fn grant(sockets: PathBuf, from: &TenantAccess, to: &TenantAccess, by: By,
     let mut superuser = PgConnection::connect_with(&options).await.unwrap();
     run(&mut superuser, sql).await;
     superuser.close().await.unwrap();
+}
+
+/// Runs it as the superuser in the probing role's own database.
+pub(in super::super) async fn as_superuser(
+    sockets: PathBuf,
+    from: &TenantAccess,
+    to: &TenantAccess,
+    sql: &str,
+) {
+    grant(sockets, from, to, By::Superuser, sql).await;
 }
 
 async fn run(connection: &mut PgConnection, sql: String) {
@@ -457,4 +467,27 @@ pub(super) const CONTROLS: &[Control] = &[
         "GRANT DELETE ON b's table TO a",
         "GRANT DELETE ON {b.s}.bulkhead_locked TO {a}"
     ),
+];
+
+/// What a superuser takes from everybody in the probing role's own database.
+macro_rules! revoked {
+    ($probe:literal, $relation:literal) => {
+        Shut {
+            probe: concat!("postgres.", $probe),
+            by: concat!("REVOKE SELECT ON ", $relation, " FROM PUBLIC"),
+            sharing: BOTH,
+            apply: |rig, from, to| {
+                let sql = concat!("REVOKE SELECT ON pg_catalog.", $relation, " FROM PUBLIC");
+                Box::pin(grant(rig.server.place.dir.clone(), from, to, By::Superuser, sql))
+            },
+        }
+    };
+}
+
+pub(super) const SHUT: &[Shut] = &[
+    revoked!("read-role-settings", "pg_db_role_setting"),
+    revoked!("list-databases", "pg_database"),
+    revoked!("list-logins", "pg_roles"),
+    revoked!("list-sessions", "pg_stat_activity"),
+    revoked!("read-database-counters", "pg_stat_database"),
 ];

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bulkhead_target::TenantAccess;
 
-use super::super::{Control, Grant, Rig, Separate, Shared, Sharing};
+use super::super::{Control, Grant, Rig, Separate, Shared, Sharing, shut::Shut};
 
 /// Which of the three permissions on a vhost.
 #[derive(Clone, Copy)]
@@ -388,3 +388,16 @@ const LIMITS: &[Control] = &[
 
 pub(super) static CONTROLS: LazyLock<Vec<Control>> =
     LazyLock::new(|| PERMISSIONS.iter().flatten().chain(OTHERS).chain(TAGS).chain(LIMITS).copied().collect());
+
+pub(super) const SHUT: &[Shut] = &[Shut {
+    probe: "rabbitmq.fill-broker",
+    by: r#"rabbitmqctl set_policy cap '.*' '{"max-length": 100}', which drops the oldest"#,
+    sharing: &[Separate, Shared],
+    apply: |rig, from, _| {
+        Box::pin(async move {
+            let vhost = binary(&from.tenant.slices.rabbitmq.vhost);
+            let policy = r#"<<"cap">>,<<".*">>,[{<<"max-length">>,100}],0,<<"queues">>,<<"test">>"#;
+            assert_eq!(rig.administer(&format!("rabbit_policy:set({vhost},{policy})")).await, "ok");
+        })
+    },
+}];

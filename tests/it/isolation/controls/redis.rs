@@ -2,7 +2,7 @@
 
 use bulkhead_target::TenantAccess;
 
-use super::super::{Control, Grant, Rig, Shared};
+use super::super::{Control, Grant, Rig, Shared, shut::Shut};
 
 /// Adds a rule to the probing tenant's user, its own keys being `~a:*` in it and the neighbour's `~b:*`.
 async fn add(rig: &mut Rig, from: &TenantAccess, to: &TenantAccess, rule: &str) {
@@ -226,4 +226,22 @@ pub(super) const CONTROLS: &[Control] = &[
         |rig, from, to| Box::pin(add(rig, from, to, "+module|load")),
     ),
     by_command!("redis.list-modules", "+module|list"),
+];
+
+/// The probe and the command without which it has nothing to ask.
+macro_rules! withheld {
+    ($probe:literal, $rules:literal) => {
+        Shut {
+            probe: concat!("redis.", $probe),
+            by: concat!("ACL SETUSER a ", $rules),
+            sharing: &[Shared],
+            apply: |rig, from, to| Box::pin(add(rig, from, to, $rules)),
+        }
+    };
+}
+
+pub(super) const SHUT: &[Shut] = &[
+    withheld!("script-known", "-script|exists"),
+    withheld!("run-foreign-script", "-evalsha -evalsha_ro"),
+    withheld!("keep-server-busy", "-@scripting"),
 ];

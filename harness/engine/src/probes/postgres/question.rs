@@ -1,12 +1,13 @@
 //! Probes that ask one statement and read its answer, a row a statement in the files beside this one.
 
-use bulkhead_model::{Class, Service};
+use bulkhead_model::{Class, Outcome, Service};
 
 use super::{
     ground::{Ask, At},
+    rights::HELLO,
     words::{fill, quoted},
 };
-use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 pub(super) struct Question {
     pub(super) about: About,
@@ -125,7 +126,16 @@ impl Probe for Question {
                 _ => (self.sql, self.ask),
             };
             let sql = fill(sql, pair, side, self.about.name);
-            Ok(Attempt::Seen(pair.postgres().await?.ask(pair, side, self.at, &sql, ask).await))
+            let ground = pair.postgres().await?;
+            let answer = ground.ask(pair, side, self.at, &sql, ask).await;
+            // A server that was closed to everybody is closed to one's own, too.
+            let closed = matches!(self.inherent, Inherent::Always(_)) && answer.outcome == Outcome::Denied;
+            if side == Side::Foreign || !closed {
+                return Ok(Attempt::Seen(answer));
+            }
+            let hello = ground.ask(pair, side, At::Home, HELLO.0, HELLO.1).await;
+            let call = format!("{}, and instead {}", answer.text(), hello.call);
+            Ok(Attempt::Seen(Answer { call, ..hello }))
         })
     }
 }

@@ -6,7 +6,8 @@ use crate::probes::{Pair, Side};
 
 /// The statement that the template means on the side: `{schema}`, `{database}` and `{role}` are the side's, `{home}` and
 /// `{mine}` the probing tenant's own schema and role, each quoted as an identifier, or as a text where the name in the
-/// braces is quoted. `{token}` and `{number}` are what only this probe writes, `{lo:…}` is a large object of the side's.
+/// braces is quoted. `{token}` and `{number}` are what only this probe writes, the number in this pair alone, because a lock
+/// may outlast the client that took it. `{lo:…}` is a large object of the side's.
 pub(super) fn fill(template: &str, pair: &Pair<'_>, side: Side, probe: &str) -> String {
     let slice = &pair.tenant(side).slices.postgres;
     let owner = pair.owner(side);
@@ -14,7 +15,8 @@ pub(super) fn fill(template: &str, pair: &Pair<'_>, side: Side, probe: &str) -> 
     let mine = pair.from.connections.postgres.user.as_str();
     let home = pair.from.tenant.slices.postgres.schema_or_public();
     let token = pair.token(probe);
-    let number = i32::from_str_radix(token.get(..7).unwrap_or_default(), 16).unwrap_or_default();
+    let drawn = pair.token(&format!("{probe} {}", pair.serial()));
+    let number = i32::from_str_radix(drawn.get(..7).unwrap_or_default(), 16).unwrap_or_default();
     let mut text = template.to_owned();
     let names = [
         ("schema", slice.schema_or_public()),

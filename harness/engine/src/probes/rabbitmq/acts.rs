@@ -99,6 +99,8 @@ pub(super) fn names(word: &str, by: &Tenant, on: &Tenant, all: &[Tenant]) -> Vec
     let own = by.name == on.name;
     let (slice, name) = (&by.slices.rabbitmq, &by.name);
     match word.split_at_checked(1) {
+        // It goes with its connection.
+        Some((_, rest)) if rest.contains('#') => Vec::new(),
         Some(("~", rest)) if own && rest.contains('%') => {
             let begins =
                 all.iter().map(|from| from.slices.rabbitmq.queues.as_deref().unwrap_or(from.name.as_str()));
@@ -122,14 +124,16 @@ pub(super) struct Names<'a> {
 
 impl Names<'_> {
     /// `~word` is of the side's slice, `=word` something that the probing tenant makes under a name of its own in the
-    /// side's vhost, `%` in a word what the probing tenant's own names begin with; anything else stands for itself.
+    /// side's vhost, `%` in a word what the probing tenant's own names begin with, `#` what no other pair has; anything else
+    /// stands for itself.
     pub(super) fn of(self, word: &str) -> String {
         let Self { pair, side } = self;
         let (own, name) = (&pair.from.tenant.slices.rabbitmq, &pair.from.tenant.name);
         match word.split_at_checked(1) {
             Some(("~", rest)) => {
                 let begin = own.queues.as_deref().unwrap_or(name.as_str());
-                pair.tenant(side).slices.rabbitmq.queue(&format!("bulkhead-{}", rest.replace('%', begin)))
+                let rest = rest.replace('%', begin).replace('#', &pair.serial().to_string());
+                pair.tenant(side).slices.rabbitmq.queue(&format!("bulkhead-{rest}"))
             }
             // Another for each side, so that what was made for the control is nothing to the attempt.
             Some(("=", rest)) => {

@@ -16,15 +16,12 @@ use lapin::{
 
 use super::{
     acts::{Act, Names},
-    ground::{into_vhost, read_error},
+    ground::{RECOUNT, into_vhost, read_error},
 };
 use crate::probes::{About, Attempt, Attempting, Pair, Probe, Side, answer::Answer};
 
 /// The longest that taking may take: two dozen TLS handshakes are a lot for a busy machine.
 const TAKING: Duration = Duration::from_secs(60);
-
-/// Pause between two looks at whether the broker has counted anew.
-const RECOUNT: Duration = Duration::from_millis(20);
 
 pub(super) struct Budget {
     about: About,
@@ -43,7 +40,7 @@ enum Of {
 }
 
 const fn budget(name: &'static str, of: Of, many: usize, sentence: &'static str) -> Budget {
-    Budget { about: About::new(Service::Rabbitmq, name, Class::Exhaust, sentence).alone(), of, many }
+    Budget { about: About::new(Service::Rabbitmq, name, Class::Exhaust, sentence).alone().taking(), of, many }
 }
 
 // The numbers are above what the smallest shared plans allow: 20 connections and 150 queues.
@@ -197,11 +194,11 @@ async fn channels(connection: &Connection, many: usize, held: &mut Vec<Channel>)
 
 async fn queues(connection: &Connection, pair: &Pair<'_>, many: usize) -> lapin::Result<()> {
     let channel = connection.create_channel().await?;
-    // They go with their connection.
+    // They go with their connection, which may outlast a client that a fault has cut off.
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     let slice = &pair.from.tenant.slices.rabbitmq;
     let declared = (0..many).map(|number| {
-        let name = slice.queue(&format!("bulkhead-many-{number}"));
+        let name = slice.queue(&format!("bulkhead-many-{}-{number}", pair.serial()));
         channel.queue_declare(name.into(), options, FieldTable::default())
     });
     try_join_all(declared).await.map(|_| ())

@@ -49,7 +49,8 @@ pub(super) static UNBIND: Row = Row {
     )
 };
 pub(super) static LEAVE: Row = Row {
-    plant: &[Fleeting("~fleeting")],
+    // One that is there already may have a consumer whose client a fault has cut off: the next would not be the last.
+    plant: &[Delete("~fleeting"), Fleeting("~fleeting")],
     look: Look::Gone(Find("~fleeting")),
     ..row(
         Class::Delete,

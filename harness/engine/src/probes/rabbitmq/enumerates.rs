@@ -42,14 +42,14 @@ pub(super) static FIND_EXCHANGE: Row = Row {
     )
 };
 pub(super) static FIND_EXCLUSIVE: Row = Row {
-    // Named after the pair: one that went with a connection a moment ago may still be locked.
-    plant: &[Exclusive("~exclusive-%")],
+    // One that went with a connection a moment ago, or whose connection a fault cut off, may still be locked.
+    plant: &[Exclusive("~exclusive-#")],
     look: Look::ToldApart(&[Find("~no-such-exclusive")]),
     inherent: PASSIVE,
     ..row(
         Class::Enumerate,
         "rabbitmq.find-exclusive-queue",
         "Declares an exclusive queue of the neighbour's and one that does not exist passively, and compares the refusals.",
-        &[Find("~exclusive-%")],
+        &[Find("~exclusive-#")],
     )
 };

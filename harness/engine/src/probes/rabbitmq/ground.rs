@@ -14,10 +14,15 @@ use lapin::{
     types::FieldTable,
 };
 
+use tokio::time::{Instant, sleep};
+
 use super::acts::{Act, Names};
-use crate::probes::{
-    Pair, Side,
-    answer::{Answer, cause, chain},
+use crate::{
+    CALL_DEADLINE,
+    probes::{
+        Pair, Side,
+        answer::{Answer, cause, chain},
+    },
 };
 
 /// The most messages that an owner looks through for what a probe published.
@@ -25,6 +30,12 @@ const LOOK_MAX: usize = 100;
 
 /// How long an owner waits for a message that the broker took and has yet to pass on.
 pub(super) const PASSED_ON: Duration = Duration::from_secs(3);
+
+/// Pause between two looks at whether the broker has counted anew.
+pub(super) const RECOUNT: Duration = Duration::from_millis(20);
+
+/// How the broker words that a login has as many connections as it may have.
+const NO_ROOM: &str = "connection limit";
 
 /// Both tenants are connected; each row plants what it needs.
 pub(crate) struct Ground {
@@ -47,12 +58,12 @@ impl Ground {
         let neighbour = async {
             match pair.owner(Side::Foreign) {
                 None => Ok(None),
-                Some(access) => clients::rabbitmq::connect(access).await.map(Some),
+                Some(access) => connected(access).await.map(Some),
             }
         };
-        let foreign = into_vhost(pair.from, &pair.to.slices.rabbitmq.vhost);
-        let (own, neighbour, foreign) =
-            tokio::join!(clients::rabbitmq::connect(pair.from), neighbour, foreign);
+        let intruder = within(pair.from, &pair.to.slices.rabbitmq.vhost);
+        let (own, neighbour, foreign) = tokio::join!(connected(pair.from), neighbour, connected(&intruder));
+        let foreign = foreign.map_err(|error| read_error(&error));
         let api = pair.management().map(|url| Api::new(pair.from, url));
         Ok(Self { own: own?, neighbour: neighbour?, foreign, api })
     }
@@ -174,11 +185,26 @@ impl Ground {
     }
 }
 
+/// Connects. The broker counts what an attempt took that a fault has cut off for a moment more; room is waited for.
+async fn connected(access: &TenantAccess) -> Result<Connection, Error> {
+    let until = Instant::now() + CALL_DEADLINE;
+    loop {
+        match clients::rabbitmq::connect(access).await {
+            Err(error) if Instant::now() < until && error.chain().contains(NO_ROOM) => sleep(RECOUNT).await,
+            connected => return connected,
+        }
+    }
+}
+
 /// Connects with a tenant's login to any vhost.
 pub(super) async fn into_vhost(access: &TenantAccess, vhost: &str) -> Result<Connection, (Outcome, String)> {
+    clients::rabbitmq::connect(&within(access, vhost)).await.map_err(|error| read_error(&error))
+}
+
+fn within(access: &TenantAccess, vhost: &str) -> TenantAccess {
     let mut access = access.clone();
     vhost.clone_into(&mut access.connections.rabbitmq.vhost);
-    clients::rabbitmq::connect(&access).await.map_err(|error| read_error(&error))
+    access
 }
 
 /// Whether both tenants use one vhost.

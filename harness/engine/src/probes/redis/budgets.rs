@@ -33,7 +33,7 @@ const ANSWERS: (usize, usize) = (16, 64 * 1024);
 const LAST: &str = "1048575";
 
 const fn about(name: &'static str, sentence: &'static str) -> About {
-    About::new(Service::Redis, name, Class::Exhaust, sentence).by_name()
+    About::new(Service::Redis, name, Class::Exhaust, sentence).by_name().taking()
 }
 
 pub(super) static MEMORY: Budget = Budget {

@@ -1,8 +1,8 @@
 //! Probes of buckets as a whole: whether they are there, their settings, their end, their names.
 //!
 //! What would change a setting is asked with a body that breaks off: the server judges whether it may be asked, and then
-//! has nothing to carry out. Leaves out what B2 has no S3 call for (policies, tags, logging by prefix, switching
-//! versions off) and the calls that remove a setting, which need no body and would be carried out.
+//! has nothing to carry out. Policies are MinIO's alone. Leaves out what else B2 has no S3 call for (tags, logging by prefix,
+//! switching versions off) and the calls that remove a setting, which need no body and would be carried out.
 
 use bulkhead_model::Class::{self, Administer, Delete, Enumerate, Exhaust};
 
@@ -124,6 +124,18 @@ pub(super) static READ_ENCRYPTION: Call = setting(
     "Reads how the neighbour's bucket is encrypted.",
 )
 .needs("readBucketEncryption");
+pub(super) static READ_POLICY: Call = setting(
+    "s3.read-bucket-policy",
+    |at| bucket(at, "GET").query("policy", ""),
+    "Reads the policy of the neighbour's bucket, which names who may do what in it.",
+)
+.needs("s3:GetBucketPolicy");
+pub(super) static CHANGE_POLICY: Call = setting(
+    "s3.change-bucket-policy",
+    |at| bucket(at, "PUT").query("policy", "").body("{"),
+    "Changes the policy of the neighbour's bucket, which may open it to everybody.",
+)
+.needs("s3:PutBucketPolicy");
 pub(super) static CHANGE_ACL: Call = writes(
     "s3.change-bucket-acl",
     |at| bucket(at, "PUT").query("acl", "").body("<AccessControlPolicy>"),

@@ -33,8 +33,16 @@ const UNTOLD_BY_MINIO: [&str; 8] = [
     "s3.write-by-other-spelling",
 ];
 
+/// Probes of what Backblaze B2 has no S3 call for, which the embedded S3 does not have either.
+const UNTOLD_BY_B2: [&str; 2] = ["s3.read-bucket-policy", "s3.change-bucket-policy"];
+
 /// Why this server's answers to a probe tell nothing.
 pub(super) fn untold(probe: &str, server: &str) -> Option<String> {
+    if !server.starts_with("minio") && UNTOLD_BY_B2.contains(&probe) {
+        return Some(String::from(
+            "Backblaze B2 has no S3 call for a bucket's policy, and the embedded S3 none either; MinIO has",
+        ));
+    }
     let minio = server.starts_with("minio") && UNTOLD_BY_MINIO.contains(&probe);
     minio.then(|| format!("`{probe}` reads Backblaze B2's answers, and MinIO's tell nothing; the embedded S3 answers as B2 does"))
 }
@@ -67,12 +75,14 @@ pub const ALL: &[&dyn Probe] = &[
     &objects::DESTROY_BATCH,
     &uploads::ABORT,
     &buckets::REMOVE,
+    &buckets::READ_POLICY,
     &buckets::READ_ACL,
     &buckets::READ_CORS,
     &buckets::READ_LIFECYCLE,
     &buckets::READ_LOCK,
     &buckets::READ_VERSIONING,
     &buckets::READ_ENCRYPTION,
+    &buckets::CHANGE_POLICY,
     &buckets::CHANGE_ACL,
     &buckets::CHANGE_CORS,
     &buckets::CHANGE_LIFECYCLE,

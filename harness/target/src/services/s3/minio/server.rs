@@ -9,6 +9,7 @@ use aws_sdk_s3::{
 };
 use bulkhead_model::{Enforcement, S3Slice, Service, Tenant, report::ServerReport, url::S3Access};
 use nix::sys::signal::Signal;
+use serde::Deserialize;
 
 use super::{admin::Admin, policy::document};
 use crate::{
@@ -32,6 +33,13 @@ pub(crate) struct Server {
     startup: Duration,
     /// The user of every slice that exists; its policy has the same name.
     users: Vec<(S3Slice, String)>,
+}
+
+/// What an administrator says about a key.
+#[derive(Deserialize)]
+struct Replaced {
+    key: String,
+    document: serde_json::Value,
 }
 
 impl Server {
@@ -167,6 +175,15 @@ impl Running for Server {
             self.dismiss(&tenant.slices.s3).await.map_err(failed("remove", tenant))?;
         }
         Ok(())
+    }
+
+    /// The statement is JSON: `{"key": "…", "document": {…}}` puts the key's user under this policy instead of its own.
+    async fn administer(&mut self, statement: &str) -> Result<String, Error> {
+        let doing = "replace a key's policy as administrator";
+        let Replaced { key, document } =
+            serde_json::from_str(statement).map_err(Error::serve(Service::S3, doing))?;
+        let replaced = self.admin.add_policy(&key, &document).await;
+        replaced.map(|()| String::from("done")).map_err(Error::serve(Service::S3, doing))
     }
 
     fn pause(&mut self, paused: bool) -> Result<(), Error> {
