@@ -39,14 +39,14 @@ type Fates<'o, 'h> = Table<Due<'h>, Fate<'o, 'h>>;
 struct Fate<'o, 'h> {
     /// How handing it over came out, at best; nothing where nobody did.
     handed: Option<&'o Op<'h>>,
-    /// How often it was tried to hand it over.
-    tried: usize,
+    /// Whether it may be there twice: it was tried again to hand it over, or it was passed on.
+    twice: bool,
     /// How often the server gave it out as new.
-    new: usize,
+    new: u32,
     /// Whom it was given to as new last.
     renewed: Option<&'o Op<'h>>,
     /// How often its work was done.
-    taken: usize,
+    taken: u32,
     /// The first to take it.
     taker: Option<&'o Op<'h>>,
     /// The last to pass it on.
@@ -86,7 +86,7 @@ fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
     for op in ops {
         let mut hand = |due: Due<'h>| {
             let fate = fates.entry(due).or_default();
-            fate.tried += 1;
+            fate.twice |= fate.handed.is_some();
             // Tried again after an unknown outcome, it is handed over if either was acknowledged.
             if fate.handed.is_none_or(|known| op.outcome() < known.outcome()) {
                 fate.handed = Some(op);
@@ -103,26 +103,28 @@ fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
         let own = (element, op.client());
         if announced && fates.contains_key(&own) { own } else { (element, ANYBODY) }
     };
-    // Given out it is, whatever becomes of its work.
     for op in ops {
-        if let Act::Take { element, again: false } = &op.invoked.act
-            && let Some(fate) = fates.get_mut(&due(&fates, op, element))
-        {
-            fate.new += 1;
-            fate.renewed = Some(op);
-        }
-    }
-    // Whose acknowledgement nobody knows the fate of did its work all the same.
-    for op in ops.iter().filter(|op| op.ended.is_some() && op.outcome() != Ending::Failed) {
+        // Whose acknowledgement nobody knows the fate of did its work all the same.
+        let done = op.ended.is_some() && op.outcome() != Ending::Failed;
         match &op.invoked.act {
-            Act::Take { element, .. } => {
-                let fate = fates.entry(due(&fates, op, element)).or_default();
-                fate.taken += 1;
-                fate.taker.get_or_insert(op);
+            Act::Take { element, again } => {
+                let due = due(&fates, op, element);
+                let fate = if done { Some(fates.entry(due).or_default()) } else { fates.get_mut(&due) };
+                let Some(fate) = fate else { continue };
+                // Given out it is, whatever becomes of its work.
+                if !again {
+                    fate.new += 1;
+                    fate.renewed = Some(op);
+                }
+                if done {
+                    fate.taken += 1;
+                    fate.taker.get_or_insert(op);
+                }
             }
             Act::Pass { element, .. } => {
                 if let Some(fate) = fates.get_mut(&(element.as_str(), ANYBODY)) {
-                    fate.passed = Some(op);
+                    fate.twice = true;
+                    fate.passed = if done { Some(op) } else { fate.passed };
                 }
             }
             _ => {}
@@ -169,12 +171,12 @@ fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
     let forgotten = |op: &Op<'_>| {
         let before =
             |(place, service): &&(usize, &str)| *place < op.place && *service == op.invoked.service.name();
-        restarts.iter().filter(before).count()
+        u32::try_from(restarts.iter().filter(before).count()).unwrap_or(u32::MAX)
     };
     let doubled = || {
         fates.iter().filter_map(|(due, fate)| {
-            let op = fate.renewed.filter(|_| fate.new > 1 && fate.tried < 2 && fate.passed.is_none())?;
-            (fate.new > 1 + forgotten(op)).then_some((due, fate, op))
+            let op = fate.renewed.filter(|_| fate.new > 1 && !fate.twice)?;
+            (fate.new > forgotten(op).saturating_add(1)).then_some((due, fate, op))
         })
     };
     let ((element, _), fate, op) = doubled().min_by_key(|(_, _, op)| op.place)?;
