@@ -7,7 +7,7 @@ use bulkhead_target::{TenantAccess, clients, services::redis::WITHHELD};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Direct, alone, command_lines, direct, tenant};
+use crate::support::{Direct, alone, command_lines, direct, direct_with, tenant};
 
 async fn provisioned(server: &mut Direct, tenants: &[Tenant], enforcement: Enforcement) -> Vec<TenantAccess> {
     let made = server.running.provision(tenants, enforcement).await.unwrap();
@@ -81,6 +81,21 @@ async fn an_administrator_whose_connection_was_ended_comes_again() {
     server.running.stop().await;
     let gone = server.running.provision(&tenants, Enforcement::Enforced).await.unwrap_err().chain();
     assert!(gone.contains("connect as administrator again"), "{gone}");
+}
+
+/// It loads slowly, a tenth of a millisecond for each command of its journal, and looks at its connections with every 1024th:
+/// whoever asks meanwhile is told so (LOADING).
+#[tokio::test]
+async fn it_has_its_data_when_it_is_there_again() {
+    let mut server = direct_with(Service::Redis, &["--key-load-delay", "100"]).await;
+    let running = &mut server.running;
+    // An argument has no blank.
+    let script = "for i=1,20000 do redis.call('set',i,i) end".replace(' ', "--[[]]");
+    running.administer(&format!("EVAL {script} 0")).await.unwrap();
+    running.halt(false).await.unwrap();
+    running.start_again().await.unwrap();
+    assert_eq!(running.administer("DBSIZE").await.unwrap(), "int(20000)");
+    running.stop().await;
 }
 
 #[tokio::test]

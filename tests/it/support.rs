@@ -108,7 +108,7 @@ fn give_up(error: &Error) -> ! {
 pub(crate) struct Direct {
     pub(crate) running: Box<dyn Running>,
     pub(crate) place: Place,
-    _folder: tempfile::TempDir,
+    folders: Vec<tempfile::TempDir>,
 }
 
 /// Starts one server directly, without a keeper.
@@ -138,7 +138,7 @@ async fn direct_at(
         ensure(spec).await;
     }
     let running = stand_in.start(spec, &place).await.unwrap();
-    Direct { running, place, _folder: folder }
+    Direct { running, place, folders: vec![folder] }
 }
 
 /// Starts a Redis or Valkey directly, with these arguments after those that the stand-in gives it.
@@ -161,7 +161,10 @@ pub(crate) async fn direct_with(service: Service, arguments: &[&str]) -> Direct 
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     spec.places.redis_bin = Some(bin.path().to_path_buf());
-    direct_as(service, &spec).await
+    let mut server = direct_as(service, &spec).await;
+    // It is there too when the server starts again.
+    server.folders.push(bin);
+    server
 }
 
 /// The stand-in that plays this service.

@@ -109,7 +109,7 @@ impl Runner<'_> {
     ) -> impl Stream<Item = CaseRun> + 'r {
         let clock = Clock::start();
         let turns = Turns::new(self.jobs.max(1), cases.into_iter().map(|case| (self.claim(&case), case)));
-        futures::stream::unfold(
+        let runs = futures::stream::unfold(
             (turns, FuturesUnordered::new()),
             move |(mut turns, mut running)| async move {
                 while let Some((number, case)) = turns.next() {
@@ -120,7 +120,9 @@ impl Runner<'_> {
                 turns.over(number);
                 Some((run, (turns, running)))
             },
-        )
+        );
+        // Who tries cases again asks once more when all have ended.
+        runs.fuse()
     }
 
     /// What a case takes of the places and of the services.

@@ -232,14 +232,18 @@ impl Server {
     }
 }
 
-/// Waits until the server lets its administrator in.
+/// Waits until the server lets its administrator in and has read its data: until then it lets everybody in and answers
+/// nothing (LOADING).
 pub(super) async fn ready(
     child: &mut Child,
     deadline: Duration,
     client: &Client,
 ) -> Result<MultiplexedConnection, Error> {
     ready::until(Service::Redis, child, deadline, || async {
-        clients::redis::multiplexed(client).await.map_err(|error| error.to_string())
+        let told = |error: RedisError| error.to_string();
+        let mut connection = clients::redis::multiplexed(client).await.map_err(told)?;
+        cmd("PING").query_async::<()>(&mut connection).await.map_err(told)?;
+        Ok(connection)
     })
     .await
 }
