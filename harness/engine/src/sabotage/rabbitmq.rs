@@ -16,15 +16,15 @@ use super::{PLAIN, Sabotage};
 use crate::workload::Flaw;
 
 /// All consumers are at work whenever a connection breaks, and each has to wait for the work a while.
-const BUSY: &str = "{ rabbitmq.tasks: { consumers: 8, rate: 60/s, work: 150ms } }";
+const BUSY: &str = "{ rabbitmq.tasks: { consumers: 8, rate: 80/s, work: 150ms } }";
 
 pub(super) static ACK_BEFORE_WORK: Sabotage = Sabotage {
     name: "ack-before-work",
     breaks: "A consumer acknowledges a task before it works on it, and ends meanwhile.",
     workload: BUSY,
-    run_for: "2s",
+    run_for: "2500ms",
     // Late enough for all of them to be there on a slow machine.
-    fault: "down: { service: rabbitmq, at: 1200ms, for: 100ms }",
+    fault: "down: { service: rabbitmq, at: 1800ms, for: 100ms }",
     expect: "nothing-lost",
     says: "were never taken",
     flaw: Some(Flaw::EarlyAck),
