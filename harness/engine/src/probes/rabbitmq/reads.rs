@@ -3,7 +3,7 @@
 use bulkhead_model::Class;
 
 use super::{
-    acts::Act::{Bind, Consume, Get, Place, Publish, Queue},
+    acts::Act::{Bind, Consume, Delete, Get, Place, Publish, Queue},
     row::{Look, Row, row},
 };
 use crate::probes::About;
@@ -23,7 +23,8 @@ pub(super) static GET: Row = by_name(Row {
     )
 });
 pub(super) static CONSUME: Row = Row {
-    plant: &[Place("~consumed"), Publish { exchange: "~consumed", key: "" }],
+    // A consumer that a fault cut off and that the broker has not missed yet would be given the message.
+    plant: &[Delete("~consumed"), Place("~consumed"), Publish { exchange: "~consumed", key: "" }],
     ..row(
         Class::Read,
         "rabbitmq.consume-foreign-messages",
