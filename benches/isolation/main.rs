@@ -54,8 +54,8 @@ async fn measure(rounds: usize) -> Result<()> {
     let session = Session::open(&spec, &|_| ()).await?;
     println!("{} probes; two tenants: medians of {rounds}", probes::all().count());
     println!(
-        "{:>8} {:>9} {:>6} {:>9} {:>9} {:>12}",
-        "tenants", "sharing", "pairs", "matrix", "a pair", "of two's"
+        "{:>8} {:>9} {:>6} {:>9} {:>9} {:>12} {:>10}",
+        "tenants", "sharing", "pairs", "matrix", "a pair", "of two's", "untold"
     );
     let mut of_two = [0.0; 2];
     let mut both = Duration::ZERO;
@@ -64,9 +64,11 @@ async fn measure(rounds: usize) -> Result<()> {
             let topology = topology(tenants, shared)?;
             // Many pairs are a median by themselves, and take minutes.
             let rounds = if tenants == 2 { rounds } else { 1 };
-            let mut took = Vec::new();
+            let (mut took, mut untold) = (Vec::new(), 0);
             for _ in 0..rounds {
-                took.push(matrix(&session, &topology, &Service::ALL).await?.took);
+                let made = matrix(&session, &topology, &Service::ALL).await?;
+                took.push(made.took);
+                untold += made.untold;
             }
             took.sort();
             let median = took.get(rounds / 2).copied().context("no round")?;
@@ -77,7 +79,7 @@ async fn measure(rounds: usize) -> Result<()> {
                 both += median;
             }
             println!(
-                "{tenants:>8} {:>9} {pairs:>6} {:>7.2} s {:>6.0} ms {:>10.2} x",
+                "{tenants:>8} {:>9} {pairs:>6} {:>7.2} s {:>6.0} ms {:>10.2} x {untold:>10}",
                 if shared { "shared" } else { "separate" },
                 median.as_secs_f64(),
                 each * 1000.0,
@@ -101,7 +103,7 @@ async fn alone(session: &Session) -> Result<()> {
     for shared in [false, true] {
         let topology = topology(2, shared)?;
         for service in Service::ALL {
-            let Matrix { took, busy } = matrix(session, &topology, &[service]).await?;
+            let Matrix { took, busy, .. } = matrix(session, &topology, &[service]).await?;
             let probes = probes::all().filter(|probe| probe.about().service == service).count();
             println!(
                 "{:>9} {:>9} {probes:>7} {:>7.2} s {:>14.0} %",
@@ -120,9 +122,11 @@ struct Matrix {
     took: Duration,
     /// The part of all processors' time in which anybody on this machine computed, from 0 to 1.
     busy: f64,
+    /// Cases in which a probe got no answer in time: eight tenants ask one server for a lot at once.
+    untold: usize,
 }
 
-/// Every probe of these services between every two tenants; all must come out well.
+/// Every probe of these services between every two tenants; none may get through.
 async fn matrix(session: &Session, topology: &Topology, services: &[Service]) -> Result<Matrix> {
     let out = tempfile::tempdir()?;
     let scenarios: Vec<_> = services.iter().copied().map(whole).collect();
@@ -136,15 +140,16 @@ async fn matrix(session: &Session, topology: &Topology, services: &[Service]) ->
         terms: Terms::default(),
     };
     let (begun, before) = (Instant::now(), processors()?);
-    let mut runs = std::pin::pin!(runner.run(cases, &|_| ()));
+    let (mut runs, mut untold) = (std::pin::pin!(runner.run(cases, &|_| ())), 0);
     while let Some(run) = runs.next().await {
         for judged in bulkhead_checks::judge(&run.history, &run.case.scenario.expect) {
-            ensure!(judged.verdict == Verdict::Pass, "{}: {}: {}", run.case.id, judged.name, judged.evidence);
+            ensure!(judged.verdict != Verdict::Fail, "{}: {}: {}", run.case.id, judged.name, judged.evidence);
+            untold += usize::from(judged.verdict == Verdict::Unknown);
         }
     }
     let (took, after) = (begun.elapsed(), processors()?);
     let [busy, all] = [0, 1].map(|which: usize| after[which] - before[which]);
-    Ok(Matrix { took, busy: busy / all })
+    Ok(Matrix { took, busy: busy / all, untold })
 }
 
 /// The time that all processors have been busy, and all their time, in ticks (`proc_stat(5)`).
