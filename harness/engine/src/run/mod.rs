@@ -101,7 +101,8 @@ enum Broken {
 }
 
 impl Runner<'_> {
-    /// Runs the cases, `jobs` of them side by side in the order of `turns`, and yields each as it ends. `progress` is told as each begins.
+    /// Runs the cases, `jobs` of them side by side in the order of `turns`, and yields each as it ends. `progress` is told as
+    /// each begins.
     pub fn run<'r>(
         &'r self,
         cases: Vec<Case>,

@@ -54,9 +54,7 @@ impl Workload for QueryCache {
     }
 
     fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
-        let clients = chosen.amount("clients");
-        let acts = redis::ACT.times(span.acts(chosen, clients));
-        acts.plus(span.connections(Service::Redis, clients))
+        redis::allowance(redis::ACT, chosen, span)
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {

@@ -65,9 +65,7 @@ impl Workload for RateLimit {
     }
 
     fn allowance(&self, chosen: &Chosen, span: Span) -> Cost {
-        let clients = chosen.amount("clients");
-        let acts = COUNTING.times(span.acts(chosen, clients));
-        acts.plus(span.connections(Service::Redis, clients))
+        common::allowance(COUNTING, chosen, span)
     }
 
     fn work<'a>(&'a self, stage: &'a Stage<'a>) -> Working<'a> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bulkhead_model::{Act, Found, Service};
+use bulkhead_model::{Act, Found, Service, scenario::Chosen};
 use bulkhead_target::{Error, clients};
 use redis::{Cmd, RedisError, aio::MultiplexedConnection};
 
@@ -12,7 +12,7 @@ use super::{
     clients::{Performed, Trouble},
 };
 use crate::{
-    cost::{Cost, Unit, prices},
+    cost::{Cost, Span, Unit, prices},
     leavings::MORE,
 };
 
@@ -21,6 +21,12 @@ const TOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a command on one such value costs with its key, which is listed and removed when the case clears up.
 pub(super) const ACT: Cost = prices::commands(1, 512);
+
+/// What a workload costs at most whose every act by its clients costs that.
+pub(super) fn allowance(act: Cost, chosen: &Chosen, span: Span) -> Cost {
+    let clients = chosen.amount("clients");
+    act.times(span.acts(chosen, clients)).plus(span.connections(Service::Redis, clients))
+}
 
 /// Says that the case makes keys that nobody can name beforehand, where somebody has to clear them up.
 pub(super) async fn tell(stage: &Stage<'_>) -> Result<(), Error> {

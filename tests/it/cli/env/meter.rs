@@ -53,6 +53,23 @@ impl Meter {
         meter
     }
 
+    /// Expects of each unit that no more was spent than announced, and at least one of so many parts of it; commands and
+    /// messages are as the servers counted them.
+    #[track_caller]
+    pub(super) fn holds(&self, announced: [u64; 5], parts: u64, (commands, messages): (u64, u64)) {
+        for (unit, said) in Unit::ALL.into_iter().zip(announced) {
+            let spent = match unit {
+                Unit::RedisCommands => commands,
+                Unit::Messages => messages,
+                Unit::S3ClassB | Unit::S3ClassC | Unit::Bytes => self.spent(unit),
+            };
+            assert!(
+                (said / parts..=said).contains(&spent),
+                "{unit:?}: {spent}, and at most {said} were announced"
+            );
+        }
+    }
+
     /// How much of the unit.
     pub(super) fn spent(&self, unit: Unit) -> u64 {
         self.0[unit as usize].load(Ordering::Relaxed)

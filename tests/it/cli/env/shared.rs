@@ -6,10 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{VERIFY, field::Field, report};
 
 /// One vhost and one bucket, of which each tenant has a prefix.
-const VHOST_AND_BUCKET: &str = r#"
-[services.redis]
-enforcement = "convention"
-
+pub(super) const VHOST_AND_BUCKET: &str = r#"
 [tenants.engine]
 postgres = { database = "enginedb" }
 redis    = { prefix = "engine:" }
@@ -24,9 +21,12 @@ rabbitmq = { vhost = "wmohtwtk", queues = "plane:" }
 s3       = { bucket = "tl-shared", prefix = "plane/" }
 "#;
 
+/// By convention, and nobody has a login of its own.
+const ONE_LOGIN: &str = "[services.redis]\nenforcement = \"convention\"\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_in_a_shared_vhost_and_bucket_leaves_everything_as_it_was() {
-    let mut field = Field::laid_out(VHOST_AND_BUCKET).await;
+    let mut field = Field::laid_out(&[ONE_LOGIN, VHOST_AND_BUCKET].concat()).await;
     field.fill().await;
     let before = field.digest().await;
     let ran = field.run(&VERIFY);
