@@ -32,6 +32,7 @@ mod isolated;
 mod linearizable;
 #[cfg(test)]
 mod long_tests;
+pub mod measure;
 mod nothing_foreign;
 mod nothing_lost;
 mod nothing_missed;
@@ -135,6 +136,25 @@ pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
         InvariantReport { name: expected.to_string(), verdict: judged.verdict, evidence: judged.evidence }
     });
     reports.collect()
+}
+
+/// Those that are not about what a workload does by itself.
+const BESIDES: [&str; 4] = ["isolated", "checklist-done", "fails-closed", "unhindered"];
+
+/// Every check without a bound that has something to judge in a workload's history: what a measured system must not have got
+/// wrong while it was fast.
+pub fn oracle(history: &[Event]) -> Vec<Expected> {
+    let judges = |check: &&dyn Check| {
+        // That a text was looked at for names does not say that anything was received.
+        let concerns = |event: &&Event| match check.name() {
+            "nothing-foreign" => nothing_foreign::is_received(&event.kind),
+            _ => check.concerns(&event.kind),
+        };
+        check.bound().is_none()
+            && !BESIDES.contains(&check.name())
+            && history.iter().filter(concerns).take(check.minimum()).count() >= check.minimum()
+    };
+    ALL.into_iter().filter(judges).map(|check| Expected::plain(check.name())).collect()
 }
 
 /// One check on one history: its own judgement, lowered to `unknown` when the history does not carry it, or has that gap.

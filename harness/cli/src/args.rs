@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Check(commands::check::Check),
     /// Sabotage each invariant's system on purpose and see that the invariant fails.
     Prove(commands::prove::Prove),
+    /// Measure what the services bear and how long they take, and judge what was measured.
+    Bench(commands::bench::Bench),
     /// Run a program of yours on stand-ins, under faults if you like.
     Run(commands::run::Run),
     /// Run the fault proxy alone: Toxiproxy's API, on the loopback interface.

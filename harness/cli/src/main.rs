@@ -16,6 +16,7 @@ mod failure;
 mod interrupt;
 mod json_log;
 mod judged;
+mod load;
 mod look;
 mod output;
 mod places;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Scenario(command) => command.run(),
             Command::Check(command) => command.run(cli.volume),
             Command::Prove(command) => command.run(cli.volume).await,
+            Command::Bench(command) => command.run(cli.volume).await,
             Command::Run(command) => command.run(cli.volume).await,
             Command::Proxy(command) => command.run().await,
         }

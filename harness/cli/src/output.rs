@@ -7,8 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bulkhead_model::{RunReport, proof::ProofReport};
-use bulkhead_report::{json, junit, markdown, proof};
+use bulkhead_checks::measure::Interval;
+use bulkhead_model::{RunReport, bench::BenchReport, proof::ProofReport};
+use bulkhead_report::{bench, hdr, json, junit, markdown, proof};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::args::Output;
@@ -87,6 +88,35 @@ impl Folder {
     /// When it could not be written.
     pub(crate) fn write_proof(&self, report: &ProofReport) -> Result<()> {
         write(&self.proof(), |sink| proof::json(report, sink))
+    }
+
+    /// Where a bench is.
+    pub(crate) fn bench(&self) -> PathBuf {
+        self.path.join("bench.json")
+    }
+
+    /// Writes a bench into the folder.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(crate) fn write_bench(&self, report: &BenchReport) -> Result<()> {
+        write(&self.bench(), |sink| bench::json(report, sink))
+    }
+
+    /// Writes the times of a case beside its history.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub(crate) fn write_times(journal: &Path, intervals: &[Interval]) -> Result<()> {
+        let intervals = || {
+            intervals.iter().map(|Interval { workload, act, second, times }| hdr::Interval {
+                workload,
+                act,
+                second: *second,
+                times,
+            })
+        };
+        write(&journal.with_extension("hlog"), |sink| hdr::write(intervals(), sink))
     }
 
     /// Writes the reports into the folder and into the files that were asked for.

@@ -155,7 +155,7 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     // The only number that nobody chose; everything else in a run derives from it.
     std::hash::RandomState::new().hash_one("seed") % SEEDS
 }

@@ -8,6 +8,7 @@
 
 pub mod amount;
 pub mod audit;
+pub mod bench;
 pub mod checklist;
 pub mod doctor;
 mod document;

@@ -216,6 +216,42 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// As histories spell it: `read-all`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hand { .. } => "hand",
+            Self::Announce { .. } => "announce",
+            Self::Take { .. } => "take",
+            Self::Pass { .. } => "pass",
+            Self::Call { .. } => "call",
+            Self::Answer { .. } => "answer",
+            Self::Unasked { .. } => "unasked",
+            Self::Broadcast { .. } => "broadcast",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Attend { .. } => "attend",
+            Self::Hear { .. } => "hear",
+            Self::Add { .. } => "add",
+            Self::ReadAll => "read-all",
+            Self::Read { .. } => "read",
+            Self::Write { .. } => "write",
+            Self::Swap { .. } => "swap",
+            Self::Admit { .. } => "admit",
+            Self::Keep { .. } => "keep",
+            Self::Look { .. } => "look",
+            Self::Touch { .. } => "touch",
+            Self::Forget { .. } => "forget",
+            Self::Transfer { .. } => "transfer",
+            Self::ReadBooks { .. } => "read-books",
+            Self::Upload { .. } => "upload",
+            Self::Complete { .. } => "complete",
+            Self::Abort { .. } => "abort",
+            Self::Fetch { .. } => "fetch",
+            Self::Trespass { .. } => "trespass",
+        }
+    }
+}
+
 /// The answer that a request must get: its tenant's name and a digest of it (FNV-1a of 64 bits), so that the answer to
 /// another shows.
 pub fn answer_to(request: &str) -> String {

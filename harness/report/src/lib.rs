@@ -6,10 +6,12 @@
 //!
 //! Start reading at [`terminal`]; a new kind of report is a module beside [`json`].
 
+pub mod bench;
 pub mod checklist;
 pub mod counts;
 pub mod doctor;
 pub mod explain;
+pub mod hdr;
 pub mod json;
 pub mod junit;
 pub mod markdown;

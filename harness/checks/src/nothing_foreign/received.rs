@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Whether the event is something that a workload received.
-pub(super) fn is_received(event: &EventKind) -> bool {
+pub(crate) fn is_received(event: &EventKind) -> bool {
     match event {
         EventKind::Invoked(Invoked { act, .. }) => given(act).is_some(),
         EventKind::Ended(ended) => {

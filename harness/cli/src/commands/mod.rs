@@ -1,5 +1,6 @@
 //! The commands, a file each: its options, its help with examples, and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod checklist;
 pub(crate) mod clean;

@@ -1,0 +1,250 @@
+//! `bulkhead bench`: what the services bear and how long they take, with the invariants on and under faults.
+
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use bulkhead_engine::workload;
+use bulkhead_model::{
+    Amount, Problem, Problems, TenantName, Topology, Unit, Verdict,
+    scenario::{self, Case, Scenario, Subject},
+};
+use bulkhead_report::bench;
+use clap::Args;
+
+use crate::{
+    args::{Format, Place, Real, Volume},
+    exit, failure,
+    interrupt::Interrupt,
+    load::{self, Benched},
+    look,
+    output::Folder,
+    plan::fresh_seed,
+    project::Project,
+    real::Opening,
+    scenarios,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  bulkhead bench redis.sessions                       as its scenario has it, ten seconds, each tenant on its own
+  bulkhead bench redis.sessions --set rate=2000/s --set clients=16
+                                                      an open loop at that rate: time counts from when each was due
+  bulkhead bench rabbitmq.tasks --set rate=max        a closed loop: as fast as answers come
+  bulkhead bench postgres.ledger --faults cold-start  before, during and after a fault
+  bulkhead bench scenarios/chaos/redis/sessions-link.yaml
+                                                      the workloads and faults of a scenario
+  bulkhead bench redis.query-cache --format json | jq '.cases[].loads[].acts[].latency.p99'
+
+`bulkhead scenario reference` lists workloads, what each may be told, and faults. Beside each history lies an HdrHistogram log
+of its times. What was lost, done twice, out of order or foreign fails a bench as it fails a case of `verify`.
+
+Exit codes: 0 all invariants held, 1 one did not, 2 something could not be judged, 3 could not start, 64 usage";
+
+/// How long a workload that is named alone is measured.
+const RUN_FOR: &str = "10s";
+
+/// `bulkhead bench`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Bench {
+    /// Names of workloads, and scenario files that have some
+    #[arg(value_name = "WORKLOAD|FILE", required = true)]
+    what: Vec<String>,
+    /// With workloads by name: what each is told, as a scenario would; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// With workloads by name: how long each is measured
+    #[arg(long, value_name = "TIME", default_value = RUN_FOR, value_parser = time)]
+    run_for: Duration,
+    /// With workloads by name: a file with `faults:` as a scenario has them, or the name of one fault that is on for the
+    /// second third of what is measured
+    #[arg(long, value_name = "FILE|NAME")]
+    faults: Option<String>,
+    /// How long each works before it is measured
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    warm_up: Duration,
+    /// Only this tenant [default: each in turn]
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// The number that every made-up value derives from [default: a fresh one, which the report names]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    real: Real,
+    /// What to print on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Folder for results and histories; each run makes one inside it
+    /// [default: target/bulkhead beside bulkhead.toml, or here where there is none]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    Amount::parse(text, Unit::Time).map(Amount::time)
+}
+
+impl Bench {
+    /// Measures, prints the tables.
+    pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
+        let project = Project::here()?;
+        let topology = Topology::load(self.place.topology.as_deref());
+        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
+        let cases = self.cases(&project, &topology)?;
+        let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
+        let admission = opening.admit(&able, 1)?;
+        let folder = match &self.out {
+            Some(out) => Folder::make(out)?,
+            None => Folder::make(&project.results())?,
+        };
+        // Stdout is for the tables alone.
+        let terminal = &look::on(io::stderr(), volume);
+        let bench = load::Bench {
+            cases,
+            topology: &topology,
+            layout: &project.topology(self.place.topology.as_deref()),
+            target: self.place.target.name(),
+            seed: self.seed.unwrap_or_else(fresh_seed),
+            warm_up: self.warm_up,
+            opening: &opening,
+            admission,
+            volume,
+            folder: &folder,
+            terminal,
+        };
+        let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
+        let benched = bench.run(interrupt).await;
+        terminal.settle();
+        match benched {
+            Ok(benched) => self.conclude(&benched, &folder),
+            Err(error) => {
+                folder.remove_if_empty();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes and shows what it came to, and gives the exit code.
+    fn conclude(&self, Benched { report, left }: &Benched, folder: &Folder) -> Result<u8> {
+        let saved = folder.write_bench(report);
+        let mut out = Vec::new();
+        match self.format {
+            Format::Human => {
+                let path = folder.bench().display().to_string();
+                bench::write(report, Some(&path), look::page_width(), &mut out)?;
+            }
+            Format::Json => bench::json(report, &mut out)?,
+        }
+        let shown = look::say(&out).context("could not show the result");
+        let doubtful = saved.is_err() || !left.is_empty();
+        for error in saved.err().iter().chain(&shown.err()).chain(left) {
+            failure::report(error, &mut io::stderr());
+        }
+        Ok(exit::settle(if doubtful { report.verdict.max(Verdict::Unknown) } else { report.verdict }))
+    }
+
+    /// Everything that is to be measured.
+    fn cases(&self, project: &Project, topology: &Topology) -> Result<Vec<Case>, Problems> {
+        let (mut wanted, mut problems) = (Vec::new(), Vec::new());
+        for what in &self.what {
+            let found =
+                if workload::find(what).is_some() { self.named(what) } else { in_file(what, project) };
+            match found {
+                Ok(found) => wanted.extend(found),
+                Err(found) => problems.extend(found.iter().cloned()),
+            }
+        }
+        let wanted = Problems::unless(problems, wanted)?;
+        let mut cases = scenario::expand(&wanted, topology)?;
+        if let Some(name) = &self.tenant {
+            let tenant = TenantName::new(name).ok();
+            let is_there = |tenant: &TenantName| topology.tenants.iter().any(|there| there.name == *tenant);
+            let Some(tenant) = tenant.filter(is_there) else {
+                let what = format!("the topology has no tenant `{name}`");
+                let names: Vec<_> = topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect();
+                return Err(Problem::new("--tenant", what)
+                    .hint(format!("there are {}", names.join(", ")))
+                    .into());
+            };
+            cases.retain(|case| matches!(&case.subject, Subject::Tenant(of) if *of == tenant));
+        }
+        Ok(cases)
+    }
+
+    /// A scenario of that workload alone.
+    fn named(&self, workload: &str) -> Result<Vec<Scenario>, Problems> {
+        let (name, file) = (format!("bench/{workload}"), "the command line");
+        let text = self.text(workload)?;
+        let mut scenarios = scenarios::with_known(|known| Scenario::parse(&name, &text, file, known))?;
+        // A scenario must expect something; here every invariant is looked at that can be.
+        scenarios.iter_mut().for_each(|scenario| scenario.expect.clear());
+        Ok(scenarios)
+    }
+
+    fn text(&self, workload: &str) -> Result<String, Problems> {
+        let pairs = self.set.iter().map(|pair| match pair.split_once('=') {
+            Some((name, value)) => Ok(format!("{name}: {value}")),
+            None => {
+                let problem = Problem::new("--set", format!("`{pair}` says no value"));
+                Err(problem.hint("write `--set rate=500/s`"))
+            }
+        });
+        let settings = pairs.collect::<Result<Vec<_>, _>>()?.join(", ");
+        let total = (self.warm_up + self.run_for).as_millis();
+        let mut text = format!(
+            "title: The load of {workload}\nwhy: What it bears and how long it takes is measured.\nworkload:\n  - {workload}: \
+             {{ {settings} }}\nrun-for: {total}ms\nexpect:\n  - nothing-foreign\n"
+        );
+        if let Some(faults) = &self.faults {
+            text.push_str(&self.faults(faults, workload)?);
+        }
+        Ok(text)
+    }
+
+    /// The `faults:` of the scenario.
+    fn faults(&self, given: &str, workload: &str) -> Result<String, Problems> {
+        if bulkhead_engine::faults::find(given).is_some() {
+            let third = (self.run_for / 3).as_millis();
+            let at = self.warm_up.as_millis() + third;
+            let service = workload::find(workload).map(|workload| workload.service().name());
+            let mut text = String::from("faults:\n");
+            // Writing into a text cannot fail.
+            let _ = writeln!(
+                text,
+                "  - {given}: {{ service: {}, at: {at}ms, for: {third}ms }}",
+                service.unwrap_or_default()
+            );
+            return Ok(text);
+        }
+        std::fs::read_to_string(Path::new(given)).map_err(|error| {
+            let what = format!("`{given}` is no fault, and no file that can be read: {error}");
+            Problem::new("--faults", what).hint("`bulkhead scenario reference` lists the faults").into()
+        })
+    }
+}
+
+/// The scenarios of a file or folder that have a workload.
+fn in_file(what: &str, project: &Project) -> Result<Vec<Scenario>, Problems> {
+    let found = scenarios::load(&[PathBuf::from(what)], project).map_err(|problems| {
+        if Path::new(what).exists() {
+            return problems;
+        }
+        let names = workload::ALL.map(|workload| workload.shape().name).join(", ");
+        let problem = Problem::new("", format!("`{what}` is no workload, and no scenario file"));
+        problem.hint(format!("the workloads are {names}")).into()
+    })?;
+    let found: Vec<_> = found.into_iter().map(|source| source.scenario).collect();
+    let loads: Vec<_> = found.into_iter().filter(|scenario| !scenario.workload.is_empty()).collect();
+    if loads.is_empty() {
+        let problem = Problem::new(what, "no scenario here has a workload to measure");
+        return Err(problem.hint("name a scenario below `scenarios/chaos`, or a workload").into());
+    }
+    Ok(loads)
+}

@@ -1,0 +1,287 @@
+//! What `bulkhead bench` measured, for people and for programs.
+//!
+//! Everything that a server said goes through [`redact`] first.
+
+use std::io::{self, Write};
+
+use bulkhead_model::{
+    Verdict,
+    bench::{BenchCase, BenchReport, Load, Measure, Second, Stretch},
+};
+
+use crate::{proof::table, redact, text};
+
+/// Columns before what belongs to a case.
+const INDENT: usize = 6;
+
+/// Seconds that a sparkline shows at most; of more, neighbours share a place.
+const PLACES: usize = 60;
+
+/// The heads of the table of operations.
+const HEADS: [&str; 12] = [
+    "operation",
+    "ok/s",
+    "ok",
+    "failed",
+    "unknown",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "p99.99",
+    "max",
+    "p99 by the second",
+];
+
+/// The heads of the table of stretches.
+const STRETCHES: [&str; 8] = ["operation", "faults", "time", "ok/s", "errors", "p50", "p99", "max"];
+
+/// Writes a block for each case: its operations, what the faults did to them, what the invariants say; then the count and
+/// where the document lies, where it was saved.
+///
+/// # Errors
+/// When the sink refuses.
+pub fn write(
+    report: &BenchReport,
+    saved: Option<&str>,
+    width: usize,
+    sink: &mut dyn Write,
+) -> io::Result<()> {
+    for case in &report.cases {
+        block(case, width, sink)?;
+    }
+    let cases = text::count(report.cases.len(), "case");
+    let passed = report.cases.iter().filter(|case| case.verdict == Verdict::Pass).count();
+    let time = text::duration(report.duration_ms);
+    write!(sink, "{cases}, {passed} without anything lost or wrong · seed {} · {time}", report.seed)?;
+    writeln!(sink, "{}", saved.map(|saved| format!(" · {saved}")).unwrap_or_default())
+}
+
+/// Writes the document.
+///
+/// # Errors
+/// When the sink refuses.
+pub fn json(report: &BenchReport, sink: &mut dyn Write) -> io::Result<()> {
+    let mut report = report.clone();
+    for invariant in report.cases.iter_mut().flat_map(|case| &mut case.invariants) {
+        invariant.evidence = redact::text(&invariant.evidence);
+    }
+    serde_json::to_writer_pretty(&mut *sink, &report)?;
+    sink.write_all(b"\n")
+}
+
+fn block(case: &BenchCase, width: usize, sink: &mut dyn Write) -> io::Result<()> {
+    let seconds = case.measured_ns / 1_000_000;
+    writeln!(sink, "{}  measured for {}", case.id, text::duration(seconds))?;
+    let rows: Vec<_> =
+        case.loads.iter().flat_map(|load| load.acts.iter().map(|act| row(load, act))).collect();
+    table(&rows, HEADS, sink)?;
+    for load in &case.loads {
+        writeln!(sink, "{}: {}", load.workload, kept(load))?;
+    }
+    let stretched = |load: &Load| load.acts.iter().any(|act| !act.stretches.is_empty());
+    if case.loads.iter().any(stretched) {
+        let acts = case.loads.iter().flat_map(|load| &load.acts);
+        let rows: Vec<_> =
+            acts.flat_map(|act| act.stretches.iter().map(|stretch| of_stretch(act, stretch))).collect();
+        table(&rows, STRETCHES, sink)?;
+    }
+    for invariant in &case.invariants {
+        let said = format!("{} {}: {}", invariant.verdict, invariant.name, invariant.evidence);
+        let mut lines = text::wrap(&redact::text(&said), width.saturating_sub(INDENT)).into_iter();
+        if let Some(first) = lines.next() {
+            writeln!(sink, "{first}")?;
+        }
+        for line in lines {
+            writeln!(sink, "{}{line}", " ".repeat(INDENT))?;
+        }
+    }
+    writeln!(sink)
+}
+
+/// Whether the rate was kept up, in words.
+fn kept(load: &Load) -> String {
+    match load.planned {
+        None => String::from(
+            "closed loop: each client waits for its answer, so what stalls shows less than it hurts",
+        ),
+        Some(planned) => {
+            let Load { late, skipped, .. } = load;
+            format!("{planned} due, {late} of them begun late, {skipped} never")
+        }
+    }
+}
+
+fn row(load: &Load, act: &Measure) -> [String; 12] {
+    let [p50, p90, p99, p999, p9999, max] = {
+        let of = act.latency;
+        [of.p50, of.p90, of.p99, of.p999, of.p9999, of.max].map(span)
+    };
+    [
+        format!("{} {}", load.workload, act.act),
+        rate(act.per_second),
+        act.ok.to_string(),
+        act.failed.to_string(),
+        act.unknown.to_string(),
+        p50,
+        p90,
+        p99,
+        p999,
+        p9999,
+        max,
+        sparkline(&act.seconds),
+    ]
+}
+
+fn of_stretch(act: &Measure, stretch: &Stretch) -> [String; 8] {
+    let Stretch { when, took_ns, per_second, errors, latency } = stretch;
+    [
+        act.act.clone(),
+        when.name().to_owned(),
+        span(*took_ns),
+        rate(*per_second),
+        errors.to_string(),
+        span(latency.p50),
+        span(latency.p99),
+        span(latency.max),
+    ]
+}
+
+/// `18.2`, `4031`.
+fn rate(per_second: f64) -> String {
+    if per_second < 100.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
+}
+
+/// Three digits and a unit: `84 µs`, `1.24 ms`, `2.05 s`; a dash for nothing.
+fn span(nanoseconds: u64) -> String {
+    let three = |whole: u64, thousandths: u64, unit: &str| match whole {
+        0..10 => format!("{whole}.{:02} {unit}", thousandths / 10),
+        10..100 => format!("{whole}.{} {unit}", thousandths / 100),
+        _ => format!("{whole} {unit}"),
+    };
+    match nanoseconds {
+        0 => String::from("-"),
+        1..1_000_000 => three(nanoseconds / 1_000, nanoseconds % 1_000, "µs"),
+        1_000_000..1_000_000_000 => three(nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000, "ms"),
+        _ => three(nanoseconds / 1_000_000_000, nanoseconds / 1_000_000 % 1_000, "s"),
+    }
+}
+
+/// The slowest of a hundred in each second, between the fastest and the slowest second; a dot where nothing succeeded.
+fn sparkline(seconds: &[Second]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let together = seconds.len().div_ceil(PLACES).max(1);
+    let worst =
+        |several: &[Second]| several.iter().filter(|second| second.ok > 0).map(|second| second.p99).max();
+    let places: Vec<_> = seconds.chunks(together).map(worst).collect();
+    let known = || places.iter().flatten().copied();
+    let (least, most) = (known().min().unwrap_or_default(), known().max().unwrap_or_default());
+    let bar = |p99: u64| {
+        let place = (p99 - least).saturating_mul(7).checked_div(most - least).unwrap_or_default();
+        BARS[usize::try_from(place).unwrap_or_default().min(7)]
+    };
+    places.iter().map(|p99| p99.map_or('·', bar)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::{
+        TenantName,
+        bench::{Latency, When},
+        report::InvariantReport,
+    };
+
+    use super::*;
+
+    fn report() -> BenchReport {
+        let latency = Latency {
+            p50: 84_000,
+            p90: 950_000,
+            p99: 1_240_000,
+            p999: 20_500_000,
+            p9999: 20_500_000,
+            max: 2_050_000_000,
+        };
+        let second = |ok, p99| Second { ok, errors: 0, p99 };
+        let act = Measure {
+            act: String::from("touch"),
+            ok: 18,
+            failed: 1,
+            unknown: 2,
+            per_second: 4.5,
+            latency,
+            stretches: vec![Stretch {
+                when: When::During,
+                took_ns: 1_500_000_000,
+                per_second: 0.0,
+                errors: 3,
+                latency: Latency::default(),
+            }],
+            seconds: vec![second(9, 1_000), second(0, 0), second(4, 8_000), second(5, 4_000)],
+        };
+        let load = Load {
+            workload: String::from("redis.sessions"),
+            planned: Some(24),
+            skipped: 3,
+            late: 2,
+            acts: vec![act],
+        };
+        let invariant = InvariantReport {
+            name: String::from("within-ttl"),
+            verdict: Verdict::Fail,
+            evidence: String::from("seen on rediss://engine:hunter2@host:1/0"),
+        };
+        let case = BenchCase {
+            id: String::from("bench/redis.sessions (engine)"),
+            tenant: TenantName::new("engine").unwrap(),
+            verdict: Verdict::Fail,
+            invariants: vec![invariant],
+            measured_ns: 4_000_000_000,
+            loads: vec![load],
+            history: String::from("out/case.jsonl"),
+        };
+        BenchReport {
+            version: 1,
+            run: String::from("run"),
+            target: String::from("native"),
+            seed: 7,
+            verdict: Verdict::Fail,
+            duration_ms: 5_300,
+            servers: Vec::new(),
+            cases: vec![case],
+        }
+    }
+
+    #[test]
+    fn every_operation_has_its_row_and_the_oracle_its_line() {
+        let mut text = Vec::new();
+        write(&report(), Some("out/bench.json"), 100, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for part in [
+            "bench/redis.sessions (engine)  measured for 4.0 s\n",
+            "redis.sessions touch   4.5    18   1        2         84.0 µs   950 µs   1.24 ms   20.5 ms   20.5 ms   2.05 s   ▁·█▄\n",
+            "redis.sessions: 24 due, 2 of them begun late, 3 never\n",
+            "touch       during   1.50 s   0.0    3        -     -     -\n",
+            "fail within-ttl: seen on rediss://",
+            "1 case, 0 without anything lost or wrong · seed 7 · 5.3 s · out/bench.json\n",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
+        }
+        assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn the_document_is_read_back_without_a_secret() {
+        let mut document = Vec::new();
+        json(&report(), &mut document).unwrap();
+        assert!(!String::from_utf8_lossy(&document).contains("hunter2"));
+        let read: BenchReport = serde_json::from_slice(&document).unwrap();
+        assert_eq!(read.cases[0].loads, report().cases[0].loads);
+    }
+
+    #[test]
+    fn spans_have_three_digits() {
+        let told = [0, 999, 84_200, 999_999, 1_240_000, 20_500_000, 999_000_000, 12_345_000_000].map(span);
+        assert_eq!(told, ["-", "0.99 µs", "84.2 µs", "999 µs", "1.24 ms", "20.5 ms", "999 ms", "12.3 s"]);
+    }
+}

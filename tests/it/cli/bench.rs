@@ -1,0 +1,145 @@
+//! `bench`: what it reports is what was put in front of the server, an open loop shows the stall that a closed one hides, and
+//! what got lost fails it.
+
+use bulkhead::model::{
+    Verdict,
+    bench::{BenchReport, Load, Measure, When},
+    history,
+};
+
+use super::command::Desk;
+
+/// Nanoseconds.
+const MS: u64 = 1_000_000;
+
+/// What it measured of that workload with these options, for the tenant `engine`.
+fn bench(desk: &Desk, workload: &str, options: &[&str]) -> BenchReport {
+    let fixed = ["--tenant", "engine", "--warm-up", "300ms", "--seed", "7", "--format", "json"];
+    let ran = desk.run(&[&["bench", workload][..], &fixed, options].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn load(report: &BenchReport) -> &Load {
+    assert_eq!((report.cases.len(), report.cases[0].loads.len()), (1, 1));
+    &report.cases[0].loads[0]
+}
+
+/// The most frequent kind of operation.
+fn usual(report: &BenchReport) -> &Measure {
+    &load(report).acts[0]
+}
+
+#[test]
+fn a_known_delay_is_what_is_reported_and_ends_with_its_fault() {
+    let desk = Desk::served();
+    let delay =
+        "faults:\n  - latency: { service: redis, at: 1300ms, for: 1s, stream: downstream, delay: 60ms }\n";
+    std::fs::write(desk.path("delay.yaml"), delay).unwrap();
+    let report = bench(
+        &desk,
+        "redis.query-cache",
+        &["--set", "rate=100/s", "--set", "clients=16", "--run-for", "3s", "--faults", "delay.yaml"],
+    );
+    let (load, act) = (load(&report), usual(&report));
+    let told: Vec<_> =
+        act.stretches.iter().map(|stretch| (stretch.when, stretch.latency.p50 >= 60 * MS)).collect();
+    assert_eq!(
+        told,
+        [(When::Before, false), (When::During, true), (When::After, false)],
+        "{:?}",
+        act.stretches
+    );
+    assert!(load.planned.is_some_and(|planned| (295..=310).contains(&planned)), "{load:?}");
+    assert_eq!(load.skipped, 0, "an open loop makes up for what it could not do in time");
+
+    let names = |case: &bulkhead::model::bench::BenchCase| {
+        case.invariants
+            .iter()
+            .map(|invariant| (invariant.name.clone(), invariant.verdict))
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        names(&report.cases[0]).contains(&(String::from("nothing-foreign"), Verdict::Pass)),
+        "{report:?}"
+    );
+    let journal = desk.path(&report.cases[0].history);
+    assert!(!history::read(std::fs::read(&journal).unwrap(), "history").unwrap().cut);
+    let log = std::fs::read_to_string(journal.with_extension("hlog")).unwrap();
+    assert!(log.contains(&format!("Tag=redis.query-cache.{},0.000,1.000,", act.act)), "{log}");
+    let saved = desk.path("target/bulkhead").join(&report.run).join("bench.json");
+    let saved: BenchReport = serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap();
+    assert_eq!(saved, report, "on disk is what was printed");
+}
+
+#[test]
+fn an_open_loop_shows_the_stall_that_a_closed_one_hides() {
+    let desk = Desk::served();
+    // Three in ten operations are due while the server stands still.
+    let stall = |at: u64| format!("  - pause: {{ service: redis, at: {at}ms, for: 300ms }}\n");
+    let stalls = [700, 1_700, 2_700].map(stall).concat();
+    std::fs::write(desk.path("stalls.yaml"), format!("faults:\n{stalls}")).unwrap();
+    let measured = |rate: &str| {
+        let options = ["--set", rate, "--set", "clients=1", "--run-for", "3s", "--faults", "stalls.yaml"];
+        bench(&desk, "redis.sessions", &options)
+    };
+    let (open, closed) = (measured("rate=100/s"), measured("rate=max"));
+    // Of what is due in a stall, two thirds wait for more than a third of it: two in ten of all.
+    assert!(usual(&open).latency.p90 >= 100 * MS, "{:?}", usual(&open));
+    assert!(load(&open).late >= 40, "{:?}", load(&open));
+    // The one client waits three times, and those are all that it tells of.
+    assert!(usual(&closed).latency.p90 < usual(&open).latency.p90 / 2, "{:?}", usual(&closed));
+    assert_eq!((load(&closed).planned, load(&closed).late), (None, 0));
+}
+
+#[test]
+fn every_workload_is_measured_with_an_oracle() {
+    let desk = Desk::served();
+    let names = bulkhead_engine::workload::ALL.map(|workload| workload.shape().name);
+    let fixed = ["--tenant", "plane", "--run-for", "1s", "--warm-up", "200ms", "--format", "json"];
+    let ran = desk.run(&[&["bench"][..], &names, &fixed].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let report: BenchReport = serde_json::from_str(&ran.stdout).unwrap();
+    let mut measured: Vec<_> = report.cases.iter().map(|case| case.loads[0].workload.as_str()).collect();
+    measured.sort_unstable();
+    let mut names = names;
+    names.sort_unstable();
+    assert_eq!(measured, names);
+    for case in &report.cases {
+        assert!(case.loads[0].acts.iter().any(|act| act.ok > 0), "{case:?}");
+        assert!(case.invariants.iter().all(|invariant| invariant.verdict == Verdict::Pass), "{case:?}");
+    }
+    let judged =
+        |name: &str| report.cases.iter().any(|case| case.invariants.iter().any(|judged| judged.name == name));
+    for name in [
+        "nothing-lost",
+        "in-order",
+        "linearizable",
+        "conserved-total",
+        "byte-exact",
+        "replies-match",
+        "within-limit",
+    ] {
+        assert!(judged(name), "no workload is judged by {name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_what_was_given_is_said_and_nothing_is_started() {
+    let desk = Desk::alone();
+    for (args, part) in [
+        (&["bench", "redis.session"][..], "no workload, and no scenario file"),
+        (&["bench", "redis.sessions", "--set", "rte=5/s"], "did you mean `rate`?"),
+        (&["bench", "redis.sessions", "--set", "rate"], "`rate` says no value"),
+        (&["bench", "redis.sessions", "--faults", "dwon"], "`dwon` is no fault"),
+        (&["bench", "redis.sessions", "--tenant", "nobody"], "there are engine, plane"),
+        (&["bench", "checklist"], "no scenario here has a workload"),
+    ] {
+        let ran = desk.run(args);
+        assert_eq!(ran.code, Some(3), "{args:?}: {}", ran.all());
+        assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
+    }
+    assert_eq!(desk.run(&["bench"]).code, Some(64));
+    assert_eq!(desk.run(&["bench", "redis.sessions", "--run-for", "soon"]).code, Some(64));
+    assert!(desk.left().is_empty(), "{:?}", desk.left());
+}
