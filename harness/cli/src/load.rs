@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use bulkhead_checks::measure::{Interval, measure};
+use bulkhead_checks::measure::{Interval, judge_threshold, measure};
 use bulkhead_engine::{
     cost::Admission,
     faults,
@@ -17,7 +17,7 @@ use bulkhead_engine::{
 };
 use bulkhead_model::{
     RunEvent, Topology, Verdict,
-    bench::{BenchCase, BenchReport},
+    bench::{BenchCase, BenchReport, gate::Threshold},
     report::{CaseReport, ServerReport},
     scenario::{Case, Expected, Subject},
 };
@@ -30,6 +30,8 @@ use crate::{args::Volume, interrupt::Interrupt, output::Folder, real::Opening};
 /// What a bench needs.
 pub(crate) struct Bench<'a> {
     pub(crate) cases: Vec<Case>,
+    /// What they must come to.
+    pub(crate) gate: &'a [Threshold],
     pub(crate) topology: &'a Topology,
     /// Where the topology comes from, in words.
     pub(crate) layout: &'a str,
@@ -114,7 +116,7 @@ impl Bench<'_> {
         let progress = |event| self.terminal.event(&event);
         let mut runs = pin!(runner.run(able, &progress));
         while let Some(run) = runs.next().await {
-            let (case, intervals) = measured(&run, self.warm_up);
+            let (case, intervals) = measured(&run, self.warm_up, self.gate);
             if let Err(error) = Folder::write_times(&run.journal, &intervals) {
                 left.push(error);
             }
@@ -147,12 +149,17 @@ impl Bench<'_> {
 }
 
 /// What a case came to, with the times behind it.
-fn measured(run: &CaseRun, warm_up: Duration) -> (BenchCase, Vec<Interval>) {
+fn measured(run: &CaseRun, warm_up: Duration, gate: &[Threshold]) -> (BenchCase, Vec<Interval>) {
     let scenario = &run.case.scenario;
     let rates = scenario.workload.iter().filter_map(|chosen| Some((chosen.name.clone(), chosen.rate()?)));
+    let rates: BTreeMap<_, _> = rates.collect();
     let warm_up = u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX);
-    let measured = measure(&run.history, warm_up, &rates.collect::<BTreeMap<_, _>>());
-    let invariants = bulkhead_checks::judge(&run.history, &expected(run));
+    let measured = measure(&run.history, warm_up, &rates);
+    let mut invariants = bulkhead_checks::judge(&run.history, &expected(run));
+    let works = |line: &Threshold| scenario.workload.iter().any(|chosen| chosen.name == line.workload);
+    let meant = gate.iter().filter(|line| works(line));
+    let meant = meant.filter(|line| line.at.is_none_or(|rate| rates.get(&line.workload) == Some(&rate)));
+    invariants.extend(meant.map(|line| judge_threshold(line, &measured.loads)));
     let (Subject::Tenant(tenant) | Subject::Pair { from: tenant, .. }) = &run.case.subject;
     let case = BenchCase {
         id: run.case.id.clone(),

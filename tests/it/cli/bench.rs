@@ -125,6 +125,38 @@ fn every_workload_is_measured_with_an_oracle() {
 }
 
 #[test]
+fn a_gate_passes_what_it_asks_for_and_fails_what_it_does_not() {
+    let desk = Desk::served();
+    let gate = "redis.sessions: max < 60min at 40/s\nredis.sessions: ok/s > 1000 at 40/s\nredis.rate-limit: p50 < 60min\n";
+    std::fs::write(desk.path("gate.txt"), gate).unwrap();
+    let fixed =
+        ["bench", "--gate", "gate.txt", "--tenant", "engine", "--run-for", "1s", "--warm-up", "200ms"];
+    let ran = desk.run(&[&fixed[..], &["--format", "json"]].concat());
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let report: BenchReport = serde_json::from_str(&ran.stdout).unwrap();
+    let judged = |name: &str| {
+        let all =
+            report.cases.iter().flat_map(|case| case.invariants.iter().map(|judged| (&case.id, judged)));
+        all.filter(|(_, judged)| judged.name == name)
+            .map(|(id, judged)| (id.clone(), judged.verdict))
+            .collect::<Vec<_>>()
+    };
+    let at = || String::from("bench/redis.sessions at 40/s (engine)");
+    assert_eq!(judged("redis.sessions: max < 60min at 40/s"), [(at(), Verdict::Pass)]);
+    assert_eq!(judged("redis.sessions: ok/s > 1000 at 40/s"), [(at(), Verdict::Fail)]);
+    let usual = String::from("bench/redis.rate-limit (engine)");
+    assert_eq!(judged("redis.rate-limit: p50 < 60min"), [(usual, Verdict::Pass)]);
+    std::fs::write(desk.path("gate.txt"), "redis.sesions: p99 < 5ms\n").unwrap();
+    let ran = desk.run(&fixed);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    assert!(
+        ran.stderr.contains("gate.txt:1:1") && ran.stderr.contains("did you mean `redis.sessions`?"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn what_is_wrong_in_what_was_given_is_said_and_nothing_is_started() {
     let desk = Desk::alone();
     for (args, part) in [

@@ -15,8 +15,11 @@ use hdrhistogram::Histogram;
 
 use crate::ops::{Op, ops};
 
+mod gate;
 #[cfg(test)]
 mod properties;
+
+pub use gate::judge as judge_threshold;
 
 const SECOND: u64 = 1_000_000_000;
 

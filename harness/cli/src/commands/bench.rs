@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use bulkhead_engine::workload;
 use bulkhead_model::{
     Amount, Problem, Problems, TenantName, Topology, Unit, Verdict,
+    bench::gate::{self, Threshold},
     scenario::{self, Case, Scenario, Subject},
 };
 use bulkhead_report::bench;
@@ -38,12 +39,14 @@ Examples:
   bulkhead bench postgres.ledger --faults cold-start  before, during and after a fault
   bulkhead bench scenarios/chaos/redis/sessions-link.yaml
                                                       the workloads and faults of a scenario
+  bulkhead bench --gate gate.txt                      the workloads of a gate at its rates, and whether they pass; a line is
+                                                      redis.sessions: p99 < 5ms at 2000/s
   bulkhead bench redis.query-cache --format json | jq '.cases[].loads[].acts[].latency.p99'
 
 `bulkhead scenario reference` lists workloads, what each may be told, and faults. Beside each history lies an HdrHistogram log
 of its times. What was lost, done twice, out of order or foreign fails a bench as it fails a case of `verify`.
 
-Exit codes: 0 all invariants held, 1 one did not, 2 something could not be judged, 3 could not start, 64 usage";
+Exit codes: 0 all invariants and thresholds held, 1 one did not, 2 something could not be judged, 3 could not start, 64 usage";
 
 /// How long a workload that is named alone is measured.
 const RUN_FOR: &str = "10s";
@@ -53,8 +56,11 @@ const RUN_FOR: &str = "10s";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
     /// Names of workloads, and scenario files that have some
-    #[arg(value_name = "WORKLOAD|FILE", required = true)]
+    #[arg(value_name = "WORKLOAD|FILE", required_unless_present = "gate")]
     what: Vec<String>,
+    /// A file of thresholds, whose workloads are measured besides, each at the rate that it names
+    #[arg(long, value_name = "FILE")]
+    gate: Option<PathBuf>,
     /// With workloads by name: what each is told, as a scenario would; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -97,7 +103,8 @@ impl Bench {
         let project = Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
-        let cases = self.cases(&project, &topology)?;
+        let gate = self.gate.as_deref().map_or_else(|| Ok(Vec::new()), gate_of)?;
+        let cases = self.cases(&project, &topology, &gate)?;
         let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
         let admission = opening.admit(&able, 1)?;
         let folder = match &self.out {
@@ -108,6 +115,7 @@ impl Bench {
         let terminal = &look::on(io::stderr(), volume);
         let bench = load::Bench {
             cases,
+            gate: &gate,
             topology: &topology,
             layout: &project.topology(self.place.topology.as_deref()),
             target: self.place.target.name(),
@@ -151,11 +159,22 @@ impl Bench {
     }
 
     /// Everything that is to be measured.
-    fn cases(&self, project: &Project, topology: &Topology) -> Result<Vec<Case>, Problems> {
+    fn cases(
+        &self,
+        project: &Project,
+        topology: &Topology,
+        gate: &[Threshold],
+    ) -> Result<Vec<Case>, Problems> {
         let (mut wanted, mut problems) = (Vec::new(), Vec::new());
-        for what in &self.what {
-            let found =
-                if workload::find(what).is_some() { self.named(what) } else { in_file(what, project) };
+        let mut loads: Vec<_> = gate.iter().map(|line| (line.workload.as_str(), line.at)).collect();
+        loads.sort_unstable();
+        loads.dedup();
+        let gated = loads.into_iter().map(|(workload, at)| self.named(workload, at));
+        let named = self.what.iter().map(|what| match workload::find(what) {
+            Some(_) => self.named(what, None),
+            None => in_file(what, project),
+        });
+        for found in gated.chain(named) {
             match found {
                 Ok(found) => wanted.extend(found),
                 Err(found) => problems.extend(found.iter().cloned()),
@@ -178,17 +197,19 @@ impl Bench {
         Ok(cases)
     }
 
-    /// A scenario of that workload alone.
-    fn named(&self, workload: &str) -> Result<Vec<Scenario>, Problems> {
-        let (name, file) = (format!("bench/{workload}"), "the command line");
-        let text = self.text(workload)?;
+    /// A scenario of that workload alone, at so many operations a minute.
+    fn named(&self, workload: &str, at: Option<u64>) -> Result<Vec<Scenario>, Problems> {
+        let at = at.map(|rate| Amount { unit: Unit::Rate, value: rate });
+        let beside = at.map_or_else(String::new, |rate| format!(" at {rate}"));
+        let (name, file) = (format!("bench/{workload}{beside}"), "the command line");
+        let text = self.text(workload, at)?;
         let mut scenarios = scenarios::with_known(|known| Scenario::parse(&name, &text, file, known))?;
         // A scenario must expect something; here every invariant is looked at that can be.
         scenarios.iter_mut().for_each(|scenario| scenario.expect.clear());
         Ok(scenarios)
     }
 
-    fn text(&self, workload: &str) -> Result<String, Problems> {
+    fn text(&self, workload: &str, at: Option<Amount>) -> Result<String, Problems> {
         let pairs = self.set.iter().map(|pair| match pair.split_once('=') {
             Some((name, value)) => Ok(format!("{name}: {value}")),
             None => {
@@ -196,7 +217,8 @@ impl Bench {
                 Err(problem.hint("write `--set rate=500/s`"))
             }
         });
-        let settings = pairs.collect::<Result<Vec<_>, _>>()?.join(", ");
+        let rate = at.map(|rate| Ok(format!("rate: {rate}")));
+        let settings = pairs.chain(rate).collect::<Result<Vec<_>, Problem>>()?.join(", ");
         let total = (self.warm_up + self.run_for).as_millis();
         let mut text = format!(
             "title: The load of {workload}\nwhy: What it bears and how long it takes is measured.\nworkload:\n  - {workload}: \
@@ -228,6 +250,14 @@ impl Bench {
             Problem::new("--faults", what).hint("`bulkhead scenario reference` lists the faults").into()
         })
     }
+}
+
+/// The thresholds of that file.
+fn gate_of(path: &Path) -> Result<Vec<Threshold>, Problems> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::new("--gate", format!("could not read `{file}`: {error}")))?;
+    gate::parse(&text, &file, &workload::ALL.map(|workload| workload.shape().name))
 }
 
 /// The scenarios of a file or folder that have a workload.

@@ -25,11 +25,20 @@ where
     let said =
         || format!("{}: {}", error.code().unwrap_or("no code"), error.message().unwrap_or("no message"));
     match error.raw_response().map(|response| response.status().as_u16()) {
-        // Throttled, with 503, it was not looked at; with 501 it asks for what the server does not do.
-        Some(status @ (400..=499 | 501 | 503)) => Trouble::Refused(format!("{status} {}", said())),
-        Some(status) => Trouble::Unsure(format!("{status} {}", said())),
+        Some(status) => answered(status, format!("{status} {}", said())),
         None if was_not_dialled(error) => Trouble::Unsent(format!(": {}", chain(error))),
         None => Trouble::Unsure(chain(error)),
+    }
+}
+
+/// What an answer of that status that is no success says of the request.
+fn answered(status: u16, said: String) -> Trouble {
+    match status {
+        // MinIO shuts down in the middle of it (`ClientDisconnected`) and may have done it.
+        499 => Trouble::Unsure(said),
+        // Throttled, with 503, it was not looked at; with 501 it asks for what the server does not do.
+        400..=498 | 501 | 503 => Trouble::Refused(said),
+        _ => Trouble::Unsure(said),
     }
 }
 
@@ -97,4 +106,16 @@ pub(super) async fn received(
     };
     let body = got.body.collect().await.map_err(|error| Trouble::Unsure(error.to_string()))?;
     Ok(Some(content(&body.into_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_certainly_not_done_is_refused() {
+        let is_refused = |status| matches!(answered(status, String::new()), Trouble::Refused(_));
+        assert!([400, 403, 404, 412, 501, 503].into_iter().all(is_refused));
+        assert!(![499, 500, 502, 504].into_iter().any(is_refused));
+    }
 }

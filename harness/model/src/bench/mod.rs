@@ -8,6 +8,8 @@ use crate::{
     report::{InvariantReport, ServerReport},
 };
 
+pub mod gate;
+
 /// A bench, as `--format json` prints it. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BenchReport {
@@ -38,7 +40,7 @@ pub struct BenchCase {
     pub tenant: TenantName,
     /// What all its invariants came to.
     pub verdict: Verdict,
-    /// Those that the scenario names, and each without a bound that its history lets be judged.
+    /// Those that the scenario names, and each without a bound that its history lets be judged; then a gate's thresholds.
     pub invariants: Vec<InvariantReport>,
     /// How long the measured part was: without the warm-up, up to the end of the work.
     pub measured_ns: u64,
