@@ -22,6 +22,7 @@ mod canary;
 mod connections;
 mod controls;
 mod cut_off;
+mod meanwhile;
 mod minio;
 mod names;
 mod shut;
