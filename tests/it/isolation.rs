@@ -22,6 +22,7 @@ mod canary;
 mod connections;
 mod controls;
 mod cut_off;
+mod meanwhile;
 mod minio;
 mod names;
 mod shut;
@@ -116,36 +117,6 @@ impl Rig {
         self.server.running.administer(statement).await.unwrap()
     }
 
-    fn record(
-        &self,
-        probe: &dyn Probe,
-        pair: &Pair<'_>,
-        finding: &Finding,
-        policy: Enforcement,
-    ) -> ProbeRecord {
-        let about = probe.about();
-        let mut record = ProbeRecord {
-            from: pair.from.tenant.name.clone(),
-            to: pair.to.name.clone(),
-            service: about.service,
-            probe: about.name.to_owned(),
-            class: about.class,
-            control: finding.control.clone(),
-            outcome: finding.outcome,
-            canary_seen: finding.canary_seen,
-            policy,
-            evidence: finding.evidence.clone(),
-            fix: String::new(),
-            inherent: String::new(),
-            server: self.version.clone(),
-        };
-        if record.leaked() {
-            record.inherent = probe.inherent(pair, &self.version).unwrap_or_default();
-            record.fix = probe.fix(pair);
-        }
-        record
-    }
-
     fn pair<'a>(&self, from: &'a TenantAccess, to: &'a TenantAccess) -> Pair<'a> {
         Pair::new(from, to, &Seed::new(1)).with_management(self.management.clone())
     }
@@ -177,7 +148,7 @@ impl Rig {
                 Some(evidence) => untried(evidence),
                 None => probes::make(probe, pair).await.unwrap(),
             };
-            self.record(probe, pair, &finding, policy)
+            finding.record(probe, (pair, pair), policy, self.version.clone())
         });
         made.buffered(beside).collect().await
     }

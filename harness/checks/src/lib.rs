@@ -46,7 +46,7 @@ mod within_limit;
 mod within_ttl;
 mod words;
 
-pub use isolated::judge_probe;
+pub use isolated::{judge_probe, judge_run};
 pub use rows::{checklist_rows, isolation_rows};
 
 /// Every check, in the order in which reports list them.

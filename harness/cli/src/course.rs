@@ -64,7 +64,7 @@ impl<'a> Course<'a> {
             *self;
         let cases = plan.cases.iter().map(|planned| &planned.case);
         let able: Vec<_> = cases.filter(|case| opening.unable(case).is_none()).collect();
-        let admission = opening.admit(&able, retries + 1)?;
+        let admission = opening.admit(&plan.topology, (&able, retries + 1))?;
         let folder = match &output.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,

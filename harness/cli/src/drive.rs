@@ -21,6 +21,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use crate::{
     args::Volume,
     attempts::Attempts,
+    audited::Audit,
     dry,
     interrupt::Interrupt,
     judged::{self, Judged},
@@ -33,7 +34,7 @@ use crate::{
 const LOG_LINES: usize = 20;
 
 /// Why cases were not run to their end: somebody interrupted the run.
-const INTERRUPTION: &str = "interrupted";
+pub(crate) const INTERRUPTION: &str = "interrupted";
 
 /// Another one did not pass, and that was to be enough.
 const ENOUGH: &str = "not run: another case did not pass, and --fail-fast was given";
@@ -101,13 +102,14 @@ impl Drive<'_> {
     /// When the servers could not be brought up.
     pub(crate) async fn run(&self, mut interrupt: Interrupt) -> Result<Driven> {
         let begun = Instant::now();
+        let look = self.admission.as_ref().and_then(|admission| admission.look.clone());
         self.terminal.event(&RunEvent::Planned {
             run: self.folder.run.clone(),
             target: self.target.to_owned(),
             topology: self.topology.to_owned(),
             seed: self.plan.seed,
             tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect(),
-            cases: self.plan.cases.len(),
+            cases: self.plan.cases.len() + usize::from(look.is_some()),
         });
         let progress = |event| self.terminal.event(&event);
         if let Some(Admission { cost, .. }) = &self.admission {
@@ -120,7 +122,13 @@ impl Drive<'_> {
                 return Ok(Driven { report: self.report(found, Vec::new(), begun), left: None });
             }
         };
-        let found = self.cases(&*target, &mut interrupt).await;
+        let audit = Audit::begin(self.plan, look, &*target, &mut interrupt).await;
+        let mut found = self.cases(&*target, &mut interrupt).await;
+        if let Some(audit) = audit {
+            let audited = audit.end(&mut interrupt).await;
+            progress(RunEvent::CaseEnded(audited.clone()));
+            found.cases.push(audited);
+        }
         let servers = target.servers().to_vec();
         let left = self.opening.close(target, &mut interrupt).await;
         Ok(Driven { report: self.report(found, servers, begun), left })

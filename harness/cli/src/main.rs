@@ -6,6 +6,7 @@ use clap::Parser;
 
 mod args;
 mod attempts;
+mod audited;
 mod closing;
 mod commands;
 mod course;

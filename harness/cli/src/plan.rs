@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) topology: Topology,
     pub(crate) cases: Vec<Planned>,
     pub(crate) seed: u64,
+    /// The line that runs all of it again.
+    pub(crate) repro: String,
 }
 
 /// A case and how to run it again.
@@ -101,8 +103,20 @@ impl Plan {
         if cases.is_empty() {
             return Err(nothing(choice.keys, all).into());
         }
-        Ok(Self { topology, cases, seed })
+        let repro = again(choice, seed);
+        Ok(Self { topology, cases, seed, repro })
     }
+}
+
+/// The line that runs the same choice again.
+fn again(choice: &Choice<'_>, seed: u64) -> String {
+    let path = |path: &PathBuf| format!(" {}", quoted(&path.display().to_string()));
+    let paths = choice.paths.iter().map(path);
+    let tags = choice.tags.iter().map(|tag| format!(" --tag {}", quoted(tag)));
+    let keys = choice.keys.iter().map(|key| format!(" --case {}", quoted(key)));
+    let options = [options(choice.place, choice.real), format!(" --seed {seed}")];
+    let parts = paths.chain(options).chain(tags).chain(keys);
+    format!("bulkhead verify{}", parts.collect::<String>())
 }
 
 /// A case is chosen by its key (`engine`, `engine:plane`), by the tenant that acts in it, or by its whole id.

@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use anyhow::Result;
 use bulkhead_engine::{
+    audit,
     cost::{self, Admission, Budget, Tenants},
     doctor::Patient,
     faults,
@@ -82,12 +83,18 @@ impl Opening {
     ///
     /// # Errors
     /// That those which must be are more than may be spent.
-    pub(crate) fn admit(&self, cases: &[&Case], attempts: usize) -> Result<Option<Admission>, Problems> {
+    pub(crate) fn admit(
+        &self,
+        topology: &Topology,
+        (cases, attempts): (&[&Case], usize),
+    ) -> Result<Option<Admission>, Problems> {
         let Self::Env(variables) = self else { return Ok(None) };
         let acting = variables.seats.iter().filter(|seat| seat.access.is_some()).count();
         let tenants = Tenants { acting, known: variables.seats.len() };
         let attempts = u64::try_from(attempts).unwrap_or(u64::MAX);
-        let exceeded = match cost::admit(cases, tenants, attempts, &variables.budget) {
+        let due = audit::is_due(topology, cases);
+        let looks = if due { audit::places(&variables.seats).len() } else { 0 };
+        let exceeded = match cost::admit((cases, attempts), tenants, looks, &variables.budget) {
             Ok(admission) => return Ok(Some(admission)),
             Err(exceeded) => exceeded,
         };
@@ -392,7 +399,7 @@ mod tests {
             assert_eq!(why(id), None, "{id}");
         }
         let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
-        let admitted = opening.admit(&able, 1).unwrap().unwrap();
+        let admitted = opening.admit(&topology, (&able, 1)).unwrap().unwrap();
         let refused = admitted.refused.len();
         assert!(0 < refused && refused < able.len(), "{refused} of {}", able.len());
     }

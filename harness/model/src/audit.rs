@@ -24,3 +24,24 @@ impl AuditRecord {
     /// The most names that a record lists.
     pub const SHOWN: usize = 20;
 }
+
+/// What a look at all names of a service found that others use, after a run and beside what was there before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAudit {
+    /// Where.
+    pub service: Service,
+    /// How many names there were, whoever's.
+    pub names: usize,
+    /// Those that appeared meanwhile, bear a mark of the run and lie outside its own names, at most [`RunAudit::SHOWN`] of
+    /// them.
+    pub outside: Vec<String>,
+    /// How many appeared meanwhile that bear none, so that nobody can tell whose they are.
+    pub others: usize,
+    /// Of how many of these nothing but the name was read.
+    pub unread: usize,
+}
+
+impl RunAudit {
+    /// The most names that it lists.
+    pub const SHOWN: usize = AuditRecord::SHOWN;
+}

@@ -29,7 +29,7 @@ pub mod url;
 pub mod verdict;
 
 pub use amount::{Amount, Unit};
-pub use audit::AuditRecord;
+pub use audit::{AuditRecord, RunAudit};
 pub use checklist::{Item, ItemRecord};
 pub use name::{Scope, TenantName};
 pub use op::{

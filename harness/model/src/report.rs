@@ -33,6 +33,13 @@ pub struct RunReport {
     pub checklist: Vec<ChecklistRow>,
 }
 
+impl RunReport {
+    /// The id under which the look at all of a service over the whole run stands among the cases.
+    pub fn audit_id(service: Service) -> String {
+        format!("audit/{service}")
+    }
+}
+
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerReport {

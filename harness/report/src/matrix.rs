@@ -70,7 +70,7 @@ impl Matrix {
                     if rows.is_empty() {
                         continue;
                     }
-                    let found = matrix.found(&rows);
+                    let found = matrix.found(&rows, report);
                     matrix.rows.push(Row { from: from.to_string(), to: to.to_string(), service, found });
                 }
             }
@@ -83,9 +83,9 @@ impl Matrix {
         self.rows.iter().any(|row| matches!(&row.found, Found::Cells(cells) if cells.contains(&None)))
     }
 
-    fn found(&mut self, rows: &[&IsolationRow]) -> Found {
+    fn found(&mut self, rows: &[&IsolationRow], report: &RunReport) -> Found {
         if rows.iter().any(|row| row.policy == Enforcement::Convention) {
-            return Found::Convention(self.convention(rows));
+            return Found::Convention(self.convention(rows, report));
         }
         Found::Cells(Class::ALL.map(|class| {
             // What was left out says nothing beside what was tried.
@@ -120,8 +120,8 @@ impl Matrix {
         Some(self.numbered(Note { evidence, fix: String::new() }))
     }
 
-    fn convention(&mut self, rows: &[&IsolationRow]) -> String {
-        let audit = audit(rows);
+    fn convention(&mut self, rows: &[&IsolationRow], report: &RunReport) -> String {
+        let audit = audit(rows).unwrap_or_else(|| of_the_run(rows, report));
         let mut sentence =
             format!("convention: the server refuses nothing, the apps keep to it; audit: {audit}");
         let skipped = |row: &&&IsolationRow| row.outcome == Outcome::Skipped;
@@ -156,15 +156,26 @@ impl Matrix {
     }
 }
 
-/// What the audits of a pair's cases found. Probes of one class share a case and so an audit, which counts once.
-fn audit(rows: &[&IsolationRow]) -> String {
+/// What the look over the whole run found, where there was no audit of single cases.
+fn of_the_run(rows: &[&IsolationRow], report: &RunReport) -> String {
+    let id = rows.first().map(|row| RunReport::audit_id(row.service));
+    let Some(case) = report.cases.iter().find(|case| Some(&case.id) == id.as_ref()) else {
+        return String::from("not made");
+    };
+    let evidence = case.invariants.first().map(|invariant| invariant.evidence.as_str());
+    text::one_line(case.skipped.as_deref().or(evidence).unwrap_or("not made"))
+}
+
+/// What the audits of a pair's cases found; none where there was none. Probes of one class share a case and so an audit,
+/// which counts once.
+fn audit(rows: &[&IsolationRow]) -> Option<String> {
     let of_class = |class| {
         let audits = rows.iter().filter(move |row| row.class == class).filter_map(|row| row.audit.as_ref());
         audits.max_by_key(|audit| (audit.outside.len(), audit.names))
     };
     let audits: Vec<_> = Class::ALL.into_iter().filter_map(of_class).collect();
     if audits.is_empty() {
-        return String::from("not made");
+        return None;
     }
     let outside: Vec<_> = audits.iter().flat_map(|audit| &audit.outside).collect();
     let names: usize = audits.iter().map(|audit| audit.names).sum();
@@ -172,7 +183,7 @@ fn audit(rows: &[&IsolationRow]) -> String {
     if let Some(first) = outside.first() {
         found.push_str(&format!(", `{}` first", text::one_line(first)));
     }
-    found
+    Some(found)
 }
 
 /// How a cell refers to its note. It stands beside a word, never alone.
@@ -293,6 +304,16 @@ mod tests {
         let matrix = Matrix::of(&report);
         let Found::Convention(sentence) = &matrix.rows[1].found else { panic!("redis is a convention") };
         assert!(sentence.ends_with("audit: not made"), "{sentence}");
+
+        let mut whole = samples::case(&RunReport::audit_id(Service::Redis));
+        whole.invariants[0].evidence = String::from("0 of 9 names");
+        report.cases.push(whole.clone());
+        let Found::Convention(sentence) = &Matrix::of(&report).rows[1].found else { panic!("a convention") };
+        assert!(sentence.ends_with("audit: 0 of 9 names"), "{sentence}");
+        (whole.invariants, whole.skipped) = (Vec::new(), Some(String::from("not made: too many keys")));
+        *report.cases.last_mut().unwrap() = whole;
+        let Found::Convention(sentence) = &Matrix::of(&report).rows[1].found else { panic!("a convention") };
+        assert!(sentence.ends_with("audit: not made: too many keys"), "{sentence}");
 
         for row in report.isolation.iter_mut().filter(|row| row.service == Service::Redis) {
             (row.outcome, row.verdict) = (Outcome::Skipped, Verdict::Unknown);

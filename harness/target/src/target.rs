@@ -6,7 +6,10 @@ use bulkhead_model::{
     report::{LogTail, ServerReport},
 };
 
-use crate::{Disturbance, Error, ServiceFault, Session, TenantAccess};
+use crate::{
+    Disturbance, Error, ServiceFault, Session, TenantAccess,
+    backends::env::{RunId, Seat},
+};
 
 /// A target that is open. Many tasks may use it at the same time.
 #[async_trait]
@@ -16,6 +19,11 @@ pub trait Target: Send + Sync {
 
     /// Whether the servers are the run's own, so that nobody else goes short when it uses up what they have.
     fn is_ours(&self) -> bool;
+
+    /// The run's id, which every name bears that it makes, and who there is, on servers that others use; none on stand-ins.
+    fn seats(&self) -> Option<(&RunId, &[Seat])> {
+        None
+    }
 
     /// Gives every tenant of the layout a place of this case's own, in the layout's order. The case will use no other
     /// `services` than these. On those of them in `alone` no other case is meanwhile, so that they may be disturbed; this

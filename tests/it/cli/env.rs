@@ -1,6 +1,6 @@
 //! `--target env`, on servers that a test starts by hand and the command knows from variables alone.
 
-use bulkhead::model::{Outcome, RunReport, Service, Verdict};
+use bulkhead::model::{Outcome, RunReport, Service, Verdict, report::CaseReport};
 use bulkhead_engine::probes::About;
 use bulkhead_target::clients;
 use nix::sys::signal::Signal;
@@ -55,6 +55,8 @@ async fn a_healthy_run_passes_and_leaves_everything_as_it_was() {
         assert_eq!(case.skipped.is_some(), too_much, "{}: {}", case.id, ran.all());
     }
     assert_eq!((whole.servers.len(), whole.checklist.len()), (4, 12));
+    let audit = audited(&whole);
+    assert!(audit.invariants[0].evidence.starts_with("0 of "), "{audit:?}");
     assert!(whole.cases[0].repro.contains(" --target env --ca ca.pem "), "{}", whole.cases[0].repro);
     assert_eq!(field.digest().await, before);
 
@@ -79,6 +81,11 @@ async fn a_healthy_run_passes_and_leaves_everything_as_it_was() {
     let ran = field.run(&["clean", "--ca", "ca.pem"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "nothing is left of any run\n"), "{}", ran.all());
     assert_eq!(field.digest().await, before);
+}
+
+/// What the look at all of Redis before the cases and after them came to.
+fn audited(report: &RunReport) -> &CaseReport {
+    report.cases.iter().find(|case| case.id == "audit/redis").unwrap_or_else(|| panic!("{report:?}"))
 }
 
 /// What the command says that it will spend at most, in the order of `Unit::ALL`.
@@ -164,7 +171,9 @@ async fn planted_leaks_are_red_and_the_fix_names_what_is_really_there() {
 
     let mut args = vec!["verify", "scenarios/isolation"];
     args.extend(&VERIFY[3..]);
+    let stray = tokio::spawn(field::stray(engine.clone()));
     let ran = field.run(&args);
+    let stray = stray.await.unwrap();
     assert_eq!(ran.code, Some(1), "{}", ran.all());
     let report = report(&ran.stdout);
     let fix = |probe: &str| {
@@ -178,6 +187,14 @@ async fn planted_leaks_are_red_and_the_fix_names_what_is_really_there() {
     assert!(fix("rabbitmq.get-foreign-message").contains("clear_permissions -p 'wmohtwtk'"));
     let s3 = fix("s3.get-foreign-object");
     assert!(s3.contains("`tl-engine`") && !s3.contains("namePrefix"), "{s3}");
+    let audit = audited(&report);
+    assert_eq!((audit.verdict, audit.skipped.as_ref()), (Verdict::Fail, None), "{audit:?}");
+    let evidence = &audit.invariants[0].evidence;
+    assert!(evidence.starts_with("1 of ") && evidence.contains(&format!("`{stray}` first")), "{evidence}");
+    assert!(audit.repro.starts_with("bulkhead verify scenarios/isolation --target env"), "{audit:?}");
+    // It is left to whoever put it there.
+    let removed = field.administer(Service::Redis, &format!("DEL {stray}")).await;
+    assert!(removed.contains('1'), "{removed}");
     assert_eq!(field.digest().await, before);
 }
 

@@ -1,10 +1,22 @@
 //! Connections, as the servers count them: the probes of a pair share few, however many run at once, and the limit on them
 //! that a probe reads is one that holds.
 
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use bulkhead_engine::probes;
 use bulkhead_model::{Enforcement, Service};
-use bulkhead_target::{TenantAccess, clients};
+use bulkhead_target::{Detour, Disguise, TenantAccess, clients};
 use futures::{StreamExt, stream};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
 use super::{BESIDE, Rig, Separate, Shared, controls::postgres::as_superuser, of};
 
@@ -33,6 +45,54 @@ async fn all_probes_of_redis_take_few_connections() {
     let taken = received(&mut rig).await - before;
     assert!(made > 100 && (2..CONNECTIONS).contains(&taken), "{taken} connections for {made} probes");
     rig.server.running.stop().await;
+}
+
+#[tokio::test]
+async fn all_probes_of_postgres_take_few_connections() {
+    take_few(Service::Postgres, 60, 10).await;
+}
+
+#[tokio::test]
+async fn all_probes_of_rabbitmq_take_few_connections() {
+    take_few(Service::Rabbitmq, 30, 8).await;
+}
+
+/// Each of the two clients has as many as it has requests under way.
+#[tokio::test]
+async fn all_probes_of_s3_take_few_connections() {
+    take_few(Service::S3, 40, 2 * BESIDE + 4).await;
+}
+
+/// More than so many probes take at most so many connections, which are counted at a door before the server: not every one
+/// tells how many it has accepted.
+async fn take_few(service: Service, probes: usize, most: usize) {
+    let mut rig = Rig::new(service, Separate).await;
+    let [mut from, mut to] = rig.slices("m", Enforcement::Enforced).await;
+    let (address, accepted) = door(from.address(service).unwrap().1).await;
+    for access in [&mut from, &mut to] {
+        access.detours.set(service, Detour { address, authority: None, disguise: Disguise::default() });
+    }
+    let made = make_all(&rig, &from, &to).await;
+    let taken = accepted.load(Ordering::Relaxed);
+    assert!(made > probes && (2..=most).contains(&taken), "{taken} connections for {made} probes");
+    rig.server.running.stop().await;
+}
+
+/// An address that leads to this port, and how many have come through it.
+async fn door(port: u16) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (address, accepted) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+                copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    (address, accepted)
 }
 
 /// How many connections the server has accepted.

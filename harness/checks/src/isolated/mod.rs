@@ -1,13 +1,15 @@
 //! `isolated`: the server kept every probe out, where the topology says that it does.
 
 use bulkhead_model::{
-    AuditRecord, Enforcement, Outcome, ProbeRecord, Verdict,
+    AuditRecord, Enforcement, Outcome, ProbeRecord, RunAudit, Verdict,
     history::{Event, EventKind},
+    report::InvariantReport,
 };
 
 use crate::{
     Check, Judgement,
     beset::{beset_probes, probes},
+    nothing_foreign::NothingForeign,
 };
 
 /// The check.
@@ -129,6 +131,26 @@ pub(crate) fn strays(history: &[Event]) -> Option<String> {
     Some(format!("{count} names lie in no tenant's slice after the work of {workers}, `{stray}` first"))
 }
 
+/// Judges what a look at a server that others use found, as the invariant about what lies outside.
+pub fn judge_run(audit: &RunAudit) -> InvariantReport {
+    let RunAudit { service, names, outside, others, unread } = audit;
+    let (verdict, first) = match outside.first() {
+        None => (Verdict::Pass, String::new()),
+        Some(first) => (Verdict::Fail, format!(", `{first}` first")),
+    };
+    let count = outside.len();
+    let mut evidence =
+        format!("{count} of {names} names on {service} bear a mark of the run outside its own{first}");
+    if *others > 0 {
+        evidence
+            .push_str(&format!("; {others} appeared meanwhile without one, not ours as far as can be told"));
+    }
+    if *unread > 0 {
+        evidence.push_str(&format!(", of which {unread} were told by their names alone"));
+    }
+    InvariantReport { name: NothingForeign.name().to_owned(), verdict, evidence }
+}
+
 /// Whose doing the names are.
 fn workers(audit: &AuditRecord) -> String {
     let names: Vec<_> = audit.by.iter().map(ToString::to_string).collect();
@@ -141,7 +163,7 @@ mod tests {
         AuditRecord,
         Enforcement::*,
         Outcome::*,
-        Service, Verdict,
+        RunAudit, Service, Verdict,
         history::{Event, EventKind},
         scenario::Expected,
     };
@@ -172,6 +194,23 @@ mod tests {
             row.canary_seen = canary_seen;
             assert_eq!(judge_probe(&row), verdict, "{policy} held={held} {outcome} canary={canary_seen}");
         }
+    }
+
+    #[test]
+    fn a_look_at_a_server_of_others_fails_for_what_is_the_runs_and_for_nothing_else() {
+        let audit = |outside: &[&str], others, unread| {
+            let outside = outside.iter().map(|name| (*name).to_owned()).collect();
+            super::judge_run(&RunAudit { service: Service::Redis, names: 9, outside, others, unread })
+        };
+        let clean = audit(&[], 2, 1);
+        assert_eq!((clean.name.as_str(), clean.verdict), ("nothing-foreign", Verdict::Pass));
+        for part in ["0 of 9 names", "; 2 appeared meanwhile", ", of which 1 were told"] {
+            assert!(clean.evidence.contains(part), "{}", clean.evidence);
+        }
+        let stray = audit(&["engin:x"], 2, 0);
+        assert_eq!(stray.verdict, Verdict::Fail);
+        assert!(stray.evidence.contains("outside its own, `engin:x` first;"), "{}", stray.evidence);
+        assert!(audit(&[], 0, 0).evidence.ends_with("outside its own"));
     }
 
     #[test]

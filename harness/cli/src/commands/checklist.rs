@@ -45,8 +45,8 @@ impl Checklist {
         let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
         let cases = scenario::expand(&[whole()], &topology)?;
         let repro = format!("bulkhead checklist{}", plan::options(&self.place, &self.real));
-        let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() });
-        let plan = Plan { cases: planned.collect(), topology, seed: 0 };
+        let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() }).collect();
+        let plan = Plan { cases: planned, topology, seed: 0, repro };
         let output = &self.output;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);

@@ -55,8 +55,8 @@ impl Isolation {
         let repro =
             format!("{}{} --seed {}", self.typed(), plan::options(&self.place, &self.real), self.seed);
         let cases = scenario::expand(&scenarios, &topology)?.into_iter();
-        let planned = cases.map(|case| Planned { case, repro: repro.clone() });
-        let plan = Plan { cases: planned.collect(), topology, seed: self.seed };
+        let planned = cases.map(|case| Planned { case, repro: repro.clone() }).collect();
+        let plan = Plan { cases: planned, topology, seed: self.seed, repro };
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
         let course = Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume);

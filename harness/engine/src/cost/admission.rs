@@ -3,7 +3,7 @@
 
 use bulkhead_model::scenario::Case;
 
-use super::{Budget, Cost, Tenants, Unit};
+use super::{Budget, Cost, LOOK, Tenants, Unit, number};
 
 /// What a run may spend, and the cases that are left out for that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Admission {
     pub cost: Cost,
     /// The others: the case's id and why.
     pub refused: Vec<(String, String)>,
+    /// Whether all of Redis is looked at before the cases and after them; none where nothing asks for that.
+    pub look: Option<Result<(), String>>,
 }
 
 impl Admission {
@@ -19,16 +21,32 @@ impl Admission {
     pub fn refusal(&self, case: &Case) -> Option<&str> {
         self.refused.iter().find(|(id, _)| *id == case.id).map(|(_, why)| why.as_str())
     }
+
+    /// Admits what takes so much, where the budget still holds it; else why not, and what to allow for `all`.
+    fn take(&mut self, takes: Cost, budget: &Budget, all: &Cost) -> Result<(), String> {
+        let with = self.cost.plus(takes);
+        let exceeded = budget.exceeded(&with);
+        if exceeded.is_empty() {
+            self.cost = with;
+            return Ok(());
+        }
+        let short = exceeded.into_iter().map(|(unit, ..)| {
+            let left = budget.limit(unit).saturating_sub(self.cost.amount(unit));
+            format!("it may take {} of `{}`, of which {left} are left", takes.amount(unit), unit.name())
+        });
+        Err(format!("{}; {}", short.collect::<Vec<_>>().join(", "), hint(budget, all)))
+    }
 }
 
-/// Holds the cases, each run so many times at most, against the budget.
+/// Holds the cases, each run so many times at most, and a look at all keys on so many servers against the budget. The look
+/// comes before those with a workload, which it is about.
 ///
 /// # Errors
 /// Every unit of which those without a workload cost more than there is: the unit, the cost, the limit.
 pub fn admit(
-    cases: &[&Case],
+    (cases, attempts): (&[&Case], u64),
     tenants: Tenants,
-    attempts: u64,
+    looks: usize,
     budget: &Budget,
 ) -> Result<Admission, Vec<(Unit, u64, u64)>> {
     let cost = |case: &Case| Cost::of(case, tenants).times(attempts);
@@ -39,22 +57,14 @@ pub fn admit(
     if !exceeded.is_empty() {
         return Err(exceeded);
     }
-    let all = working.iter().map(|case| cost(case)).fold(needed, Cost::plus);
-    let mut admission = Admission { cost: needed, refused: Vec::new() };
+    let look = LOOK.times(number(looks));
+    let all = working.iter().map(|case| cost(case)).fold(needed.plus(look), Cost::plus);
+    let mut admission = Admission { cost: needed, ..Admission::default() };
+    admission.look = (looks > 0).then(|| admission.take(look, budget, &all));
     for case in working {
-        let takes = cost(case);
-        let with = admission.cost.plus(takes);
-        let exceeded = budget.exceeded(&with);
-        if exceeded.is_empty() {
-            admission.cost = with;
-            continue;
+        if let Err(why) = admission.take(cost(case), budget, &all) {
+            admission.refused.push((case.id.clone(), why));
         }
-        let short = exceeded.into_iter().map(|(unit, ..)| {
-            let left = budget.limit(unit).saturating_sub(admission.cost.amount(unit));
-            format!("it may take {} of `{}`, of which {left} are left", takes.amount(unit), unit.name())
-        });
-        let short = short.collect::<Vec<_>>().join(", ");
-        admission.refused.push((case.id.clone(), format!("{short}; {}", hint(budget, &all))));
     }
     Ok(admission)
 }
@@ -107,33 +117,49 @@ mod tests {
         let (probing, cases) = (case(0, Vec::new()), [1, 2, 3].map(working));
         let all = [&cases[0], &probing, &cases[1], &cases[2]];
         let commands = |cost: Cost| cost.amount(Unit::RedisCommands);
-        let admitted = admit(&all, TENANTS, 1, &Budget::default()).unwrap();
+        let admitted = admit((&all, 1), TENANTS, 0, &Budget::default()).unwrap();
         assert_eq!((admitted.refused.len(), admitted.refusal(&cases[2])), (0, None));
         let one = commands(Cost::of(&cases[0], TENANTS));
         let probes = commands(admitted.cost) - 3 * one;
         assert!(one > 60 && probes > 40, "{one}, {probes}");
 
-        let two = admit(&all, TENANTS, 1, &budget(probes + 2 * one)).unwrap();
+        let two = admit((&all, 1), TENANTS, 0, &budget(probes + 2 * one)).unwrap();
         assert_eq!(commands(two.cost), probes + 2 * one);
         assert_eq!((two.refusal(&cases[1]), two.refused.len()), (None, 1));
         let why = two.refusal(&cases[2]).unwrap();
         assert!(why.starts_with(&format!("it may take {one} of `redis`, of which 0 are left; ")), "{why}");
         assert!(why.contains(&format!("`--budget redis={},", probes + 3 * one)), "{why}");
         let enough = why.split("--budget ").nth(1).unwrap().split('`').next().unwrap();
-        let enough = admit(&all, TENANTS, 1, &enough.parse().unwrap()).unwrap();
+        let enough = admit((&all, 1), TENANTS, 0, &enough.parse().unwrap()).unwrap();
         assert_eq!(enough, admitted);
 
-        let twice = admit(&all, TENANTS, 2, &budget(2 * (probes + 2 * one))).unwrap();
+        let twice = admit((&all, 2), TENANTS, 0, &budget(2 * (probes + 2 * one))).unwrap();
         assert_eq!(twice.refused.len(), 1, "a case that is tried again is paid again");
     }
 
     #[test]
     fn those_without_must_fit_in_all() {
         let cases = [case(0, Vec::new()), working(1)];
-        let exceeded = admit(&[&cases[0], &cases[1]], TENANTS, 1, &budget(9)).unwrap_err();
+        let exceeded = admit((&[&cases[0], &cases[1]], 1), TENANTS, 0, &budget(9)).unwrap_err();
         let [(Unit::RedisCommands, cost, 9)] = exceeded[..] else { panic!("{exceeded:?}") };
         assert!(cost > 9);
-        let without = admit(&[&cases[1]], TENANTS, 1, &budget(20)).unwrap();
+        let without = admit((&[&cases[1]], 1), TENANTS, 0, &budget(20)).unwrap();
         assert_eq!(without.refused.len(), 1, "alone it is left out, and nothing else goes wrong");
+    }
+
+    #[test]
+    fn the_look_comes_before_those_with_workloads_and_never_costs_one_without() {
+        let cases = [case(0, Vec::new()), working(1)];
+        let all = [&cases[0], &cases[1]];
+        let commands = |cost: Cost| cost.amount(Unit::RedisCommands);
+        let needed = commands(admit((&all[..1], 1), TENANTS, 0, &Budget::default()).unwrap().cost);
+        let enough = budget(needed + 2 * commands(LOOK));
+        let admitted = admit((&all, 1), TENANTS, 2, &enough).unwrap();
+        assert_eq!((admitted.look, commands(admitted.cost)), (Some(Ok(())), needed + 2 * commands(LOOK)));
+        assert_eq!(admitted.refused.len(), 1);
+        let admitted = admit((&all[..1], 2), TENANTS, 1, &budget(2 * needed)).unwrap();
+        let why = admitted.look.unwrap().unwrap_err();
+        assert!(why.starts_with(&format!("it may take {} of `redis`, of which ", commands(LOOK))), "{why}");
+        assert!(why.contains("` is enough for every case"), "{why}");
     }
 }

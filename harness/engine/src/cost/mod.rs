@@ -13,7 +13,7 @@ use bulkhead_model::{
 };
 use bulkhead_target::backends::env::SCANS;
 
-use crate::{probes, run::services, workload};
+use crate::{audit, probes, run::services, workload};
 
 mod admission;
 mod meter;
@@ -97,6 +97,16 @@ const PROBE: [Cost; 4] = [
     Cost([0, 12, 0, 0, 16 * 1024]),
     Cost([0, 0, 8, 8, 64 * 1024]),
 ];
+
+/// Looking at all keys of one Redis before a run's cases and after them: two logins, two counts and two walks, and into what
+/// appeared meanwhile with three commands a key.
+const LOOK: Cost = Cost([
+    2 * 6 + 2 + 2 * audit::STEPS + 3 * audit::LOOKED,
+    0,
+    0,
+    0,
+    2 * (2 * audit::NAMES as u64 + 64 * 1024) + audit::LOOKED * (audit::READ as u64 + 2 * 1024),
+]);
 
 /// A case's place with one tenant, made and cleared up, on PostgreSQL in any case and on each service that it works on.
 const PLACE: [Cost; 4] = [

@@ -1,9 +1,9 @@
 //! What a probe found: its control, how the server answered, and whether the neighbour's canary came back.
 
-use bulkhead_model::{Control, Outcome};
+use bulkhead_model::{Control, Enforcement, Outcome, ProbeRecord};
 use bulkhead_target::Error;
 
-use super::{Pair, answer::Answer};
+use super::{Pair, Probe, answer::Answer};
 
 /// The outcome of one probe, before anyone judges it.
 #[derive(Clone, Debug)]
@@ -64,6 +64,38 @@ impl Finding {
         Self::new(pair, held, detail, answer, outcome, evidence)
     }
 
+    /// The row that says so. Here what every service answers comes by, errors too: a canary in it is a leak, whatever the
+    /// outcome. `fixed` is the same pair on the slices that its grants are about, which a leak's fix names.
+    pub fn record(
+        self,
+        probe: &dyn Probe,
+        (pair, fixed): (&Pair<'_>, &Pair<'_>),
+        policy: Enforcement,
+        server: String,
+    ) -> ProbeRecord {
+        let about = probe.about();
+        let mut record = ProbeRecord {
+            from: pair.from.tenant.name.clone(),
+            to: pair.to.name.clone(),
+            service: about.service,
+            probe: about.name.to_owned(),
+            class: about.class,
+            control: self.control,
+            outcome: self.outcome,
+            canary_seen: self.canary_seen,
+            policy,
+            evidence: self.evidence,
+            fix: String::new(),
+            inherent: String::new(),
+            server,
+        };
+        if record.leaked() {
+            record.inherent = probe.inherent(fixed, &record.server).unwrap_or_default();
+            record.fix = probe.fix(fixed);
+        }
+        record
+    }
+
     fn new(
         pair: &Pair<'_>,
         held: bool,
@@ -113,9 +145,30 @@ impl Change {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use bulkhead_model::Service;
+
     use super::*;
-    use crate::{probes::answer::Answer, seed::Seed, testing::tenant};
+    use crate::{probes, probes::answer::Answer, seed::Seed, testing::tenant};
+
+    /// What a probe of the service comes to whose attempt fails with an error: a leak where the neighbour's canary is in its
+    /// text, and none where another word is there. `read` is how the service's probes read an error of this text.
+    pub(crate) fn an_error_leaks_what_it_quotes(
+        service: Service,
+        read: impl Fn(&str, &str) -> (Outcome, String),
+    ) {
+        let (from, to) = (tenant("engine"), tenant("plane"));
+        let pair = Pair::new(&from, &to, &Seed::new(1));
+        let probe = probes::ALL[service as usize][0];
+        for (word, leaks) in [(pair.canary(), true), (pair.token("another"), false)] {
+            let (outcome, received) = read(&format!("no access to `{word}`"), &pair.canary());
+            assert_ne!(outcome, Outcome::Allowed, "it is an error: {received}");
+            let finding = Finding::of(&pair, &seen(Outcome::Allowed, "own"), &seen(outcome, &received));
+            let record = finding.record(probe, (&pair, &pair), Enforcement::Enforced, String::from("x 1"));
+            assert_eq!((record.leaked(), record.canary_seen), (leaks, leaks), "{record:?}");
+            assert!(!leaks || !record.fix.is_empty(), "{record:?}");
+        }
+    }
 
     fn answer(outcome: Outcome, received: &str) -> Answer {
         Answer { call: String::from("call"), outcome, received: received.to_owned() }

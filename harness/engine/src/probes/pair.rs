@@ -3,13 +3,23 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bulkhead_model::{Secret, Service, Slices, Tenant, url::Connections};
+use bulkhead_model::{
+    Secret, Service, Slices, Tenant, TenantName,
+    scenario::{Case, Subject},
+    url::Connections,
+};
 use bulkhead_target::{Error, TenantAccess};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::{postgres, rabbitmq, redis, s3};
 use crate::seed::Seed;
+
+/// The names of the words that are planted, in the order of [`Side`].
+const PLANTED: [&str; 2] = ["own", "canary"];
+
+/// The name of the word that probes set which write plainly.
+pub(crate) const SET: &str = "set";
 
 /// On whose slice a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +71,7 @@ impl<'a> Pair<'a> {
     /// A pair of which only the trying tenant's credentials are known: nothing can be planted at the neighbour's.
     pub fn by_name(from: &'a TenantAccess, to: &'a Tenant, seed: &Seed) -> Self {
         static PAIRS: AtomicU64 = AtomicU64::new(0);
-        let seed = seed.child(from.tenant.name.as_str()).child(to.name.as_str());
+        let seed = branch(seed, &from.tenant.name, &to.name);
         Self {
             from,
             to,
@@ -131,10 +141,7 @@ impl<'a> Pair<'a> {
 
     /// What the side's owner plants in its slice, and nobody else ever sends.
     pub(crate) fn planted(&self, side: Side) -> String {
-        self.token(match side {
-            Side::Own => "own",
-            Side::Foreign => "canary",
-        })
+        self.token(PLANTED[side as usize])
     }
 
     /// What the neighbour's own client plants.
@@ -145,6 +152,14 @@ impl<'a> Pair<'a> {
     /// The word of that name: 32 of `0-9` and `a-f` that occur nowhere else. What a probe writes bears one named after it.
     pub(crate) fn token(&self, name: &str) -> String {
         self.seed.child(name).token()
+    }
+
+    /// Every word that these probes plant or write between the tenants of a case that draws from `seed`; none where it has no
+    /// pair.
+    pub(crate) fn words<'n>(seed: &Seed, case: &Case, probes: impl Iterator<Item = &'n str>) -> Vec<String> {
+        let Subject::Pair { from, to } = &case.subject else { return Vec::new() };
+        let seed = branch(seed, from, to);
+        PLANTED.into_iter().chain([SET]).chain(probes).map(|name| seed.child(name).token()).collect()
     }
 
     /// Which of the pairs of this process it is: names what is held by a connection and goes with it, because a server may
@@ -210,6 +225,11 @@ impl<'a> Pair<'a> {
         let shown = secrets.filter(|secret| !secret.is_empty());
         shown.fold(text.to_owned(), |text, secret| text.replace(secret.expose(), Secret::MASK))
     }
+}
+
+/// Where the words of a pair are drawn.
+fn branch(seed: &Seed, from: &TenantName, to: &TenantName) -> Seed {
+    seed.child(from.as_str()).child(to.as_str())
 }
 
 async fn planted<T, F: Future<Output = Result<T, Error>>>(

@@ -52,7 +52,8 @@ impl Runner<'_> {
     }
 
     /// Makes all probes of a pair and records them in their order. Those of one service run side by side on the same
-    /// connections, but for those that must be alone, which follow.
+    /// connections, but for those that must be alone, which follow. Only what changes a connection itself needs one of its
+    /// own: another login, database or vhost, and listening.
     async fn probes(
         &self,
         probes: &[&'static dyn Probe],
@@ -107,25 +108,8 @@ impl Runner<'_> {
                 (found, Some(Broken::Target(Error::Reported(detail))))
             }
         };
-        let mut record = ProbeRecord {
-            from: pair.from.tenant.name.clone(),
-            to: pair.to.name.clone(),
-            service: about.service,
-            probe: about.name.to_owned(),
-            class: about.class,
-            control: found.control,
-            outcome: found.outcome,
-            canary_seen: found.canary_seen,
-            policy: self.topology.enforcement(about.service),
-            evidence: found.evidence,
-            fix: String::new(),
-            inherent: String::new(),
-            server,
-        };
-        if record.leaked() {
-            record.inherent = probe.inherent(&pairs.fixed, &record.server).unwrap_or_default();
-            record.fix = probe.fix(&pairs.fixed);
-        }
+        let policy = self.topology.enforcement(about.service);
+        let record = found.record(probe, (pair, &pairs.fixed), policy, server);
         (record, broken)
     }
 }

@@ -203,7 +203,7 @@ impl Runner<'_> {
         lots: &[Lot],
         recorder: &mut Recorder,
     ) -> Result<(), Broken> {
-        let seed = &Seed::new(self.seed).child(&case.id);
+        let seed = &seed_of(self.seed, case);
         let (Subject::Tenant(name) | Subject::Pair { from: name, .. }) = &case.subject;
         let own = of(lots, name)?;
         let other = match &case.subject {
@@ -320,6 +320,11 @@ impl Runner<'_> {
         let logs = asked.map_or_else(|_| Vec::new(), Result::unwrap_or_default);
         logs.into_iter().filter(|log| services.contains(&log.service)).collect()
     }
+}
+
+/// From which everything in the case is drawn, in a run of that seed.
+pub(crate) fn seed_of(run: u64, case: &Case) -> Seed {
+    Seed::new(run).child(&case.id)
 }
 
 fn of<'a>(lots: &'a [Lot], name: &TenantName) -> Result<&'a Lot, Broken> {

@@ -276,7 +276,7 @@ async fn try_it(client: &S3, link: &str) -> Result<Found, Trouble> {
         Ok(_) => return Ok(Found::Answer { refused: false, said: String::from("200") }),
         Err(error) => error,
     };
-    let Some(status @ 400..=499) = error.raw_response().map(|answer| answer.status().as_u16()) else {
+    let Some(status @ 400..=498) = error.raw_response().map(|answer| answer.status().as_u16()) else {
         return Err(trouble(&error));
     };
     let said = format!("{status} {}", error.code().unwrap_or("no code"));

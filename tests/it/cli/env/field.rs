@@ -1,6 +1,6 @@
 //! Four servers that a test starts by hand, full of the tenants' own data, and what is on them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use bulkhead_model::{Service, Topology};
 use bulkhead_target::{TenantAccess, clients, services::Access};
@@ -14,7 +14,7 @@ use lapin::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row, postgres::PgConnectOptions};
 
-use super::super::command::{Desk, Ran};
+use super::super::command::{CAP, Desk, Ran};
 use crate::support::{Direct, alone, direct};
 
 /// The servers, a layout's tenants on them, and their variables.
@@ -197,6 +197,23 @@ impl Field {
             digest.push(self.administer(Service::Rabbitmq, statement).await);
         }
         digest
+    }
+}
+
+/// Waits for a run's first key, and writes one beside its prefix as a careless app would; returns it.
+pub(in crate::cli) async fn stray(access: TenantAccess) -> String {
+    let mut redis = clients::redis::connect(&access).await.unwrap();
+    let begun = Instant::now();
+    loop {
+        let keys = redis::cmd("KEYS").arg("engine:bulkhead:*:*:bulkhead:*").to_owned();
+        let keys: Vec<String> = keys.query_async(&mut redis).await.unwrap();
+        if let Some(key) = keys.first() {
+            let stray = key.replacen("engine:", "engin:", 1);
+            let set = redis::cmd("SET").arg(&stray).arg("1").to_owned();
+            let _: () = set.query_async(&mut redis).await.unwrap();
+            return stray;
+        }
+        assert!(begun.elapsed() < CAP, "no run has left a key");
     }
 }
 

@@ -11,7 +11,7 @@ use bulkhead_target::clients;
 use nix::sys::signal::Signal;
 
 use super::{
-    super::command::CAP, ENDINGS, announced, field::Field, killed::tell, meter::Meter, report,
+    super::command::CAP, ENDINGS, announced, audited, field::Field, killed::tell, meter::Meter, report,
     shared::VHOST_AND_BUCKET,
 };
 
@@ -63,7 +63,9 @@ async fn workloads_pass_over_links_that_fail_for_what_was_announced_and_leave_no
     // What is announced is for a case that its faults make connect again and again.
     meter.holds(announced(&ran.stderr), 50, (asked, carried));
     let whole = report(&ran.stdout);
-    assert_eq!((whole.verdict, whole.cases.len()), (Verdict::Pass, cases.len()));
+    assert_eq!((whole.verdict, whole.cases.len()), (Verdict::Pass, cases.len() + 1));
+    let of_redis = audited(&whole);
+    assert_eq!((of_redis.verdict, of_redis.skipped.as_ref()), (Verdict::Pass, None), "{of_redis:?}");
     let why = skipped(&whole, &killed).unwrap_or_default();
     assert!(why.contains("`kill` is done to more than a link, and others use the server"), "{why}");
     for case in cases.iter().filter(|case| **case != killed) {
@@ -80,9 +82,16 @@ async fn workloads_pass_over_links_that_fail_for_what_was_announced_and_leave_no
     for part in ["it may take ", " of `redis`, of which ", " are left; `--budget redis="] {
         assert!(why.contains(part), "{part}: {why}");
     }
+    let not_looked = audited(&whole).skipped.clone().unwrap_or_default();
+    assert!(
+        not_looked.starts_with("not made: it may take ") && not_looked.contains("`redis`"),
+        "{not_looked}"
+    );
     let enough = why.split("--budget ").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
     let ran = run(&field, &[poor.clone(), rich], enough);
-    assert_eq!((ran.code, skipped(&report(&ran.stdout), &poor)), (Some(0), None), "{}", ran.all());
+    let whole = report(&ran.stdout);
+    assert_eq!((ran.code, skipped(&whole, &poor)), (Some(0), None), "{}", ran.all());
+    assert_eq!(audited(&whole).skipped, None);
     assert_eq!(field.digest().await, before);
     let ran = field.run(&["clean", "--ca", "ca.pem"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "nothing is left of any run\n"), "{}", ran.all());

@@ -279,8 +279,24 @@ pub(super) fn read_error(error: &(dyn std::error::Error + 'static)) -> (Outcome,
 
 #[cfg(test)]
 mod tests {
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
     use super::*;
-    use crate::{seed::Seed, testing::tenant};
+    use crate::{probes::finding::tests::an_error_leaks_what_it_quotes, seed::Seed, testing::tenant};
+
+    #[test]
+    fn an_error_that_quotes_the_neighbour_is_a_leak() {
+        for kind in [
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED),
+            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED),
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED),
+        ] {
+            an_error_leaks_what_it_quotes(Service::Rabbitmq, |text, _| {
+                let refusal = ErrorKind::ProtocolError(AMQPError::new(kind.clone(), text.into()));
+                read_error(&lapin::Error::from(refusal))
+            });
+        }
+    }
 
     #[test]
     fn the_fix_is_for_the_way_of_sharing() {

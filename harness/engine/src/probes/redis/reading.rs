@@ -82,7 +82,20 @@ pub(super) fn read_error(error: &redis::RedisError) -> (Outcome, String) {
 
 #[cfg(test)]
 mod tests {
+    use bulkhead_model::Service;
+
     use super::*;
+    use crate::probes::finding::tests::an_error_leaks_what_it_quotes;
+
+    #[test]
+    fn an_error_that_quotes_the_neighbour_is_a_leak() {
+        for code in ["NOPERM", "ERR", "WRONGTYPE"] {
+            an_error_leaks_what_it_quotes(Service::Redis, |text, _| {
+                let answer = redis::parse_redis_value(format!("-{code} {text}\r\n").as_bytes());
+                read_error(&answer.and_then(Value::extract_error).unwrap_err())
+            });
+        }
+    }
 
     #[test]
     fn an_answer_of_nothing_is_not_an_answer_of_something() {

@@ -3,7 +3,7 @@
 use bulkhead_model::{Class, Service};
 
 use super::ground::limit;
-use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side};
+use crate::probes::{About, Attempt, Attempting, Change, Pair, Probe, Side, pair::SET};
 
 pub(super) struct SetForeignKey;
 
@@ -25,7 +25,7 @@ impl Probe for SetForeignKey {
 
     fn attempt<'a>(&'a self, pair: &'a Pair<'a>, side: Side) -> Attempting<'a> {
         Box::pin(async move {
-            let (ground, marker) = (pair.redis().await?, pair.token("set"));
+            let (ground, marker) = (pair.redis().await?, pair.token(SET));
             let key = pair.tenant(side).slices.redis.key("bulkhead:written");
             let answer = ground.ask(pair, redis::Cmd::set(&key, &marker)).await;
             let held = ground.held(side, &key).await;

@@ -130,7 +130,9 @@ impl Links {
         };
         match followed.await {
             // A link whose signature does not hold is refused; that the client can sign is the control's to show.
-            Ok(reply) if at.side == Side::Foreign && reply.is_forged() => (Outcome::Denied, reply.refusal()),
+            Ok(reply) if at.side == Side::Foreign && reply.is_forged() => {
+                (Outcome::Denied, reply.received(&at.pair.canary()))
+            }
             Ok(reply) => (reply.outcome(), reply.received(&at.pair.canary())),
             Err(reason) => (Outcome::Unknown, reason),
         }

@@ -148,7 +148,10 @@ fn plain(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bulkhead_model::Service;
+
     use super::*;
+    use crate::probes::finding::tests::an_error_leaks_what_it_quotes;
 
     fn reply(status: u16, code: &str, message: &str) -> Reply {
         let body =
@@ -186,6 +189,21 @@ mod tests {
         assert_eq!(inside(xml, "Key").collect::<Vec<_>>(), ["a", "b", "c"]);
         let of_d: Vec<_> = inside(xml, "D").flat_map(|d| inside(d, "Key")).collect();
         assert_eq!(of_d, ["b", "c"]);
+    }
+
+    #[test]
+    fn an_error_that_quotes_the_neighbour_is_a_leak() {
+        for (status, code) in [(403, "AccessDenied"), (404, "NoSuchKey"), (409, "BucketAlreadyExists")] {
+            let read = |reply: Reply, canary: &str| (reply.outcome(), reply.received(canary));
+            an_error_leaks_what_it_quotes(Service::S3, |text, canary| {
+                read(reply(status, code, text), canary)
+            });
+            an_error_leaks_what_it_quotes(Service::S3, |text, canary| {
+                let mut reply = reply(status, code, "no");
+                reply.headers.push((String::from("x-amz-resource"), text.to_owned()));
+                read(reply, canary)
+            });
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ mod wipe;
 
 pub use clean::{Cleaned, clean};
 use ledger::Ledger;
-pub use space::RunId;
 use space::Space;
+pub use space::{RunId, is_of_a_run};
 pub use wipe::SCANS;
 
 /// The longest that removing one tenant's names from one service may take.
@@ -125,6 +125,10 @@ impl Target for Env {
 
     fn is_ours(&self) -> bool {
         false
+    }
+
+    fn seats(&self) -> Option<(&RunId, &[Seat])> {
+        Some((&self.run, &self.seats))
     }
 
     async fn disturb(&self, service: Service, _: Disturbance) -> Result<(), Error> {

@@ -89,11 +89,21 @@ impl Space {
     }
 }
 
+/// Whether the Redis key lies within the tenant's names for some case of some run.
+pub fn is_of_a_run(tenant: &Tenant, key: &str) -> bool {
+    let below = key.strip_prefix(&tenant.slices.redis.key(MARK)).and_then(|rest| rest.strip_prefix(':'));
+    let parts = below.and_then(|below| below.split_once(':'));
+    let Some((run, case)) = parts.and_then(|(run, rest)| Some((run, rest.split_once(':')?.0))) else {
+        return false;
+    };
+    RunId::new(run).is_some() && case.bytes().all(|b| b.is_ascii_digit()) && !case.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use bulkhead_model::Topology;
 
-    use super::{RunId, Space};
+    use super::{RunId, Space, is_of_a_run};
 
     fn space() -> Space {
         Space { run: RunId::new("65f1a2b3c0ffee").unwrap(), case: 7 }
@@ -121,6 +131,25 @@ mod tests {
             (slices.s3.bucket.as_str(), slices.s3.key("k")),
             ("tl-engine", String::from("bulkhead/65f1a2b3c0ffee/7/k"))
         );
+    }
+
+    #[test]
+    fn a_key_is_told_from_those_that_only_look_like_a_runs() {
+        let engine = &Topology::builtin().tenants[0];
+        assert!(is_of_a_run(engine, &space().narrow(engine).slices.redis.key("bulkhead:canary")));
+        for other in [
+            "engine:",
+            "engine:bulkhead:notes",
+            "engine:bulkhead:65f1a2b3c0ffee",
+            "engine:bulkhead:65f1a2b3c0ffee:7",
+            "engine:bulkhead:65f1a2b3c0ffee::k",
+            "engine:bulkhead:65f1a2b3c0ffee:7a:k",
+            "engine:bulkhead:65f1a2b3c0ffe:7:k",
+            "engin:bulkhead:65f1a2b3c0ffee:7:k",
+            "bulkhead:65f1a2b3c0ffee:7:k",
+        ] {
+            assert!(!is_of_a_run(engine, other), "{other}");
+        }
     }
 
     #[test]

@@ -13,6 +13,11 @@ use bulkhead_model::{AuditRecord, Enforcement, Service, Slices, Topology};
 use bulkhead_target::{Error, Target, TenantAccess, clients};
 use redis::aio::MultiplexedConnection;
 
+mod meanwhile;
+
+pub use meanwhile::{KEYS, Marks, Watch, is_due, places};
+pub(crate) use meanwhile::{LOOKED, NAMES, READ, STEPS};
+
 /// How many keys one step of the scan looks at.
 const STEP: usize = 1000;
 
