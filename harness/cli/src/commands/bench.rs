@@ -106,7 +106,7 @@ impl Bench {
         let gate = self.gate.as_deref().map_or_else(|| Ok(Vec::new()), gate_of)?;
         let cases = self.cases(&project, &topology, &gate)?;
         let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
-        let admission = opening.admit(&able, 1)?;
+        let admission = opening.admit(&topology, (&able, 1))?;
         let folder = match &self.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&project.results())?,
