@@ -197,9 +197,11 @@ fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// What the scenario's workloads may spend until a meter ends them.
+/// What the scenario's workloads, and a neighbour's beside them, may spend until a meter ends them.
 pub(crate) fn allowance(scenario: &Scenario) -> Cost {
     let known = scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen)));
+    let beside = workload::beside(scenario);
+    let known = known.chain(beside.iter().map(|(workload, chosen)| (*workload, chosen)));
     let each = known.map(|(workload, chosen)| {
         let span = Span::of(scenario, workload.service());
         workload.preparing(chosen).plus(workload.allowance(chosen, span))
