@@ -146,7 +146,7 @@ impl Book {
 
 fn record(fault: usize, what: &str, touched: &[(&str, u64)]) -> FaultRecord {
     let links = touched.iter().filter_map(|(tenant, touched)| {
-        Some(LinkTouch { tenant: TenantName::new(*tenant).ok()?, touched: *touched })
+        Some(LinkTouch { tenant: TenantName::new(tenant).ok()?, touched: *touched })
     });
     let all = touched.iter().map(|(_, touched)| touched).sum();
     FaultRecord { fault, what: what.to_owned(), touched: all, links: links.collect() }

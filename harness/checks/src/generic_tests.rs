@@ -375,9 +375,10 @@ fn any_operation() -> impl Strategy<Value = EventKind> {
 }
 
 fn any_fault() -> impl Strategy<Value = EventKind> {
-    let fault = (0_usize..3, ".{0,9}", 0_u64..3);
-    let fault =
-        fault.prop_map(|(fault, what, touched)| FaultRecord { fault, what, touched, links: Vec::new() });
+    let link = (any_tenant(), 0_u64..3).prop_map(|(tenant, touched)| LinkTouch { tenant, touched });
+    let what = prop_oneof![".{0,9}", Just(String::from("flood redis"))];
+    let fault = (0_usize..3, what, 0_u64..3, prop::collection::vec(link, 0..3));
+    let fault = fault.prop_map(|(fault, what, touched, links)| FaultRecord { fault, what, touched, links });
     let effect = prop::sample::select(vec![
         Effect::Touched("held".into()),
         Effect::Refused("expired".into()),

@@ -261,12 +261,12 @@ fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) ->
         review.unknown(name.at, kind, name.value, shapes.iter().map(|shape| shape.name));
         return None;
     };
-    let (mine, others): (Vec<_>, Vec<_>) =
-        settings.iter().partition(|entry| !is_misplaced(entry, shape, shapes));
-    for entry in others {
-        let what =
-            format!("`{}` is for faults that are on a link, and `{}` is none", Whose::NAME, shape.name);
-        review.add_with_hint(entry.key.at, what, format!("remove `{}`", Whose::NAME));
+    let (misplaced, mine): (Vec<_>, Vec<_>) =
+        settings.iter().partition(|entry| is_misplaced(entry, shape, shapes));
+    for entry in misplaced {
+        let those = shapes.iter().filter(|shape| has_tenants(shape)).map(|shape| format!("`{}`", shape.name));
+        let hint = format!("remove it; on others' links can be {}", those.collect::<Vec<_>>().join(", "));
+        review.add_with_hint(entry.key.at, format!("`{}` has no `{}`", shape.name, Whose::NAME), hint);
     }
     let names: Vec<_> = shape.settings.iter().map(|wanted| wanted.name).collect();
     review.known_keys(mine, &format!("`{}`", shape.name), &names);
@@ -288,8 +288,11 @@ fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) ->
 
 /// Whether it is `tenants`, which others of these have and this one has not.
 fn is_misplaced(entry: &Entry, of: &Shape<'_>, all: &[Shape<'_>]) -> bool {
-    let has = |shape: &Shape<'_>| shape.settings.iter().any(|wanted| wanted.name == Whose::NAME);
-    entry.key.value == Whose::NAME && !has(of) && all.iter().any(has)
+    entry.key.value == Whose::NAME && !has_tenants(of) && all.iter().any(has_tenants)
+}
+
+fn has_tenants(shape: &Shape<'_>) -> bool {
+    shape.settings.iter().any(|wanted| wanted.name == Whose::NAME)
 }
 
 fn setting(review: &mut Review<'_>, node: &Node, name: &str, kind: &Kind) -> Option<Setting> {

@@ -435,7 +435,7 @@ fn a_fault_on_others_links_takes_a_workload_and_a_link() {
             "probes: [postgres.read]",
             "  - read-only: { service: postgres, at: 1s, tenants: neighbour }",
         ),
-        &[("s.yaml:5:45", "`tenants` is for faults that are on a link, and `read-only` is none")],
+        &[("s.yaml:5:45", "`read-only` has no `tenants`\n  hint: remove it; on others' links can be `down`")],
     );
     let file = format!("faults:\n{}\n", told(", tenants: all"));
     expect(
