@@ -138,11 +138,13 @@ impl Opening {
     /// Why no neighbour can work beside the case, for a fault that is on a neighbour's link.
     fn alone(&self, case: &Case) -> Option<String> {
         let (Self::Env(variables), Subject::Tenant(acting)) = (self, &case.subject) else { return None };
-        let fault = faults::beside_a_neighbour(&case.scenario.faults)?;
+        if !faults::are_on_a_neighbours_link(&case.scenario.faults) {
+            return None;
+        }
         // The one that a run takes: the first other.
         let neighbour = variables.seats.iter().map(|seat| &seat.tenant.name).find(|name| *name != acting)?;
         let why = self.absent(neighbour)?;
-        Some(format!("`{}` takes a neighbour who works on a link, too, and {why}", fault.name))
+        Some(format!("a neighbour is to work on a link of its own, and {why}"))
     }
 
     fn absent(&self, name: &TenantName) -> Option<String> {
@@ -396,7 +398,7 @@ mod tests {
             ("chaos/redis/sessions-link [faults=down] (plane)", "`PLANE_` of `plane` are not set"),
             (
                 "neighbour/redis-all-links (engine)",
-                "`down` takes a neighbour who works on a link, too, and the variables that begin with `PLANE_` of `plane` are not",
+                "a neighbour is to work on a link of its own, and the variables that begin with `PLANE_` of `plane`",
             ),
         ] {
             let why = why(id).unwrap_or_default();

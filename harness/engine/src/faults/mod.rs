@@ -261,9 +261,9 @@ fn takes_a_neighbour(chosen: &Chosen) -> bool {
     Whose::of(chosen).takes_a_neighbour() || find(&chosen.name).is_some_and(Fault::takes_a_neighbour)
 }
 
-/// The first of these for which a neighbour works on links of its own.
-pub fn beside_a_neighbour(faults: &[Chosen]) -> Option<&Chosen> {
-    faults.iter().find(|chosen| Whose::of(chosen).takes_a_neighbour())
+/// Whether a neighbour works on a link of its own for one of these.
+pub fn are_on_a_neighbours_link(faults: &[Chosen]) -> bool {
+    faults.iter().any(|chosen| Whose::of(chosen).takes_a_neighbour())
 }
 
 /// The fault of that name.
