@@ -59,7 +59,8 @@ pub(crate) fn measure(plan: Plan, table: &mut Table) -> Result<()> {
 fn under_a_fault(operations: u64) -> Result<Vec<Event>> {
     let mut history = queue(operations)?;
     let (from, to) = (history.len() / 4, history.len() / 2);
-    let record = FaultRecord { fault: 1, what: String::from("latency rabbitmq"), touched: 1 };
+    let record =
+        FaultRecord { fault: 1, what: String::from("latency rabbitmq"), touched: 1, links: Vec::new() };
     for (place, kind) in [(to, EventKind::FaultEnded(record.clone())), (from, EventKind::FaultBegan(record))]
     {
         let at = history.get(place).map_or(0, |event| event.at);

@@ -60,7 +60,7 @@ fn done_twice(history: &[Event]) -> Option<&str> {
             Act::Upload { object, .. } => object,
             _ => return None,
         };
-        (!done.insert((&invoked.workload, what))).then_some(what.as_str())
+        (!done.insert((&invoked.tenant, &invoked.workload, what))).then_some(what.as_str())
     })
 }
 

@@ -113,7 +113,8 @@ mod tests {
     /// What the check says of rounds under a fault and of the last.
     fn judged(check: &str, beset: &[Came], last: &[Came]) -> InvariantReport {
         let mut book = Book::of(bulkhead_model::Service::Postgres, "postgres.ledger");
-        let fault = FaultRecord { fault: 1, what: String::from("restart postgres"), touched: 3 };
+        let fault =
+            FaultRecord { fault: 1, what: String::from("restart postgres"), touched: 3, links: Vec::new() };
         book.write(EventKind::FaultBegan(fault.clone()));
         beset.iter().for_each(|came| book.write(record(*came)));
         book.write(EventKind::FaultEnded(fault));

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use bulkhead_model::{
-    Act, Effect, Ended, Ending, FaultRecord, Found, Invoked, OpId, Service, TenantName, TouchRecord,
+    Act, Effect, Ended, Ending, FaultRecord, Found, Invoked, LinkTouch, OpId, Service, TenantName,
+    TouchRecord,
     history::{Event, EventKind},
 };
 
@@ -96,7 +97,21 @@ impl Book {
 
     /// A fault begins.
     pub(crate) fn fault(&mut self, fault: usize, what: &str) {
-        self.write(EventKind::FaultBegan(FaultRecord { fault, what: what.to_owned(), touched: 0 }));
+        self.write(EventKind::FaultBegan(record(fault, what, &[])));
+    }
+
+    /// One begins on the links of these tenants.
+    pub(crate) fn fault_on(&mut self, fault: usize, what: &str, tenants: &[&str]) {
+        self.write(EventKind::FaultBegan(record(
+            fault,
+            what,
+            &tenants.iter().map(|name| (*name, 0)).collect::<Vec<_>>(),
+        )));
+    }
+
+    /// It ends, and touched so much on the link of each.
+    pub(crate) fn undo_on(&mut self, fault: usize, what: &str, touched: &[(&str, u64)]) {
+        self.write(EventKind::FaultEnded(record(fault, what, touched)));
     }
 
     /// A fault did that on one connection after another, as the tape has it.
@@ -119,7 +134,7 @@ impl Book {
 
     /// A fault ends.
     pub(crate) fn undo(&mut self, fault: usize, what: &str) {
-        self.write(EventKind::FaultEnded(FaultRecord { fault, what: what.to_owned(), touched: 1 }));
+        self.write(EventKind::FaultEnded(FaultRecord { touched: 1, ..record(fault, what, &[]) }));
     }
 
     /// The case ends, and the history is whole.
@@ -127,4 +142,12 @@ impl Book {
         self.write(EventKind::CaseEnded);
         self.events
     }
+}
+
+fn record(fault: usize, what: &str, touched: &[(&str, u64)]) -> FaultRecord {
+    let links = touched.iter().filter_map(|(tenant, touched)| {
+        Some(LinkTouch { tenant: TenantName::new(tenant).ok()?, touched: *touched })
+    });
+    let all = touched.iter().map(|(_, touched)| touched).sum();
+    FaultRecord { fault, what: what.to_owned(), touched: all, links: links.collect() }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bulkhead_model::{
     Act, Amount, AuditRecord, Class, Content, Control, Effect, Ended, Ending, Enforcement, Entry,
-    FaultRecord, Found, Invoked, Item, ItemRecord, LockoutRecord, Outcome, ProbeRecord, Service, TenantName,
-    TouchRecord, Unit, Verdict,
+    FaultRecord, Found, Invoked, Item, ItemRecord, LinkTouch, LockoutRecord, Outcome, ProbeRecord, Service,
+    TenantName, TouchRecord, Unit, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -124,7 +124,12 @@ fn a_history_that_broke_or_was_cut_off_is_unknown_unless_it_fails_already() {
 #[test]
 fn a_fault_that_touched_nothing_is_unknown() {
     let ended = |touched| {
-        let fault = FaultRecord { fault: 99, what: String::from("engine's link: latency"), touched };
+        let fault = FaultRecord {
+            fault: 99,
+            what: String::from("engine's link: latency"),
+            touched,
+            links: Vec::new(),
+        };
         Event { at: 5, kind: EventKind::FaultEnded(fault) }
     };
     for check in ALL {
@@ -139,6 +144,30 @@ fn a_fault_that_touched_nothing_is_unknown() {
         let said = "the fault `engine's link: latency` touched nothing; until then: ";
         assert!(reports[0].evidence.starts_with(said), "{}: {}", check.name(), reports[0].evidence);
         // The control: by the same fault that bit, or with a failure, the verdict stands.
+        assert_eq!(verdict(check, &after(&pass, 1)), Verdict::Pass, "{}", check.name());
+        assert_eq!(verdict(check, &after(&fail, 0)), Verdict::Fail, "{}", check.name());
+    }
+}
+
+#[test]
+fn a_fault_that_touched_nothing_on_one_of_its_links_is_unknown() {
+    for check in ALL {
+        let (pass, fail) = saved(check);
+        let after = |history: &[Event], plane| {
+            let link =
+                |tenant: &str, touched| LinkTouch { tenant: TenantName::new(tenant).unwrap(), touched };
+            let links = vec![link("engine", 7), link("plane", plane)];
+            let fault =
+                FaultRecord { fault: 99, what: String::from("down redis"), touched: 7 + plane, links };
+            let mut history = history.to_vec();
+            history.insert(history.len() - 1, Event { at: 5, kind: EventKind::FaultEnded(fault) });
+            history
+        };
+        let report = judge(&after(&pass, 0), &[expected(check)]).remove(0);
+        assert_eq!(report.verdict, Verdict::Unknown, "{}", check.name());
+        let said = "the fault `down redis` touched nothing on plane's link; until then: ";
+        assert!(report.evidence.starts_with(said), "{}: {}", check.name(), report.evidence);
+        // The control: once it touched something there, or with a failure, the verdict stands.
         assert_eq!(verdict(check, &after(&pass, 1)), Verdict::Pass, "{}", check.name());
         assert_eq!(verdict(check, &after(&fail, 0)), Verdict::Fail, "{}", check.name());
     }
@@ -346,8 +375,10 @@ fn any_operation() -> impl Strategy<Value = EventKind> {
 }
 
 fn any_fault() -> impl Strategy<Value = EventKind> {
-    let fault = (0_usize..3, ".{0,9}", 0_u64..3);
-    let fault = fault.prop_map(|(fault, what, touched)| FaultRecord { fault, what, touched });
+    let link = (any_tenant(), 0_u64..3).prop_map(|(tenant, touched)| LinkTouch { tenant, touched });
+    let what = prop_oneof![".{0,9}", Just(String::from("flood redis"))];
+    let fault = (0_usize..3, what, 0_u64..3, prop::collection::vec(link, 0..3));
+    let fault = fault.prop_map(|(fault, what, touched, links)| FaultRecord { fault, what, touched, links });
     let effect = prop::sample::select(vec![
         Effect::Touched("held".into()),
         Effect::Refused("expired".into()),

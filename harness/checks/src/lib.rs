@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bulkhead_model::{
-    FaultRecord, Unit, Verdict,
+    FaultRecord, LinkTouch, Unit, Verdict,
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -188,6 +188,13 @@ fn gap(history: &[Event]) -> Option<String> {
             EventKind::Broken { error } => return Some(format!("the case broke: {error}")),
             EventKind::FaultEnded(FaultRecord { what, touched: 0, .. }) if idle.is_none() => {
                 idle = Some(format!("the fault `{what}` touched nothing"));
+            }
+            EventKind::FaultEnded(FaultRecord { what, links, .. }) if idle.is_none() => {
+                let untouched = links.iter().find(|link| link.touched == 0);
+                let told = |link: &LinkTouch| {
+                    format!("the fault `{what}` touched nothing on {}'s link", link.tenant)
+                };
+                idle = untouched.map(told);
             }
             _ => {}
         }

@@ -97,6 +97,11 @@ impl<'h> Use<'h> {
         Self { tenant: tenant.as_str(), workload, service: None }
     }
 
+    /// Whose it is.
+    pub(crate) fn tenant(&self) -> &'h str {
+        self.tenant
+    }
+
     /// The workload and the service.
     pub(crate) fn with_service(invoked: &'h Invoked) -> Self {
         Self { service: Some(invoked.service), ..Self::of(invoked) }

@@ -137,7 +137,12 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_from_its_beginning_until_its_end() {
-        let fault = |what: &str| FaultRecord { fault: what.len(), what: what.to_owned(), touched: 1 };
+        let fault = |what: &str| FaultRecord {
+            fault: what.len(),
+            what: what.to_owned(),
+            touched: 1,
+            links: Vec::new(),
+        };
         let events = [
             (10, EventKind::FaultBegan(fault("down redis"))),
             (20, EventKind::FaultBegan(fault("down s3"))),

@@ -154,13 +154,13 @@ fn measured(run: &CaseRun, warm_up: Duration, gate: &[Threshold]) -> (BenchCase,
     let rates = scenario.workload.iter().filter_map(|chosen| Some((chosen.name.clone(), chosen.rate()?)));
     let rates: BTreeMap<_, _> = rates.collect();
     let warm_up = u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX);
-    let measured = measure(&run.history, warm_up, &rates);
+    let (Subject::Tenant(tenant) | Subject::Pair { from: tenant, .. }) = &run.case.subject;
+    let measured = measure(&run.history, tenant, warm_up, &rates);
     let mut invariants = bulkhead_checks::judge(&run.history, &expected(run));
     let works = |line: &Threshold| scenario.workload.iter().any(|chosen| chosen.name == line.workload);
     let meant = gate.iter().filter(|line| works(line));
     let meant = meant.filter(|line| line.at.is_none_or(|rate| rates.get(&line.workload) == Some(&rate)));
     invariants.extend(meant.map(|line| judge_threshold(line, &measured.loads)));
-    let (Subject::Tenant(tenant) | Subject::Pair { from: tenant, .. }) = &run.case.subject;
     let case = BenchCase {
         id: run.case.id.clone(),
         tenant: tenant.clone(),

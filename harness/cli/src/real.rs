@@ -134,9 +134,24 @@ impl Opening {
         if let Some(fault) = faults::beyond_links(&case.scenario.faults) {
             return Some(format!("`{}` is done to more than a link, and others use the server", fault.name));
         }
+        if let Some(why) = self.alone(case) {
+            return Some(why);
+        }
         let rounds = case.scenario.workload.is_empty() && !case.scenario.faults.is_empty();
         let why = "what rounds under faults spend is not counted yet, so they run on stand-ins only";
         rounds.then(|| why.to_owned())
+    }
+
+    /// Why no neighbour can work beside the case, for a fault that is on a neighbour's link.
+    fn alone(&self, case: &Case) -> Option<String> {
+        let (Self::Env(variables), Subject::Tenant(acting)) = (self, &case.subject) else { return None };
+        if !faults::are_on_a_neighbours_link(&case.scenario.faults) {
+            return None;
+        }
+        // The one that a run takes: the first other.
+        let neighbour = variables.seats.iter().map(|seat| &seat.tenant.name).find(|name| *name != acting)?;
+        let why = self.absent(neighbour)?;
+        Some(format!("a neighbour is to work on a link of its own, and {why}"))
     }
 
     fn absent(&self, name: &TenantName) -> Option<String> {
@@ -388,6 +403,10 @@ mod tests {
             ("security/s3-passwords [faults=revoked-password] (engine)", "`revoked-password` is done to"),
             ("chaos/checklist/link [faults=down] (engine)", "rounds under faults"),
             ("chaos/redis/sessions-link [faults=down] (plane)", "`PLANE_` of `plane` are not set"),
+            (
+                "neighbour/redis-all-links (engine)",
+                "a neighbour is to work on a link of its own, and the variables that begin with `PLANE_` of `plane`",
+            ),
         ] {
             let why = why(id).unwrap_or_default();
             assert!(why.contains(part), "{id}: {why}");

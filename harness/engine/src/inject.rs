@@ -1,6 +1,10 @@
 //! One fault from its beginning to its end, with what it touched in the journal.
 
-use bulkhead_model::{FaultRecord, LockoutRecord, history::EventKind, scenario::Chosen};
+use bulkhead_model::{
+    FaultRecord, LinkTouch, LockoutRecord,
+    history::EventKind,
+    scenario::{Chosen, Whose},
+};
 use bulkhead_proxy::events::{Change, Heard, What};
 use bulkhead_target::Error;
 use futures::future::join_all;
@@ -45,25 +49,55 @@ async fn inject(
     mut over: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let Some(fault) = faults::find(&chosen.name) else { return Ok(()) };
-    let record = |touched| FaultRecord { fault: ground.number, what: faults::words(chosen), touched };
+    let grounds = ground.of_each(chosen)?;
     if is_over(&mut over, begun + chosen.time("at")).await {
         return Ok(());
     }
     let mut heard = ground.links.proxies().events().listen();
-    scribe.record(EventKind::FaultBegan(record(0)));
-    let touched = fault.begin(&ground, chosen).await?;
+    scribe.record(EventKind::FaultBegan(record(chosen, &grounds, &[])));
+    let mut touched = begin_all(fault, chosen, &grounds).await?;
     let lockout = lockout(fault, chosen, &ground);
     lockout.iter().for_each(|lockout| scribe.record(EventKind::LockedOut(lockout.clone())));
     // A busy server may take its time until it has closed what was open: the fault's own counts from then.
     is_over(&mut over, Instant::now() + chosen.time("for")).await;
     lockout.into_iter().for_each(|lockout| scribe.record(EventKind::LetIn(lockout)));
-    let more = fault.undo(&ground, chosen).await?;
+    let undone = join_all(grounds.iter().map(|ground| fault.undo(ground, chosen))).await;
     let met = if fault.meets_who_dials() { dialled(heard.waiting(), &ground, chosen) } else { 0 };
+    for (touched, more) in touched.iter_mut().zip(undone) {
+        *touched = touched.saturating_add(more?).saturating_add(met);
+    }
     for line in tape::lines(ground.links, ground.number, scribe.now()) {
         scribe.record(EventKind::Touched(line));
     }
-    scribe.record(EventKind::FaultEnded(record(touched.saturating_add(more).saturating_add(met))));
+    scribe.record(EventKind::FaultEnded(record(chosen, &grounds, &touched)));
     Ok(())
+}
+
+/// Begins it on each ground, or, where one of these is not to be had, on none.
+async fn begin_all(fault: &dyn Fault, chosen: &Chosen, grounds: &[Ground<'_>]) -> Result<Vec<u64>, Error> {
+    let begun = join_all(grounds.iter().map(|ground| fault.begin(ground, chosen))).await;
+    if begun.iter().any(Result::is_err) {
+        for (ground, _) in grounds.iter().zip(&begun).filter(|(_, begun)| begun.is_ok()) {
+            fault.undo(ground, chosen).await?;
+        }
+    }
+    begun.into_iter().collect()
+}
+
+/// What the history says of it: how much it has touched on each ground, and whose these are where one is not the case's own.
+fn record(chosen: &Chosen, grounds: &[Ground<'_>], touched: &[u64]) -> FaultRecord {
+    let all = touched.iter().fold(0_u64, |all, touched| all.saturating_add(*touched));
+    let touched = touched.iter().copied().chain(std::iter::repeat(0));
+    let link = |(ground, touched): (&Ground<'_>, u64)| LinkTouch {
+        tenant: ground.access.tenant.name.clone(),
+        touched,
+    };
+    let links = match Whose::of(chosen) {
+        Whose::One => Vec::new(),
+        Whose::All | Whose::Neighbour => grounds.iter().zip(touched).map(link).collect(),
+    };
+    let fault = grounds.first().map_or(0, |ground| ground.number);
+    FaultRecord { fault, what: faults::words(chosen), touched: all, links }
 }
 
 /// How many connections were dialled on the link of the fault's service.

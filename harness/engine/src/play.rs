@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use bulkhead_model::{
     Slices,
     history::EventKind,
-    scenario::{Case, Scenario},
+    scenario::{Case, Chosen, Scenario},
 };
 use bulkhead_target::{Error, Target, TenantAccess};
 use futures::future::try_join_all;
@@ -32,22 +32,50 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the workloads may take to their first successes.
 const WARM: Duration = Duration::from_secs(20);
 
-/// Who plays.
+/// Who plays, and who is beside.
 pub(crate) struct Player<'a> {
+    pub(crate) own: Side<'a>,
+    pub(crate) neighbour: Option<Side<'a>>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Side<'a> {
     pub(crate) access: &'a TenantAccess,
     /// The slices that its grants are about.
     pub(crate) granted: &'a Slices,
-    pub(crate) neighbour: Option<&'a TenantAccess>,
 }
 
-/// Plays a case for its tenant, beside a neighbour if there is one. On servers that others use, too, it ends early when what
-/// was announced for it is spent.
+/// What all workloads of a case are played with.
+struct Scene<'a> {
+    scribe: &'a Scribe<'a>,
+    phase: &'a watch::Receiver<Phase>,
+    meter: Option<&'a Meter>,
+}
+
+impl<'a> Scene<'a> {
+    fn stage(&self, side: Side<'a>, chosen: &'a Chosen, seed: &Seed, terms: Terms) -> Stage<'a> {
+        Stage {
+            access: side.access,
+            granted: side.granted,
+            chosen,
+            seed: seed.child(&chosen.name),
+            scribe: self.scribe,
+            phase: self.phase.clone(),
+            terms,
+            meter: self.meter,
+        }
+    }
+}
+
+/// Plays a case for its tenant, beside a neighbour if there is one, who works through links of its own where faults are on
+/// these. On servers that others use, too, it ends early when what was announced for it is spent.
 ///
 /// # Errors
 /// When it could not be begun, a fault could not be undone, or it ended early. What the workloads met is in the history.
 pub(crate) async fn play(
     case: &Case,
-    Player { access, granted, neighbour }: Player<'_>,
+    Player { own, neighbour }: Player<'_>,
     (target, terms): (&dyn Target, Terms),
     seed: &Seed,
     recorder: &mut Recorder,
@@ -57,35 +85,43 @@ pub(crate) async fn play(
     let meter = meter.as_ref();
     let chosen: Vec<_> =
         scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
+    let does = workload::beside(scenario);
     let links = Links::new(seed)?;
-    let through = links.through(access, &workload::services(&scenario.workload)).await?;
+    let through = links.through(own.access, &workload::services(&scenario.workload)).await?;
+    let theirs = match neighbour.filter(|_| !does.is_empty()) {
+        Some(side) => {
+            let services: Vec<_> = does.iter().map(|(workload, _)| workload.service()).collect();
+            Some((links.through(side.access, &services).await?, side))
+        }
+        None => None,
+    };
     let (through, _trusted) = match faults::show_certificates(&scenario.faults) {
         true => Links::trusting_impostors(through)?,
         false => (through, None),
     };
     let scribe = Scribe::new(recorder);
     let (phase, watched) = watch::channel(Phase::Work);
-    let stages: Vec<_> = chosen
-        .iter()
-        .map(|(_, chosen)| Stage {
-            access: &through,
-            granted,
-            chosen,
-            seed: seed.child(&chosen.name),
-            scribe: &scribe,
-            phase: watched.clone(),
-            terms,
-            meter,
-        })
-        .collect();
-    let played = || chosen.iter().map(|(workload, _)| *workload).zip(&stages);
+    let scene = Scene { scribe: &scribe, phase: &watched, meter };
+    let own = Side { access: &through, ..own };
+    let played = chosen.iter().map(|(workload, chosen)| (*workload, scene.stage(own, chosen, seed, terms)));
+    let mut stages: Vec<_> = played.collect();
+    if let Some((access, side)) = &theirs {
+        let (side, seed) = (Side { access, ..*side }, &seed.child("neighbour"));
+        // What the case's tenant's app does wrongly its neighbour's does not.
+        let terms = Terms { flaw: None, ..terms };
+        stages.extend(
+            does.iter().map(|(workload, chosen)| (*workload, scene.stage(side, chosen, seed, terms))),
+        );
+    }
+    let played = || stages.iter().map(|(workload, stage)| (*workload, stage));
     for (workload, stage) in played() {
         stage.pay(workload.preparing(stage.chosen));
     }
     try_join_all(played().map(|(workload, stage)| workload.prepare(stage))).await?;
+    let neighbour = neighbour.map(|side| side.access);
     let ground = |number| Ground::new(&links, &through, target, neighbour, number);
     let timeline = async {
-        let injected = befall(scenario, ground, &scribe, meter).await;
+        let injected = befall((scenario, stages.len()), ground, &scribe, meter).await;
         scribe.record(EventKind::Healed);
         phase.send_replace(Phase::Drain(Instant::now()));
         injected
@@ -105,15 +141,14 @@ pub(crate) async fn play(
     }
 }
 
-/// Does the faults to workloads that work, and returns when these are to come to their end: when their time is over, or
+/// Does the faults to so many workloads that work, and returns when these are to come to their end: when their time is over, or
 /// nothing more can be paid.
 async fn befall<'a>(
-    scenario: &Scenario,
+    (scenario, workloads): (&Scenario, usize),
     ground: impl Fn(usize) -> Ground<'a>,
     scribe: &Scribe<'_>,
     meter: Option<&Meter>,
 ) -> Result<(), Error> {
-    let workloads = scenario.workload.len();
     let works = async |patience| {
         tokio::select! {
             _the_checks_will_tell = timeout(patience, scribe.works(workloads)) => {}

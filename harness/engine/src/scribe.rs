@@ -16,15 +16,15 @@ pub struct Scribe<'r> {
     recorder: Option<Mutex<&'r mut Recorder>>,
     last: AtomicU64,
     warming: Mutex<Warming>,
-    /// How many workloads have had a success.
+    /// How many tenants' workloads have had a success.
     working: watch::Sender<usize>,
 }
 
 /// Which workloads have had no success yet.
 #[derive(Default)]
 struct Warming {
-    open: HashMap<OpId, &'static str>,
-    succeeded: BTreeSet<&'static str>,
+    open: HashMap<OpId, (TenantName, &'static str)>,
+    succeeded: BTreeSet<(TenantName, &'static str)>,
 }
 
 /// Who does operations, and for what.
@@ -66,8 +66,8 @@ impl<'r> Scribe<'r> {
         }
         let Client { name, tenant, service, workload } = client.clone();
         let mut warming = self.warming.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warming.succeeded.contains(workload) {
-            warming.open.insert(op, workload);
+        if !warming.succeeded.iter().any(|(whose, known)| *whose == tenant && *known == workload) {
+            warming.open.insert(op, (tenant.clone(), workload));
         }
         drop(warming);
         self.record(EventKind::Invoked(Invoked {
@@ -101,7 +101,7 @@ impl<'r> Scribe<'r> {
         self.record(EventKind::Ended(Ended { op, outcome, detail, found: Some(found) }));
     }
 
-    /// Returns when so many workloads have had a success.
+    /// Returns when so many workloads have had a success, each tenant's counted by itself.
     pub async fn works(&self, workloads: usize) {
         // The sender is this scribe's own, so it cannot be gone.
         let mut working = self.working.subscribe();

@@ -33,7 +33,7 @@ pub use audit::{AuditRecord, RunAudit};
 pub use checklist::{Item, ItemRecord};
 pub use name::{Scope, TenantName};
 pub use op::{
-    Act, Content, Effect, Ended, Ending, Entry, FaultRecord, Found, Invoked, LockoutRecord, OpId,
+    Act, Content, Effect, Ended, Ending, Entry, FaultRecord, Found, Invoked, LinkTouch, LockoutRecord, OpId,
     TouchRecord, answer_to,
 };
 pub use probe::{Class, Control, Outcome, ProbeRecord};

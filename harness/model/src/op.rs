@@ -339,7 +339,7 @@ pub struct Ended {
 }
 
 /// A fault began or ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultRecord {
     /// Which of the case's faults, from 1.
     pub fault: usize,
@@ -347,6 +347,30 @@ pub struct FaultRecord {
     pub what: String,
     /// How many connections or bytes it has touched, when it ends; a fault that touched nothing proves nothing.
     pub touched: u64,
+    /// Whose links it is on, where that is not the case's tenant's alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkTouch>,
+}
+
+/// What a fault did to one tenant's link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTouch {
+    /// Whose link.
+    pub tenant: TenantName,
+    /// How many connections or bytes it has touched there, when it ends.
+    pub touched: u64,
+}
+
+impl FaultRecord {
+    /// Whether it is on the link of one tenant who is not the case's own, and that is this one.
+    pub fn is_beside(&self, tenant: &str) -> bool {
+        matches!(self.links.as_slice(), [only] if only.tenant.as_str() == tenant)
+    }
+
+    /// Whether it is on others' links alone.
+    pub fn spares(&self, tenant: &str) -> bool {
+        !self.links.is_empty() && self.links.iter().all(|link| link.tenant.as_str() != tenant)
+    }
 }
 
 /// A fault keeps whoever comes for a tenant out of a service, from where the history says so until it says otherwise.

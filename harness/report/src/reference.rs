@@ -28,7 +28,11 @@ pub fn page(workloads: &[Shape<'_>], faults: &[Shape<'_>], invariants: &[Invaria
         (
             "Faults",
             "What befalls the tenant's links, a server or a service meanwhile. One that touched nothing makes its case \
-             `unknown`.",
+             `unknown`.\n\nOne on a link is on the tenant's own, `tenants: one`. With `tenants: all` it is on a neighbour's at the same time, \
+             and with `tenants: neighbour`\non that alone. The neighbour then does the first of the case's workloads on that \
+             service through a link of its own, at 20 in a second\nat most, and its operations are in the history and are \
+             judged as the tenant's are, but for `unhindered` and `available` while its own link\nalone is broken. It \
+             takes a workload, and a second tenant; a link on which nothing was touched makes the case `unknown`.",
             faults,
         ),
     ];

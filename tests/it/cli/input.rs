@@ -74,7 +74,7 @@ fn a_dry_run_says_what_would_be_run_and_starts_nothing() {
         "\nchaos/rabbitmq/tasks-link [faults=down] (engine)\n",
         "      workload   rabbitmq.tasks: { consumers: 2, publishers: 2, rate: 200/s, size: 1KiB, work: 0ms }\n",
         "      run-for    3s\n",
-        "      faults     down: { at: 500ms, for: 1s, service: rabbitmq }\n",
+        "      faults     down: { at: 500ms, for: 1s, service: rabbitmq, tenants: one }\n",
         "      expect     recovers-within: 8s\n",
         " --seed 7 --case 'chaos/rabbitmq/tasks-link [faults=down] (engine)'\n",
         " cases, seed 7\n",

@@ -2,13 +2,14 @@
 //!
 //! An operation is of a fault's time when it began, or was due, while the fault was on. It counts whenever it succeeded:
 //! how late it may be is `answers-within`'s to bound. One that found another value than it swaps for was answered. The
+//! A fault that is on a neighbour's link alone is not held against what that neighbour does beside the case. The
 //! evidence names the fault with the smallest share, and the longest stretch of it in which no operation succeeded. This is
 //! the success rate of requests that service level objectives are written in (Beyer et al., "Site Reliability Engineering",
 //! 2016, chapter 4), of each fault's time alone; Jepsen's `stats` checker asks only for one success of each kind in the
 //! whole test. For each fault linear in the history but for a sort.
 
 use bulkhead_model::{
-    Ending, Unit, Verdict,
+    Ending, FaultRecord, Unit, Verdict,
     history::{Event, EventKind},
 };
 
@@ -50,17 +51,19 @@ impl Check for Available {
             return Judgement::new(Verdict::Unknown, "no fault began");
         }
         let judged = grouped(ops(history), Use::with_service).into_iter().map(|(of, ops)| {
-            let shares: Vec<_> = times.iter().map(|time| Share::of(time, &ops, whole)).collect();
-            (of, judge_use(&shares, least))
+            let counts = times.iter().filter(|time| !time.fault.is_beside(of.tenant()));
+            let shares: Vec<_> = counts.map(|time| Share::of(time, &ops, whole)).collect();
+            (of, shares)
         });
-        worst_of(&judged.collect::<Vec<_>>(), "no operation began")
+        let judged = judged.filter(|(_, shares)| !shares.is_empty());
+        let judged = judged.map(|(of, shares)| (of, judge_use(&shares, least)));
+        worst_of(&judged.collect::<Vec<_>>(), "no operation began that a fault may be held against")
     }
 }
 
 /// When a fault was on.
 struct Time<'h> {
-    number: usize,
-    fault: &'h str,
+    fault: &'h FaultRecord,
     from: u64,
     to: u64,
 }
@@ -72,10 +75,10 @@ fn times(history: &[Event]) -> Vec<Time<'_>> {
     for Event { at, kind } in history {
         match kind {
             EventKind::FaultBegan(fault) => {
-                times.push(Time { number: fault.fault, fault: &fault.what, from: *at, to: last });
+                times.push(Time { fault, from: *at, to: last });
             }
             EventKind::FaultEnded(fault) => {
-                if let Some(time) = times.iter_mut().rev().find(|time| time.number == fault.fault) {
+                if let Some(time) = times.iter_mut().rev().find(|time| time.fault.fault == fault.fault) {
                     time.to = *at;
                 }
             }
@@ -135,7 +138,7 @@ impl<'t> Share<'t> {
              {} from {}",
             share / 10,
             share % 10,
-            time.fault,
+            time.fault.what,
             moment(time.from),
             moment(time.to),
             span(*without),
@@ -160,8 +163,10 @@ fn judge_use(shares: &[Share<'_>], least: u64) -> Judgement {
         return Judgement::new(Verdict::Fail, text);
     }
     if let Some(Share { time, all, .. }) = shares.iter().find(|share| share.all < FEWEST) {
-        let text =
-            format!("{all} operations of the {FEWEST} that it takes began while `{}` was on", time.fault);
+        let text = format!(
+            "{all} operations of the {FEWEST} that it takes began while `{}` was on",
+            time.fault.what
+        );
         return Judgement::new(Verdict::Unknown, text);
     }
     match worst {

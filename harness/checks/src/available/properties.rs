@@ -153,3 +153,22 @@ fn what_a_cut_history_leaves_open_may_have_succeeded() {
     assert_eq!(judged(&cut, 100).verdict, Verdict::Pass);
     assert_eq!(judged(&whole, 100).verdict, Verdict::Fail);
 }
+
+#[test]
+fn a_fault_on_a_neighbours_link_alone_is_not_held_against_it() {
+    let judged = |on: &[&str], engine: Ending| {
+        let mut book = Book::of(Service::Redis, "redis.sessions");
+        book.fault_on(1, "down redis", on);
+        for (tenant, outcome) in [("engine", engine), ("plane", Ending::Failed)] {
+            book.tenant = tenant;
+            (0..MANY).for_each(|_| book.operation("client 1", Act::ReadAll, Some(outcome)));
+        }
+        book.undo_on(1, "down redis", &on.iter().map(|tenant| (*tenant, 1)).collect::<Vec<_>>());
+        Available.judge(&book.close(), 90)
+    };
+    assert_eq!(judged(&["plane"], Ending::Ok).verdict, Verdict::Pass);
+    assert_eq!(judged(&["plane"], Ending::Failed).verdict, Verdict::Fail);
+    let Judgement { verdict, evidence } = judged(&["engine", "plane"], Ending::Ok);
+    assert_eq!(verdict, Verdict::Fail, "{evidence}");
+    assert!(evidence.starts_with("plane's redis.sessions: "), "{evidence}");
+}

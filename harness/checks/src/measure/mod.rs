@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bulkhead_model::{
-    Ending,
+    Ending, TenantName,
     bench::{LATE, Latency, Load, Measure, Second, Stretch, When},
     history::{Event, EventKind},
 };
@@ -51,10 +51,15 @@ pub struct Interval {
     pub times: Vec<u64>,
 }
 
-/// Measures a history, of which it leaves out so many nanoseconds at the beginning. `rates` are what workloads were to keep
-/// up, in operations a minute, by their names.
-pub fn measure(history: &[Event], warm_up: u64, rates: &BTreeMap<String, u64>) -> Measured {
-    let all = ops(history);
+/// Measures what a tenant did in a history, of which it leaves out so many nanoseconds at the beginning. `rates` are what
+/// workloads were to keep up, in operations a minute, by their names.
+pub fn measure(
+    history: &[Event],
+    tenant: &TenantName,
+    warm_up: u64,
+    rates: &BTreeMap<String, u64>,
+) -> Measured {
+    let all: Vec<_> = ops(history).into_iter().filter(|op| op.invoked.tenant == *tenant).collect();
     let first = all.iter().map(moment).min().unwrap_or_default();
     let window = (first.saturating_add(warm_up), end_of_work(history));
     let took = window.1.saturating_sub(window.0);

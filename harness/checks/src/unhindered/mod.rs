@@ -1,8 +1,10 @@
-//! `unhindered`: while a neighbour floods the service, every operation succeeds; how much slower they are is told.
+//! `unhindered`: while a neighbour floods the service, or its own link is broken, every operation succeeds; how much slower
+//! they are is told.
 //!
-//! An operation belongs to the flood when it began, or was due, while one was on, and to the calm when it was over before the
+//! An operation belongs to the trouble when it began, or was due, while one was on, and to the calm when it was over before the
 //! first and due when its client had been answered once: neither connecting nor what a flood leaves behind is calm. One
-//! that found another value than it swaps for was answered. The 99th percentile is the nearest rank (the smallest time that so many do not
+//! that found another value than it swaps for was answered. Whoever has the trouble on the own link is not judged. The 99th
+//! percentile is the nearest rank (the smallest time that so many do not
 //! exceed), from when an operation was due; it is evidence and no bound, since what a neighbour may cost is for whoever
 //! reads to say. In
 //! multi-tenant systems this is performance isolation (Krebs et al., "Metrics and techniques for quantifying performance
@@ -11,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Ending, Verdict,
+    Ending, FaultRecord, Verdict,
     history::{Event, EventKind},
 };
 
@@ -39,7 +41,8 @@ impl Check for Unhindered {
     }
 
     fn sentence(&self) -> &'static str {
-        "While a neighbour floods the service, every operation succeeds; the evidence tells how much slower they are."
+        "While a neighbour floods the service, or the neighbour's own link is broken, every operation succeeds; the evidence \
+         tells how much slower they are."
     }
 
     fn concerns(&self, event: &EventKind) -> bool {
@@ -47,49 +50,79 @@ impl Check for Unhindered {
     }
 
     fn judge(&self, history: &[Event], _: u64) -> Judgement {
-        let floods = floods(history);
-        if floods.is_empty() {
-            return Judgement::new(Verdict::Unknown, "nobody flooded anything");
+        let troubles = troubles(history);
+        if troubles.is_empty() {
+            return Judgement::new(
+                Verdict::Unknown,
+                "no neighbour flooded anything or had a broken link of its own",
+            );
         }
-        let judged = grouped(ops(history), Use::with_service).into_iter();
-        let judged: Vec<_> = judged.map(|(of, ops)| (of, judge_use(&floods, &ops))).collect();
-        worst_of(&judged, "no operation began")
+        let judged = grouped(ops(history), Use::with_service).into_iter().filter_map(|(of, ops)| {
+            let met: Vec<_> = troubles.iter().filter(|trouble| trouble.is_met_by(&of)).collect();
+            (!met.is_empty()).then(|| (of, judge_use(&met, &ops)))
+        });
+        worst_of(
+            &judged.collect::<Vec<_>>(),
+            "no operation began of anybody whom a neighbour's trouble spares",
+        )
     }
 }
 
-/// From when to when there was a flood.
-fn floods(history: &[Event]) -> Vec<(u64, u64)> {
-    let mut floods: Vec<(usize, u64, u64)> = Vec::new();
+/// When a neighbour made trouble, or had some.
+struct Trouble<'h> {
+    fault: &'h FaultRecord,
+    from: u64,
+    to: u64,
+}
+
+impl Trouble<'_> {
+    fn is_flood(&self) -> bool {
+        self.fault.what.starts_with(FLOOD)
+    }
+
+    /// Whether it is a neighbour's to whoever makes that use.
+    fn is_met_by(&self, of: &Use<'_>) -> bool {
+        self.is_flood() || self.fault.spares(of.tenant())
+    }
+}
+
+/// All of them, as they began: a fault that is on the links of tenants may spare others.
+fn troubles(history: &[Event]) -> Vec<Trouble<'_>> {
+    let mut troubles: Vec<Trouble<'_>> = Vec::new();
     for event in history {
         match &event.kind {
-            EventKind::FaultBegan(fault) if fault.what.starts_with(FLOOD) => {
-                floods.push((fault.fault, event.at, u64::MAX));
+            EventKind::FaultBegan(fault) if fault.what.starts_with(FLOOD) || !fault.links.is_empty() => {
+                troubles.push(Trouble { fault, from: event.at, to: u64::MAX });
             }
             EventKind::FaultEnded(fault) => {
-                if let Some(flood) = floods.iter_mut().find(|flood| flood.0 == fault.fault) {
-                    flood.2 = event.at;
+                if let Some(trouble) = troubles.iter_mut().find(|trouble| trouble.fault.fault == fault.fault)
+                {
+                    trouble.to = event.at;
                 }
             }
             _ => {}
         }
     }
-    floods.into_iter().map(|(_, from, to)| (from, to)).collect()
+    troubles
 }
 
-fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
+fn judge_use(troubles: &[&Trouble<'_>], ops: &[Op<'_>]) -> Judgement {
+    let name =
+        if troubles.iter().all(|trouble| trouble.is_flood()) { "flood" } else { "neighbour's trouble" };
     let due = |op: &Op<'_>| op.invoked.due.unwrap_or(op.began);
-    let first = floods.iter().map(|(from, _)| *from).min().unwrap_or(u64::MAX);
+    let first = troubles.iter().map(|trouble| trouble.from).min().unwrap_or(u64::MAX);
     let mut answered: BTreeMap<&str, u64> = BTreeMap::new();
     for op in ops.iter().filter(|op| op.outcome() == Ending::Ok) {
         let at = op.ended_at().unwrap_or(u64::MAX);
         answered.entry(op.client()).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
-    let flooded = |op: &&Op<'_>| {
-        floods.iter().any(|(from, to)| (*from..*to).contains(&due(op)) || (*from..*to).contains(&op.began))
+    let troubled = |op: &&Op<'_>| {
+        let on = |at: u64| troubles.iter().any(|trouble| (trouble.from..trouble.to).contains(&at));
+        on(due(op)) || on(op.began)
     };
     let over = |op: &Op<'_>| op.ended_at().is_some_and(|at| at <= first);
     let calm = |op: &&Op<'_>| over(op) && answered.get(op.client()).is_some_and(|at| *at <= due(op));
-    let with: Vec<&Op<'_>> = ops.iter().filter(flooded).collect();
+    let with: Vec<&Op<'_>> = ops.iter().filter(troubled).collect();
     let without: Vec<&Op<'_>> = ops.iter().filter(calm).collect();
     let mut failed: Vec<_> =
         with.iter().filter(|op| op.outcome() != Ending::Ok && !op.is_conflict()).collect();
@@ -112,7 +145,7 @@ fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
     };
     if let Some(op) = failed.first() {
         let text = format!(
-            "{} of {} operations of the flood's time did not succeed, at most 0 may: {} by {} at {} first; {slower}",
+            "{} of {} operations of the {name}'s time did not succeed, at most 0 may: {} by {} at {} first; {slower}",
             failed.len(),
             with.len(),
             deed(&op.invoked.act),
@@ -123,7 +156,7 @@ fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
     }
     if with.len() < FEWEST || without.len() < FEWEST {
         let text = format!(
-            "{} operations during the flood and {} in the calm before it, of the {FEWEST} that it takes of each",
+            "{} operations during the {name} and {} in the calm before it, of the {FEWEST} that it takes of each",
             with.len(),
             without.len()
         );
@@ -132,7 +165,7 @@ fn judge_use(floods: &[(u64, u64)], ops: &[Op<'_>]) -> Judgement {
     let all = with.len();
     Judgement::new(
         Verdict::Pass,
-        format!("{all} of {all} operations of the flood's time succeeded: {slower}"),
+        format!("{all} of {all} operations of the {name}'s time succeeded: {slower}"),
     )
 }
 

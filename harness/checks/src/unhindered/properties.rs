@@ -80,7 +80,10 @@ fn too_few_prove_nothing() {
     let mut book = Book::of(Service::Redis, "redis.sessions");
     operations(&mut book, 1, &many);
     let Judgement { verdict, evidence } = Unhindered.judge(&book.close(), 0);
-    assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, "nobody flooded anything"));
+    assert_eq!(
+        (verdict, evidence.as_str()),
+        (Verdict::Unknown, "no neighbour flooded anything or had a broken link of its own")
+    );
 }
 
 #[test]
@@ -92,4 +95,35 @@ fn a_swap_that_found_another_value_was_answered() {
     (0..FEWEST).for_each(|_| book.operation("client 1", swap(), Some(Ending::Failed)));
     book.undo(1, "flood postgres");
     assert_eq!(Unhindered.judge(&book.close(), 0).verdict, Verdict::Pass);
+}
+
+/// Both tenants work before and while a fault is on the links of `on`; what they do then comes out so.
+fn beside(on: &[&str], engine: Ending, plane: Ending) -> Judgement {
+    let mut book = Book::of(Service::Redis, "redis.sessions");
+    let both = |book: &mut Book, from: usize, outcomes: [Ending; 2]| {
+        for (tenant, outcome) in ["engine", "plane"].into_iter().zip(outcomes) {
+            book.tenant = tenant;
+            operations(book, from, &[(2, outcome); FEWEST + 1]);
+        }
+    };
+    both(&mut book, 1, [Ending::Ok; 2]);
+    book.fault_on(1, "down redis", on);
+    both(&mut book, 1001, [engine, plane]);
+    book.undo_on(1, "down redis", &on.iter().map(|tenant| (*tenant, 1)).collect::<Vec<_>>());
+    Unhindered.judge(&book.close(), 0)
+}
+
+#[test]
+fn a_neighbours_broken_link_is_that_neighbours_alone_to_feel() {
+    let Judgement { verdict, evidence } = beside(&["plane"], Ending::Ok, Ending::Failed);
+    assert_eq!(verdict, Verdict::Pass, "{evidence}");
+    let words =
+        format!("{0} of {0} operations of the neighbour's trouble's time succeeded: p99 ", FEWEST + 1);
+    assert!(evidence.starts_with(&words), "{evidence}");
+    let Judgement { verdict, evidence } = beside(&["plane"], Ending::Unknown, Ending::Ok);
+    assert_eq!(verdict, Verdict::Fail, "{evidence}");
+    let words = "operations of the neighbour's trouble's time did not succeed, at most 0 may: adding `engine.1.1001` by client 1";
+    assert!(evidence.contains(words), "{evidence}");
+    let Judgement { verdict, evidence } = beside(&["engine", "plane"], Ending::Ok, Ending::Ok);
+    assert_eq!(verdict, Verdict::Unknown, "{evidence}");
 }

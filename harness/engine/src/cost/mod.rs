@@ -207,9 +207,11 @@ fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// What the scenario's workloads may spend until a meter ends them.
+/// What the scenario's workloads, and a neighbour's beside them, may spend until a meter ends them.
 pub(crate) fn allowance(scenario: &Scenario) -> Cost {
     let known = scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen)));
+    let beside = workload::beside(scenario);
+    let known = known.chain(beside.iter().map(|(workload, chosen)| (*workload, chosen)));
     let each = known.map(|(workload, chosen)| {
         let span = Span::of(scenario, workload.service());
         workload.preparing(chosen).plus(workload.allowance(chosen, span))
@@ -295,7 +297,7 @@ impl FromStr for Budget {
 mod tests {
     use std::sync::Arc;
 
-    use bulkhead_model::scenario::{Known, Subject};
+    use bulkhead_model::scenario::{Known, Setting, Subject, Whose};
 
     use super::*;
     use crate::faults;
@@ -329,6 +331,17 @@ mod tests {
             let connects = workload.service() != Service::S3;
             assert_eq!(of(9, 8) > of(9, 1), connects, "{name}");
         }
+    }
+
+    #[test]
+    fn a_neighbours_work_beside_the_case_is_announced() {
+        let alone = scenario(workload::ALL[3], 3, 1);
+        let mut beside = alone.clone();
+        beside.faults[0].settings.insert(Whose::NAME.into(), Setting::Word("neighbour"));
+        let [alone, beside] =
+            [alone, beside].map(|scenario| allowance(&scenario).amount(Unit::RedisCommands));
+        // It is mild: a client, and 20 operations in a second, where the case has 200.
+        assert!(alone + 3 * 20 < beside && beside < alone + alone / 2, "{alone} {beside}");
     }
 
     #[test]

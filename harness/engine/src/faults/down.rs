@@ -7,7 +7,7 @@ use bulkhead_model::{
 use bulkhead_proxy::spec::ProxyChange;
 use bulkhead_target::Error;
 
-use super::{AT, Doing, FOR, Fault, Ground, SERVICE, service};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, service};
 use crate::links::Links;
 
 /// The fault.
@@ -18,7 +18,7 @@ impl Fault for Down {
         Shape {
             name: "down",
             about: "The link is cut: its connections end, and whoever dials is refused.",
-            settings: &[SERVICE, AT, FOR],
+            settings: &[SERVICE, AT, FOR, TENANTS],
         }
     }
 

@@ -5,7 +5,7 @@
 use bulkhead_model::{
     Enforcement, Service, Topology, Unit,
     report::ServerReport,
-    scenario::{Chosen, Kind, Shape, Wanted},
+    scenario::{Chosen, Kind, Shape, Wanted, Whose},
 };
 use bulkhead_target::{Error, Target};
 use futures::future::BoxFuture;
@@ -76,6 +76,9 @@ const AT: Wanted<'static> = Wanted { name: "at", kind: Kind::Amount(Unit::Time, 
 /// How long it lasts.
 const FOR: Wanted<'static> =
     Wanted { name: "for", kind: Kind::Amount(Unit::Time, 1..=600_000), usual: Some("1s") };
+
+/// On whose links it is, where it can be on others' than the case's tenant's.
+const TENANTS: Wanted<'static> = Whose::WANTED;
 
 /// Something that is done to a case.
 pub trait Fault: Sync {
@@ -171,6 +174,19 @@ impl<'a> Ground<'a> {
         Self { links, access, target, neighbour, number, flooding: tokio::sync::Mutex::default() }
     }
 
+    /// The same for each tenant on whose link the fault is, the case's own first. A neighbour's links are known by its name.
+    ///
+    /// # Errors
+    /// When it is on a neighbour's and there is none.
+    pub(crate) fn of_each(&self, chosen: &Chosen) -> Result<Vec<Ground<'a>>, Error> {
+        let whose = |access| Ground::new(self.links, access, self.target, self.neighbour, self.number);
+        Ok(match Whose::of(chosen) {
+            Whose::One => vec![whose(self.access)],
+            Whose::All => vec![whose(self.access), whose(self.neighbour(chosen)?)],
+            Whose::Neighbour => vec![whose(self.neighbour(chosen)?)],
+        })
+    }
+
     /// The neighbour, for a fault that takes one.
     fn neighbour(&self, chosen: &Chosen) -> Result<&'a bulkhead_target::TenantAccess, Error> {
         let nobody =
@@ -214,7 +230,7 @@ pub(crate) fn show_certificates(faults: &[Chosen]) -> bool {
 pub fn impossible(faults: &[Chosen], servers: &[ServerReport], topology: &Topology) -> Option<String> {
     faults.iter().find_map(|chosen| {
         let (fault, service) = (find(&chosen.name)?, chosen.service(SERVICE.name)?);
-        if fault.takes_a_neighbour() && topology.tenants.len() < 2 {
+        if takes_a_neighbour(chosen) && topology.tenants.len() < 2 {
             return Some(format!("`{}` takes a second tenant, and the topology has one", chosen.name));
         }
         if fault.takes_logins() && topology.enforcement(service) == Enforcement::Convention {
@@ -238,7 +254,16 @@ pub fn done_to_clients(faults: &[Chosen]) -> Option<&Chosen> {
 
 /// Whether a neighbour does one of these.
 pub(crate) fn take_a_neighbour(faults: &[Chosen]) -> bool {
-    faults.iter().any(|chosen| find(&chosen.name).is_some_and(Fault::takes_a_neighbour))
+    faults.iter().any(takes_a_neighbour)
+}
+
+fn takes_a_neighbour(chosen: &Chosen) -> bool {
+    Whose::of(chosen).takes_a_neighbour() || find(&chosen.name).is_some_and(Fault::takes_a_neighbour)
+}
+
+/// Whether a neighbour works on a link of its own for one of these.
+pub fn are_on_a_neighbours_link(faults: &[Chosen]) -> bool {
+    faults.iter().any(|chosen| Whose::of(chosen).takes_a_neighbour())
 }
 
 /// The fault of that name.
@@ -248,9 +273,14 @@ pub fn find(name: &str) -> Option<&'static dyn Fault> {
 
 /// What a fault is called in a history.
 pub fn words(chosen: &Chosen) -> String {
+    let whose = match Whose::of(chosen) {
+        Whose::One => "",
+        Whose::All => " on all tenants' links",
+        Whose::Neighbour => " on the neighbour's link",
+    };
     match chosen.service("service") {
-        Some(service) => format!("{} {service}", chosen.name),
-        None => chosen.name.clone(),
+        Some(service) => format!("{} {service}{whose}", chosen.name),
+        None => format!("{}{whose}", chosen.name),
     }
 }
 
@@ -281,6 +311,10 @@ mod tests {
         let said = impossible(&[chosen("flood")], &[server("embedded")], &one);
         assert_eq!(said.as_deref(), Some("`flood` takes a second tenant, and the topology has one"));
         assert_eq!(impossible(&[chosen("flood")], &[server("embedded")], &Topology::builtin()), None);
+        let mut everywhere = chosen("down");
+        everywhere.settings.insert(Whose::NAME.into(), Setting::Word("all"));
+        let said = impossible(&[everywhere], &[], &one);
+        assert_eq!(said.as_deref(), Some("`down` takes a second tenant, and the topology has one"));
         let on_redis = Chosen {
             settings: [(String::from("service"), Setting::Service(Service::Redis))].into(),
             ..chosen("neighbours-login")

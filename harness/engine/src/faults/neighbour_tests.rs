@@ -1,22 +1,31 @@
-//! What is done to a tenant's link reaches no other tenant's, though both lead to the same server.
+//! What is done to a tenant's link reaches no other tenant's unless it is to, though both lead to the same server.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bulkhead_model::{
-    Service, Tenant, Topology,
+    Amount, Service, Tenant, Topology, Unit,
+    history::EventKind,
     report::{LogTail, ServerReport},
-    scenario::{self, Chosen, Known},
+    scenario::{self, Chosen, Known, Setting, Whose},
 };
 use bulkhead_target::{Disturbance, Error, Lot, ServiceFault, Target, TenantAccess};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    sync::watch,
+    time::{Instant, timeout},
 };
 
 use super::{ALL, Fault, Ground};
-use crate::{links::Links, seed::Seed, testing::tenant};
+use crate::{
+    inject::inject_all,
+    links::Links,
+    recorder::{Clock, Recorder},
+    scribe::Scribe,
+    seed::Seed,
+    testing::tenant,
+};
 
 /// Servers that no fault of a link asks for anything.
 struct Nowhere;
@@ -140,5 +149,72 @@ async fn a_fault_of_a_tenants_link_leaves_its_neighbours_untouched() {
     assert!(answers(&mut kept).await);
     down.begin(&ground, &chosen(down)).await.unwrap();
     assert!(!answers(&mut kept).await, "its own link was cut");
+    links.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_is_on_the_links_of_those_whom_it_names() {
+    let links = Links::new(&Seed::new(1)).unwrap();
+    let port = echo().await;
+    let mut through = Vec::new();
+    for name in ["engine", "plane"] {
+        let mut access = tenant(name);
+        access.connections.redis.port = port;
+        through.push(links.through(&access, &[Service::Redis]).await.unwrap());
+    }
+    let (engine, plane) = (&through[0], &through[1]);
+    let folder = tempfile::tempdir().unwrap();
+    for (whose, goes_on) in [("one", [false, true]), ("all", [false, false]), ("neighbour", [true, false])] {
+        let text = "faults:\n  - down: { service: redis, at: 0s, for: 20ms }\n";
+        let known =
+            Known { probes: &[], workloads: &[], faults: &[super::down::Down.shape()], invariants: &[] };
+        let mut faults = scenario::faults(text, "faults.yaml", &known).unwrap();
+        faults[0].settings.insert(Whose::NAME.into(), Setting::Word(whose));
+        let (mut own, mut theirs) = (dial(engine).await, dial(plane).await);
+        assert!(answers(&mut own).await && answers(&mut theirs).await, "{whose}: before it");
+        let mut recorder = Recorder::begin(folder.path().join(whose), Clock::start());
+        let ground = |number| Ground::new(&links, engine, &Nowhere, Some(plane), number);
+        let (_never, over) = watch::channel(false);
+        inject_all(&faults, Instant::now(), ground, &Scribe::new(&mut recorder), over).await.unwrap();
+        assert_eq!([answers(&mut own).await, answers(&mut theirs).await], goes_on, "{whose}");
+        assert!(
+            answers(&mut dial(engine).await).await && answers(&mut dial(plane).await).await,
+            "{whose}: after it"
+        );
+        let touched = recorder.finish().0.into_iter().find_map(|event| match event.kind {
+            EventKind::FaultEnded(fault) => Some((fault.touched, fault.links)),
+            _ => None,
+        });
+        let (all, on) = touched.unwrap();
+        let on: Vec<_> = on.iter().map(|link| (link.tenant.as_str(), link.touched)).collect();
+        match whose {
+            "one" => assert!(all > 0 && on.is_empty(), "{all} {on:?}"),
+            "all" => assert!(matches!(on.as_slice(), [("engine", 1..), ("plane", 1..)]), "{on:?}"),
+            _ => assert!(matches!(on.as_slice(), [("plane", 1..)]), "{on:?}"),
+        }
+    }
+    links.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_that_cannot_begin_on_one_link_is_on_none() {
+    let links = Links::new(&Seed::new(1)).unwrap();
+    let mut access = tenant("engine");
+    access.connections.redis.port = echo().await;
+    let engine = links.through(&access, &[Service::Redis]).await.unwrap();
+    let mut down = chosen(&super::down::Down);
+    down.settings.insert("at".into(), Setting::Amount(Amount { unit: Unit::Time, value: 0 }));
+    down.settings.insert(Whose::NAME.into(), Setting::Word("all"));
+    let folder = tempfile::tempdir().unwrap();
+    // A neighbour without a link, and none.
+    for neighbour in [Some(tenant("plane")), None] {
+        let mut recorder = Recorder::begin(folder.path().join("case"), Clock::start());
+        let ground = |number| Ground::new(&links, &engine, &Nowhere, neighbour.as_ref(), number);
+        let (_never, over) = watch::channel(false);
+        let faults = std::slice::from_ref(&down);
+        let begun = inject_all(faults, Instant::now(), ground, &Scribe::new(&mut recorder), over).await;
+        assert!(begun.is_err());
+        assert!(answers(&mut dial(&engine).await).await);
+    }
     links.close().await.unwrap();
 }

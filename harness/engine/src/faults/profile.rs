@@ -7,7 +7,7 @@
 use bulkhead_model::scenario::{Chosen, Shape};
 use bulkhead_proxy::toxics::Value;
 
-use super::{AT, Doing, FOR, Fault, Ground, SERVICE, down, service, toxic};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, down, service, toxic};
 
 /// A profile as a fault.
 pub(super) struct Profile {
@@ -61,7 +61,7 @@ pub(super) static FLAKY_WIFI: Profile = Profile {
 
 impl Fault for Profile {
     fn shape(&self) -> Shape<'static> {
-        Shape { name: self.name, about: self.about, settings: &[SERVICE, AT, FOR] }
+        Shape { name: self.name, about: self.about, settings: &[SERVICE, AT, FOR, TENANTS] }
     }
 
     fn is_on_a_link(&self) -> bool {

@@ -13,7 +13,7 @@ use bulkhead_proxy::{
 };
 use bulkhead_target::Error;
 
-use super::{AT, Doing, FOR, Fault, Ground, SERVICE, service};
+use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, service};
 use crate::links::Links;
 
 /// A toxic as a fault.
@@ -61,7 +61,7 @@ pub(super) static LATENCY: Toxic = toxic(
     Shape {
         name: "latency",
         about: "Every byte comes later, by a time that wavers.",
-        settings: &[SERVICE, AT, FOR, STREAM, time("delay", "100ms"), time("jitter", "0ms")],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, time("delay", "100ms"), time("jitter", "0ms")],
     },
     &[("latency", "delay", Per::One), ("jitter", "jitter", Per::One)],
 );
@@ -71,7 +71,7 @@ pub(super) static BANDWIDTH: Toxic = toxic(
     Shape {
         name: "bandwidth",
         about: "Bytes come no faster than that many a second.",
-        settings: &[SERVICE, AT, FOR, STREAM, size("per-second", "64KiB")],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, size("per-second", "64KiB")],
     },
     &[("rate", "per-second", Per::Thousand)],
 );
@@ -80,8 +80,9 @@ pub(super) static SLOW_CLOSE: Toxic = toxic(
     "slow_close",
     Shape {
         name: "slow-close",
-        about: "The end of a connection comes later.",
-        settings: &[SERVICE, AT, FOR, STREAM, time("delay", "500ms")],
+        about: "The end of a connection comes later. Workloads' clients keep theirs, so alone it touches nothing of them: put it \
+                beside what ends connections; items of the checklist end their own.",
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, time("delay", "500ms")],
     },
     &[("delay", "delay", Per::One)],
 );
@@ -91,7 +92,7 @@ pub(super) static TIMEOUT: Toxic = toxic(
     Shape {
         name: "timeout",
         about: "Nothing comes through, and the connection ends after that time; never where it is 0.",
-        settings: &[SERVICE, AT, FOR, STREAM, time("after", "500ms")],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, time("after", "500ms")],
     },
     &[("timeout", "after", Per::One)],
 );
@@ -101,7 +102,7 @@ pub(super) static RESET_PEER: Toxic = toxic(
     Shape {
         name: "reset-peer",
         about: "The connection is reset after that time.",
-        settings: &[SERVICE, AT, FOR, STREAM, time("after", "0ms")],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, time("after", "0ms")],
     },
     &[("timeout", "after", Per::One)],
 );
@@ -115,6 +116,7 @@ pub(super) static SLICER: Toxic = toxic(
             SERVICE,
             AT,
             FOR,
+            TENANTS,
             STREAM,
             size("average", "64B"),
             size("variation", "32B"),
@@ -133,7 +135,7 @@ pub(super) static LIMIT_DATA: Toxic = toxic(
     Shape {
         name: "limit-data",
         about: "The connection ends after that many bytes.",
-        settings: &[SERVICE, AT, FOR, STREAM, size("after", "16KiB")],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM, size("after", "16KiB")],
     },
     &[("bytes", "after", Per::One)],
 );
@@ -143,7 +145,7 @@ pub(super) static BLACKHOLE: Toxic = toxic(
     Shape {
         name: "blackhole",
         about: "What is sent vanishes and no connection ends: a cable that was pulled.",
-        settings: &[SERVICE, AT, FOR, STREAM],
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM],
     },
     &[],
 );
@@ -152,8 +154,9 @@ pub(super) static HALF_OPEN: Toxic = toxic(
     "half_open",
     Shape {
         name: "half-open",
-        about: "Who connects is accepted and meets nobody.",
-        settings: &[SERVICE, AT, FOR, STREAM],
+        about: "Who connects is accepted and meets nobody, and what is open goes on. Workloads' clients keep their connections, \
+                so alone it touches nothing of them: put it beside what ends those; items of the checklist connect anew.",
+        settings: &[SERVICE, AT, FOR, TENANTS, STREAM],
     },
     &[],
 );

@@ -24,7 +24,7 @@ use crate::{
     beset::Siege,
     checklist::{self, Examination},
     faults,
-    play::{self, Player},
+    play::{self, Player, Side},
     probes,
     recorder::{Clock, Recorder},
     scribe::Scribe,
@@ -212,7 +212,9 @@ impl Runner<'_> {
         };
         let neighbour = other.and_then(|lot| lot.access.as_ref());
         if !case.scenario.workload.is_empty() {
-            let player = Player { access: access(own)?, granted: &own.granted, neighbour };
+            let own = Side { access: access(own)?, granted: &own.granted };
+            let beside = other.zip(neighbour).map(|(lot, access)| Side { access, granted: &lot.granted });
+            let player = Player { own, neighbour: beside };
             play::play(case, player, (self.target, self.terms), seed, recorder).await?;
             return self.audit(&services(&case.scenario)?, lots, layout, &Scribe::new(recorder)).await;
         }

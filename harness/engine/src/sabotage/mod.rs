@@ -28,7 +28,7 @@ mod s3;
 mod watched;
 
 /// Every sabotage.
-pub static ALL: [&Sabotage; 29] = [
+pub static ALL: [&Sabotage; 30] = [
     &postgres::OPENED_ROWS,
     &postgres::FORBIDDEN_WRITES,
     &postgres::DELETED_ROWS,
@@ -47,6 +47,7 @@ pub static ALL: [&Sabotage; 29] = [
     &redis::KEPT_SESSIONS,
     &redis::DELETED_SESSIONS,
     &redis::FLUSHED_SESSIONS,
+    &redis::SHARED_LINK,
     &redis::NOBODYS_MESSAGE,
     &rabbitmq::TRANSIENT_QUEUE,
     &rabbitmq::ACK_BEFORE_WORK,

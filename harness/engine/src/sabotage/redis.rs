@@ -72,6 +72,18 @@ pub(super) static FLUSHED_SESSIONS: Sabotage = Sabotage {
     ..PLAIN
 };
 
+pub(super) static SHARED_LINK: Sabotage = Sabotage {
+    name: "shared-link",
+    breaks: "When a neighbour's link breaks the tenant's breaks with it, as where both go over one gateway.",
+    workload: "{ redis.query-cache: { clients: 2, rate: 90/s } }",
+    run_for: "3s",
+    fault: "down: { service: redis, at: 1500ms, for: 1s, tenants: neighbour }",
+    extra: "down: { service: redis, at: 1500ms, for: 1s }",
+    expect: "unhindered",
+    says: "operations of the neighbour's trouble's time did not succeed",
+    ..PLAIN
+};
+
 pub(super) static NOBODYS_MESSAGE: Sabotage = Sabotage {
     name: "nobodys-message",
     breaks: "Subscribers hear a message that nobody of them sent.",

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod back_off;
+mod beside;
 mod clients;
 mod engine_state;
 mod ledger;
@@ -36,6 +37,8 @@ mod s3_config;
 mod s3_logs;
 mod sessions;
 mod set;
+
+pub(crate) use beside::beside;
 
 /// Every workload.
 pub const ALL: [&dyn Workload; 15] = [

@@ -128,7 +128,12 @@ impl<'f> Review<'f> {
     }
 
     /// Says so of every key that is not in `known`.
-    pub(crate) fn known_keys(&mut self, table: &[Entry], of: &str, known: &[&str]) {
+    pub(crate) fn known_keys<'n>(
+        &mut self,
+        table: impl IntoIterator<Item = &'n Entry>,
+        of: &str,
+        known: &[&str],
+    ) {
         for Entry { key, .. } in table {
             if !known.contains(&key.value.as_str()) {
                 self.unknown(key.at, &format!("key in {of}"), &key.value, known.iter().copied());

@@ -13,6 +13,7 @@ mod expect;
 mod files;
 mod parse;
 mod schema;
+mod whose;
 mod work;
 
 pub use self::{
@@ -20,6 +21,7 @@ pub use self::{
     files::load,
     parse::faults,
     schema::schema,
+    whose::Whose,
     work::{Chosen, Kind, Setting, Shape, Wanted},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
-use super::Known;
+use super::{Known, Whose};
 use crate::{
     Amount, Service, Unit,
     document::{Entry, Located, Node, Place, Review, Shown, Value, entry},
@@ -170,6 +170,9 @@ pub(super) fn faults(
         if let Some(service) = fault.service("service") {
             unmet(review, *at, fault, service, reached);
         }
+        if entry(root, "workload").is_none() {
+            unaccompanied(review, *at, fault, "that works, and there is no workload here");
+        }
         let over = fault.time("at").saturating_add(fault.time("for"));
         if over > run_for && run_for > Duration::ZERO {
             let what =
@@ -182,7 +185,20 @@ pub(super) fn faults(
 
 /// The faults of a file that says nothing else.
 pub(super) fn faults_alone(review: &mut Review<'_>, root: &[Entry], known: &Known<'_>) -> Vec<Chosen> {
-    chosen(review, root, "faults", known.faults).into_iter().map(|(_, fault)| fault).collect()
+    let faults = chosen(review, root, "faults", known.faults);
+    for (at, fault) in &faults {
+        unaccompanied(review, *at, fault, "of a scenario's workload, and there is none beside a program");
+    }
+    faults.into_iter().map(|(_, fault)| fault).collect()
+}
+
+/// A fault on others' links takes a neighbour, who does what the case's own workload does.
+fn unaccompanied(review: &mut Review<'_>, at: Place, fault: &Chosen, why: &str) {
+    if Whose::of(fault).takes_a_neighbour() {
+        let what =
+            format!("`{}` with `tenants: {}` takes a neighbour {why}", fault.name, fault.word(Whose::NAME));
+        review.add_with_hint(at, what, "write `tenants: one`, or leave it out");
+    }
 }
 
 /// A fault on a service that nobody works on would touch nothing. What reaches none was refused for what it is.
@@ -245,8 +261,15 @@ fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) ->
         review.unknown(name.at, kind, name.value, shapes.iter().map(|shape| shape.name));
         return None;
     };
+    let (misplaced, mine): (Vec<_>, Vec<_>) =
+        settings.iter().partition(|entry| is_misplaced(entry, shape, shapes));
+    for entry in misplaced {
+        let those = shapes.iter().filter(|shape| has_tenants(shape)).map(|shape| format!("`{}`", shape.name));
+        let hint = format!("remove it; on others' links can be {}", those.collect::<Vec<_>>().join(", "));
+        review.add_with_hint(entry.key.at, format!("`{}` has no `{}`", shape.name, Whose::NAME), hint);
+    }
     let names: Vec<_> = shape.settings.iter().map(|wanted| wanted.name).collect();
-    review.known_keys(settings, &format!("`{}`", shape.name), &names);
+    review.known_keys(mine, &format!("`{}`", shape.name), &names);
     let mut set = BTreeMap::new();
     for wanted in shape.settings {
         let found = match (entry(settings, wanted.name), wanted.usual) {
@@ -261,6 +284,15 @@ fn one(review: &mut Review<'_>, item: &Node, key: &str, shapes: &[Shape<'_>]) ->
         set.extend(found.map(|found| (wanted.name.to_owned(), found)));
     }
     Some(Chosen { name: shape.name.to_owned(), settings: set })
+}
+
+/// Whether it is `tenants`, which others of these have and this one has not.
+fn is_misplaced(entry: &Entry, of: &Shape<'_>, all: &[Shape<'_>]) -> bool {
+    entry.key.value == Whose::NAME && !has_tenants(of) && all.iter().any(has_tenants)
+}
+
+fn has_tenants(shape: &Shape<'_>) -> bool {
+    shape.settings.iter().any(|wanted| wanted.name == Whose::NAME)
 }
 
 fn setting(review: &mut Review<'_>, node: &Node, name: &str, kind: &Kind) -> Option<Setting> {

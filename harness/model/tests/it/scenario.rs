@@ -2,7 +2,7 @@
 
 use bulkhead_model::{
     Class, Item, Problems, Service, Topology, Unit,
-    scenario::{Case, Expected, Kind, Known, Scenario, Shape, Subject, Wanted, expand},
+    scenario::{self, Case, Expected, Kind, Known, Scenario, Shape, Subject, Wanted, Whose, expand},
 };
 
 use proptest::prelude::*;
@@ -392,6 +392,59 @@ fn probes_and_items_take_faults_on_services_that_they_reach() {
     assert_eq!(parse(&text("probes: [postgres.read]", "postgres")).unwrap().faults.len(), 1);
     let error = parse(&text("checklist: [vhost-created]", "redis")).unwrap_err().to_string();
     assert!(error.contains("nothing here works on redis, so `down` would touch nothing"), "{error}");
+}
+
+#[test]
+fn a_fault_on_others_links_takes_a_workload_and_a_link() {
+    const DOWN: Shape<'static> = Shape {
+        name: "down",
+        about: "Cuts.",
+        settings: &[
+            Wanted { name: "service", kind: Kind::Service(&Service::ALL), usual: None },
+            Wanted { name: "at", kind: Kind::Amount(Unit::Time, 0..=600_000), usual: None },
+            Whose::WANTED,
+        ],
+    };
+    let known = Known { faults: &[DOWN, KNOWN.faults[1]], ..KNOWN };
+    let parse = |does: &str, faults: &str| {
+        let text = format!("title: T\nwhy: W\n{does}\nfaults:\n{faults}\nexpect: [nothing-lost]\n");
+        Scenario::parse("area/name", &text, "s.yaml", &known)
+    };
+    let work = "workload: [rabbitmq.tasks]\nrun-for: 8s";
+    let told = |whose: &str| format!("  - down: {{ service: rabbitmq, at: 1s{whose} }}");
+    let whose = |text: &str| Whose::of(&parse(work, &told(text)).unwrap()[0].faults[0]);
+    assert_eq!(
+        ["", ", tenants: one", ", tenants: all", ", tenants: neighbour"].map(whose),
+        [Whose::One, Whose::One, Whose::All, Whose::Neighbour]
+    );
+    let refused = |does: &str, faults: &str| parse(does, faults).unwrap_err();
+    expect(
+        &refused(work, &told(", tenants: both")),
+        &[("s.yaml:6:49", "`tenants` is `both`: it must be one of `one`, `all`, `neighbour`")],
+    );
+    expect(
+        &refused("checklist: [vhost-created]", &told(", tenants: all")),
+        &[(
+            "s.yaml:5:5",
+            "`down` with `tenants: all` takes a neighbour that works, and there is no workload here",
+        )],
+    );
+    assert!(parse("checklist: [vhost-created]", &told("")).is_ok());
+    expect(
+        &refused(
+            "probes: [postgres.read]",
+            "  - read-only: { service: postgres, at: 1s, tenants: neighbour }",
+        ),
+        &[("s.yaml:5:45", "`read-only` has no `tenants`\n  hint: remove it; on others' links can be `down`")],
+    );
+    let file = format!("faults:\n{}\n", told(", tenants: all"));
+    expect(
+        &scenario::faults(&file, "f.yaml", &known).unwrap_err(),
+        &[(
+            "f.yaml:2:5",
+            "`down` with `tenants: all` takes a neighbour of a scenario's workload, and there is none beside a program",
+        )],
+    );
 }
 
 proptest! {
