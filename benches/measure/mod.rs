@@ -29,7 +29,7 @@ const SAMPLES: usize = 30;
 const MEASUREMENT: Duration = Duration::from_secs(3);
 
 /// The same with `--quick`, where Criterion doubles one sample until it is steady or this has passed.
-const QUICK_MEASUREMENT: Duration = Duration::from_millis(150);
+const QUICK_MEASUREMENT: Duration = Duration::from_millis(200);
 
 /// What a group may do at most. A server that is many times faster than those known is stopped here, and said so.
 const OPERATIONS: u64 = 20_000_000;
@@ -43,6 +43,8 @@ pub(crate) struct Bench {
     runtime: Runtime,
     service: Service,
     quick: bool,
+    /// Whether all figures are taken. Otherwise Criterion says which, when it takes the first sample.
+    all: bool,
     place: Option<Place>,
 }
 
@@ -56,8 +58,9 @@ pub(crate) fn run(service: Service, groups: &[fn(&mut Bench)]) -> ExitCode {
         println!("an unoptimised build: these figures say little");
     }
     let quick = env::args().any(|argument| argument == "--quick");
+    let all = env::args().skip(1).all(|argument| argument.starts_with('-') && argument != "--list");
     let criterion = Criterion::default().without_plots().configure_from_args();
-    let mut bench = Bench { criterion, runtime, service, quick, place: None };
+    let mut bench = Bench { criterion, runtime, service, quick, all, place: None };
     for group in groups {
         group(&mut bench);
     }
@@ -76,12 +79,12 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 impl Bench {
     /// A group of figures. `says` is what it measures, which is printed before the first of them.
     pub(crate) fn group(&mut self, name: &'static str, says: &'static str) -> Group<'_> {
-        let Self { criterion, runtime, service, quick, place } = self;
+        let Self { criterion, runtime, service, quick, all, place } = self;
         let mut group = criterion.benchmark_group(name);
         group.warm_up_time(WARM_UP).sample_size(SAMPLES);
         group.measurement_time(if *quick { QUICK_MEASUREMENT } else { MEASUREMENT });
         let host = Host { runtime, service: *service, place };
-        Group { name, says, group, host, begun: None, operations: 0 }
+        Group { name, says, all: *all, group, host, begun: None, operations: 0 }
     }
 
     fn close(self) -> Result<()> {
@@ -126,6 +129,7 @@ impl Host<'_> {
 pub(crate) struct Group<'a> {
     name: &'static str,
     says: &'static str,
+    all: bool,
     group: BenchmarkGroup<'a, WallTime>,
     host: Host<'a>,
     begun: Option<Instant>,
@@ -142,34 +146,36 @@ impl Group<'_> {
         ready: impl AsyncFn(&Place) -> Result<S>,
         play: impl AsyncFn(&mut S, u64) -> Result<Duration>,
     ) {
-        let Self { name: group_name, says, group, host, begun, operations } = self;
+        let Self { name: group_name, says, all, group, host, begun, operations } = self;
         let what = format!("{group_name}/{name}");
         let operations_each = match each {
             Throughput::Elements(elements) => elements,
             _ => 1,
         };
         let mut state = None;
-        group.throughput(each).bench_function(name.to_string(), |bencher| {
-            bencher.iter_custom(|times| {
-                if begun.is_none() {
-                    println!("\n{group_name}: {says}");
-                    *begun = Some(Instant::now());
-                }
-                *operations += times * operations_each;
-                let (runtime, done) = (host.runtime, *operations);
-                let played = runtime.block_on(async {
-                    ensure!(done <= OPERATIONS, "over {OPERATIONS} operations: give the group fewer samples");
-                    let state = match &mut state {
-                        Some(state) => state,
-                        None => state.insert(ready(host.place().await?).await?),
-                    };
-                    timeout(SAMPLE, play(state, times))
-                        .await
-                        .with_context(|| format!("{times} times took over {SAMPLE:?}"))?
-                });
-                played.unwrap_or_else(|error| host.give_up(&what, &error))
+        let mut sample = |times| {
+            if begun.is_none() {
+                println!("\n{group_name}: {says}");
+                *begun = Some(Instant::now());
+            }
+            *operations += times * operations_each;
+            let (runtime, done) = (host.runtime, *operations);
+            let played = runtime.block_on(async {
+                ensure!(done <= OPERATIONS, "over {OPERATIONS} operations: give the group fewer samples");
+                let state = match &mut state {
+                    Some(state) => state,
+                    None => state.insert(ready(host.place().await?).await?),
+                };
+                let played = timeout(SAMPLE, play(state, times)).await;
+                played.with_context(|| format!("{times} times took over {SAMPLE:?}"))?
             });
-        });
+            played.unwrap_or_else(|error| host.give_up(&what, &error))
+        };
+        // A quick look has no warm-up, and would count what is made for it.
+        if *all {
+            sample(1);
+        }
+        group.throughput(each).bench_function(name.to_string(), |bencher| bencher.iter_custom(&mut sample));
         // What it holds may have to tell the server that it goes.
         let _inside = host.runtime.enter();
         drop(state);
