@@ -18,9 +18,11 @@ use anyhow::{Context as _, Result, ensure};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use tokio::{runtime::Runtime, time::timeout};
 
+mod chosen;
 mod place;
 
 use bulkhead_model::Service;
+use chosen::Chosen;
 pub(crate) use place::Place;
 
 /// What Criterion takes of each figure: a warm-up, then so many samples in that time.
@@ -43,8 +45,7 @@ pub(crate) struct Bench {
     runtime: Runtime,
     service: Service,
     quick: bool,
-    /// Whether all figures are taken. Otherwise Criterion says which, when it takes the first sample.
-    all: bool,
+    chosen: Chosen,
     place: Option<Place>,
 }
 
@@ -58,9 +59,9 @@ pub(crate) fn run(service: Service, groups: &[fn(&mut Bench)]) -> ExitCode {
         println!("an unoptimised build: these figures say little");
     }
     let quick = env::args().any(|argument| argument == "--quick");
-    let all = env::args().skip(1).all(|argument| argument.starts_with('-') && argument != "--list");
+    let chosen = Chosen::by(env::args().skip(1));
     let criterion = Criterion::default().without_plots().configure_from_args();
-    let mut bench = Bench { criterion, runtime, service, quick, all, place: None };
+    let mut bench = Bench { criterion, runtime, service, quick, chosen, place: None };
     for group in groups {
         group(&mut bench);
     }
@@ -79,12 +80,12 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 impl Bench {
     /// A group of figures. `says` is what it measures, which is printed before the first of them.
     pub(crate) fn group(&mut self, name: &'static str, says: &'static str) -> Group<'_> {
-        let Self { criterion, runtime, service, quick, all, place } = self;
+        let Self { criterion, runtime, service, quick, chosen, place } = self;
         let mut group = criterion.benchmark_group(name);
         group.warm_up_time(WARM_UP).sample_size(SAMPLES);
         group.measurement_time(if *quick { QUICK_MEASUREMENT } else { MEASUREMENT });
         let host = Host { runtime, service: *service, place };
-        Group { name, says, all: *all, group, host, begun: None, operations: 0 }
+        Group { name, says, chosen, group, host, begun: None, operations: 0 }
     }
 
     fn close(self) -> Result<()> {
@@ -129,7 +130,7 @@ impl Host<'_> {
 pub(crate) struct Group<'a> {
     name: &'static str,
     says: &'static str,
-    all: bool,
+    chosen: &'a Chosen,
     group: BenchmarkGroup<'a, WallTime>,
     host: Host<'a>,
     begun: Option<Instant>,
@@ -146,7 +147,7 @@ impl Group<'_> {
         ready: impl AsyncFn(&Place) -> Result<S>,
         play: impl AsyncFn(&mut S, u64) -> Result<Duration>,
     ) {
-        let Self { name: group_name, says, all, group, host, begun, operations } = self;
+        let Self { name: group_name, says, chosen, group, host, begun, operations } = self;
         let what = format!("{group_name}/{name}");
         let operations_each = match each {
             Throughput::Elements(elements) => elements,
@@ -171,8 +172,8 @@ impl Group<'_> {
             });
             played.unwrap_or_else(|error| host.give_up(&what, &error))
         };
-        // A quick look has no warm-up, and would count what is made for it.
-        if *all {
+        // Before Criterion's clock starts: its first sample would count what is made for it, and a quick look has no other.
+        if chosen.has(&what) {
             sample(1);
         }
         group.throughput(each).bench_function(name.to_string(), |bencher| bencher.iter_custom(&mut sample));
