@@ -20,8 +20,8 @@ const CLIENTS: [u64; 3] = [1, 10, 50];
 
 /// What all clients get done together, on a connection each and on one that they share.
 pub(crate) fn connections(bench: &mut Bench) {
-    let says = "GETs of 1, 10 and 50 clients at once, each in turn with its own: of connections (pooled: one each, \
-                multiplexed: one for all); 1 KiB, TLS, direct";
+    let says = "a GET by each of 1, 10 and 50 clients at once, on a connection each (pooled) or all on one (multiplexed); \
+                1 KiB, TLS, direct";
     let mut group = bench.group("cache/connections", says);
     for clients in CLIENTS {
         for shared in [false, true] {

@@ -49,8 +49,7 @@ pub(crate) fn payloads(bench: &mut Bench) {
 
 /// What all clients get done together.
 pub(crate) fn connections(bench: &mut Bench) {
-    let says = "point reads of 1, 4 and 16 clients at once, each in turn with its own, from a pool of as many connections; TLS, \
-                direct";
+    let says = "a point read by each of 1, 4 and 16 clients at once, from a pool of as many connections; TLS, direct";
     let mut group = bench.group("database/connections", says);
     for clients in CLIENTS {
         group.figure(

@@ -17,7 +17,6 @@ const NOTE: &str =
     "what an app writes down about something, in as many bytes as make a row of a hundred or so";
 
 const CREATE: &str = "
-    DROP TABLE IF EXISTS public.bench_points, public.bench_log, public.bench_accounts;
     CREATE TABLE public.bench_points (id bigint PRIMARY KEY, note text NOT NULL);
     CREATE TABLE public.bench_log (id bigserial PRIMARY KEY, number bigint NOT NULL, note text NOT NULL);
     CREATE TABLE public.bench_accounts (id bigint PRIMARY KEY, balance bigint NOT NULL);
@@ -28,9 +27,13 @@ pub(crate) const READ: &str = "SELECT note FROM public.bench_points WHERE id = $
 const INSERT: &str = "INSERT INTO public.bench_log (number, note) VALUES ($1, $2)";
 const MOVE: &str = "UPDATE public.bench_accounts SET balance = balance + $2 WHERE id = $1";
 
-/// Makes the tables anew, with the rows that are read.
+/// Makes the tables, with the rows that are read, if they are not there.
 pub(crate) async fn create(access: &TenantAccess) -> Result<()> {
     let mut connection = clients::postgres::connect(access).await?;
+    let there = sqlx::query_scalar::<_, bool>("SELECT to_regclass('public.bench_points') IS NOT NULL");
+    if there.fetch_one(&mut connection).await.context("look for the tables")? {
+        return connection.close().await.context("hang up");
+    }
     sqlx::raw_sql(CREATE).execute(&mut connection).await.context("make the tables")?;
     let fill = sqlx::query("INSERT INTO public.bench_points SELECT id, $2 FROM generate_series(1, $1) AS id");
     fill.bind(ROWS).bind(NOTE).execute(&mut connection).await.context("fill the table")?;
@@ -52,7 +55,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// On tables that are made anew.
+    /// On tables that are there.
     pub(crate) async fn connect(access: &TenantAccess) -> Result<Self> {
         create(access).await?;
         Ok(Self { connection: clients::postgres::connect(access).await?, note: NOTE.to_owned() })

@@ -31,7 +31,7 @@ const SAMPLES: usize = 30;
 const MEASUREMENT: Duration = Duration::from_secs(3);
 
 /// The same with `--quick`, where Criterion doubles one sample until it is steady or this has passed.
-const QUICK_MEASUREMENT: Duration = Duration::from_millis(200);
+const QUICK_MEASUREMENT: Duration = Duration::from_millis(150);
 
 /// What a group may do at most. A server that is many times faster than those known is stopped here, and said so.
 const OPERATIONS: u64 = 20_000_000;

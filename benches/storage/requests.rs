@@ -12,15 +12,15 @@ use crate::{
 /// Bytes of an object, unless they are what varies.
 const OBJECT: usize = 64 * 1024;
 
-/// Objects of a listing: a whole page.
-const LISTED: usize = 1000;
+/// Objects of a listing.
+const LISTED: usize = 200;
 
 /// Clients at once.
 const CLIENTS: [u64; 3] = [1, 4, 16];
 
 /// What each costs.
 pub(crate) fn requests(bench: &mut Bench) {
-    let says = "a put and a get of 64 KiB, a range of 4 KiB of it, an upload of two parts of 5 MiB, a page of 1000 listed \
+    let says = "a put and a get of 64 KiB, a range of 4 KiB of it, an upload of two parts of 5 MiB, a list of 200 \
                 objects; one client, TLS, direct";
     let mut group = bench.group("storage/requests", says);
     put_and_get(&mut group, OBJECT, |request| request.to_owned());
@@ -63,7 +63,7 @@ pub(crate) fn payloads(bench: &mut Bench) {
 
 /// What all clients get done together.
 pub(crate) fn clients(bench: &mut Bench) {
-    let says = "gets of 64 KiB by 1, 4 and 16 clients at once, each in turn with its own; TLS, direct";
+    let says = "a get of 64 KiB by each of 1, 4 and 16 clients at once; TLS, direct";
     let mut group = bench.group("storage/clients", says);
     for number in CLIENTS {
         group.figure(
