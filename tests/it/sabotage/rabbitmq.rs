@@ -112,6 +112,17 @@ async fn replies_with_each_others_ids_come_unasked() {
     fails("rabbitmq.calls", "replies-match", "came to who had not asked", sabotage).await;
 }
 
+/// Returns when somebody consumes the queue: whoever does has bound it.
+async fn until_consumed(channel: &Channel, queue: &ShortString) {
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    // Declared alike, so that it is answered before the workload has declared it, too.
+    let consumers = async || {
+        let queue = channel.queue_declare(queue.clone(), durable, FieldTable::default()).await;
+        queue.unwrap().consumer_count()
+    };
+    while consumers().await == 0 {}
+}
+
 /// Takes a subscriber's queue away from the exchange while many events are announced.
 async fn unbind(access: TenantAccess) {
     let name = |name: &str| ShortString::from(access.tenant.slices.rabbitmq.queue(name));
@@ -129,6 +140,7 @@ async fn unbind(access: TenantAccess) {
     };
     bind(name("meddler")).await.unwrap();
     acknowledge(&meddler.next().await).await;
+    until_consumed(&channel, &queue).await;
     let unbound =
         channel.queue_unbind(queue.clone(), exchange.clone(), pattern.clone(), FieldTable::default());
     unbound.await.unwrap();
@@ -164,13 +176,7 @@ async fn lose_the_binding(access: TenantAccess) {
     let name = ShortString::from(access.tenant.slices.rabbitmq.queue("pipeline.2"));
     let connection = clients::rabbitmq::connect(&access).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    // Declared alike, so that it is answered before the workload has declared it, too.
-    let consumers = async || {
-        let queue = channel.queue_declare(name.clone(), durable, FieldTable::default()).await;
-        queue.unwrap().consumer_count()
-    };
-    while consumers().await == 0 {}
+    until_consumed(&channel, &name).await;
     channel.queue_unbind(name.clone(), name.clone(), name.clone(), FieldTable::default()).await.unwrap();
 }
 

@@ -67,9 +67,10 @@ impl Ground {
         }
     }
 
-    /// What the side's owner is answered; `None` when there is no owner to ask.
+    /// What the side's owner is answered; `None` when there is no owner to ask. Half an answer is none: what is missing of it
+    /// must not look like a change.
     pub(super) async fn reply_to_owner(&self, side: Side, request: Request) -> Option<Result<Reply, String>> {
-        Some(request.send(self.owner(side)?).await)
+        Some(request.send(self.owner(side)?).await.and_then(Reply::whole))
     }
 
     /// What the side's owner sees: status, content and the metadata that is planted. `None` when there is no owner.

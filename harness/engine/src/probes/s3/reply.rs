@@ -20,11 +20,29 @@ pub(super) struct Reply {
     pub(super) status: u16,
     headers: Vec<(String, String)>,
     pub(super) body: String,
+    /// Why it is not all of the body, if so.
+    broke: Option<String>,
 }
 
 impl Reply {
     pub(super) fn new(status: u16, headers: Vec<(String, String)>, body: String) -> Self {
-        Self { status, headers, body }
+        Self { status, headers, body, broke: None }
+    }
+
+    /// The same when nothing of the body came but this, for that reason.
+    pub(super) fn broken_off(self, why: String) -> Self {
+        Self { broke: Some(why), ..self }
+    }
+
+    /// The answer when it is all there.
+    ///
+    /// # Errors
+    /// Why its body broke off: then nobody knows what it holds.
+    pub(super) fn whole(self) -> Result<Self, String> {
+        match &self.broke {
+            None => Ok(self),
+            Some(why) => Err(format!("{}, and then its body broke off: {why}", self.status)),
+        }
     }
 
     /// The text of the first element of that name.
@@ -181,6 +199,14 @@ mod tests {
             assert_eq!(reply.outcome(), outcome, "{reply:?}");
             assert_eq!(reply.outcome_of_anything_told(), told, "{reply:?}");
         }
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        let reply = reply(200, "", "");
+        assert!(reply.clone().whole().is_ok());
+        let why = reply.broken_off(String::from("connection reset")).whole().unwrap_err();
+        assert_eq!(why, "200, and then its body broke off: connection reset");
     }
 
     #[test]

@@ -167,11 +167,15 @@ async fn deliver(client: &Client, carried: Carried) -> Result<Reply, String> {
         return Err(answered.err().map_or_else(|| String::from("no answer"), |error| chain(&error)));
     };
     let body = match answered {
-        // The answer came with the head; a body that breaks off is still an answer.
-        Ok(object) => object.body.collect().await.map(|bytes| bytes.to_vec()).unwrap_or_default(),
-        Err(error) => body_of(&error).to_vec(),
+        Ok(object) => object.body.collect().await.map(|bytes| bytes.to_vec()),
+        Err(error) => Ok(body_of(&error).to_vec()),
     };
-    Ok(Reply::new(status, headers, String::from_utf8_lossy(&body).into_owned()))
+    let reply = |body: &[u8]| Reply::new(status, headers, String::from_utf8_lossy(body).into_owned());
+    match body {
+        Ok(body) => Ok(reply(&body)),
+        // The answer came with the head; a body that breaks off is still an answer.
+        Err(error) => Ok(reply(&[]).broken_off(chain(&error))),
+    }
 }
 
 fn body_of<E>(error: &SdkError<E>) -> &[u8] {
