@@ -70,6 +70,9 @@ fn a_known_delay_is_what_is_reported_and_ends_with_its_fault() {
     let saved = desk.path("target/bulkhead").join(&report.run).join("bench.json");
     let saved: BenchReport = serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap();
     assert_eq!(saved, report, "on disk is what was printed");
+    let page =
+        std::fs::read_to_string(desk.path("target/bulkhead").join(&report.run).join("bench.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains(&report.cases[0].id.replace('&', "&amp;")), "{page}");
 }
 
 #[test]
@@ -157,6 +160,44 @@ fn a_gate_passes_what_it_asks_for_and_fails_what_it_does_not() {
 }
 
 #[test]
+fn a_sweep_finds_the_rate_beyond_which_a_slow_line_does_not_keep_up() {
+    let desk = Desk::served();
+    // Two clients that wait 40 ms for each answer do fifty in a second at most.
+    let delay =
+        "faults:\n  - latency: { service: redis, at: 0ms, for: 1900ms, stream: downstream, delay: 40ms }\n";
+    std::fs::write(desk.path("delay.yaml"), delay).unwrap();
+    let options = [
+        "--set",
+        "clients=2",
+        "--run-for",
+        "1600ms",
+        "--faults",
+        "delay.yaml",
+        "--sweep",
+        "4/s..400/s",
+        "--steps",
+        "3",
+    ];
+    let report = bench(&desk, "redis.sessions", &options);
+    let played: Vec<_> = report.cases.iter().map(|case| case.loads[0].rate).collect();
+    let [knee] = &report.knees[..] else { panic!("{:?}", report.knees) };
+    assert!(
+        knee.holds.is_some_and(|rate| [240, 2_400].contains(&rate)),
+        "{knee:?}, played in the order {played:?}"
+    );
+    assert!(
+        knee.breaks.is_some_and(|rate| [2_400, 24_000].contains(&rate)),
+        "{knee:?}, played in the order {played:?}"
+    );
+    let again = bench(&desk, "redis.sessions", &options);
+    assert_eq!(
+        again.cases.iter().map(|case| case.loads[0].rate).collect::<Vec<_>>(),
+        played,
+        "the seed decides the order"
+    );
+}
+
+#[test]
 fn what_is_wrong_in_what_was_given_is_said_and_nothing_is_started() {
     let desk = Desk::alone();
     for (args, part) in [
@@ -173,5 +214,6 @@ fn what_is_wrong_in_what_was_given_is_said_and_nothing_is_started() {
     }
     assert_eq!(desk.run(&["bench"]).code, Some(64));
     assert_eq!(desk.run(&["bench", "redis.sessions", "--run-for", "soon"]).code, Some(64));
+    assert_eq!(desk.run(&["bench", "redis.sessions", "--sweep", "10/s"]).code, Some(64));
     assert!(desk.left().is_empty(), "{:?}", desk.left());
 }
