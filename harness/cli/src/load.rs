@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use bulkhead_checks::measure::{Interval, judge_threshold, measure};
+use bulkhead_checks::measure::{Interval, judge_threshold, knees, measure};
 use bulkhead_engine::{
     cost::Admission,
     faults,
@@ -142,6 +142,7 @@ impl Bench<'_> {
             verdict: if cut { worst.max(Verdict::Unknown) } else { worst },
             duration_ms: millis(begun.elapsed()),
             servers,
+            knees: knees(&cases),
             cases,
         };
         Benched { report, left }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use bulkhead_checks::measure::Interval;
 use bulkhead_model::{RunReport, bench::BenchReport, proof::ProofReport};
-use bulkhead_report::{bench, hdr, json, junit, markdown, proof};
+use bulkhead_report::{bench, charts, hdr, json, junit, markdown, proof};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::args::Output;
@@ -95,12 +95,13 @@ impl Folder {
         self.path.join("bench.json")
     }
 
-    /// Writes a bench into the folder.
+    /// Writes a bench into the folder, and a page with its charts.
     ///
     /// # Errors
     /// When it could not be written.
     pub(crate) fn write_bench(&self, report: &BenchReport) -> Result<()> {
-        write(&self.bench(), |sink| bench::json(report, sink))
+        write(&self.bench(), |sink| bench::json(report, sink))?;
+        write(&self.bench().with_extension("html"), |sink| charts::write(report, sink))
     }
 
     /// Writes the times of a case beside its history.

@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use bulkhead_model::{
-    Verdict,
-    bench::{BenchCase, BenchReport, Load, Measure, Second, Stretch},
+    Amount, Unit, Verdict,
+    bench::{BenchCase, BenchReport, Knee, Load, Measure, Second, Stretch},
 };
 
 use crate::{proof::table, redact, text};
@@ -49,6 +49,12 @@ pub fn write(
 ) -> io::Result<()> {
     for case in &report.cases {
         block(case, width, sink)?;
+    }
+    for knee in &report.knees {
+        writeln!(sink, "{} ({}): {}", knee.workload, knee.tenant, bent(knee))?;
+    }
+    if !report.knees.is_empty() {
+        writeln!(sink)?;
     }
     let cases = text::count(report.cases.len(), "case");
     let passed = report.cases.iter().filter(|case| case.verdict == Verdict::Pass).count();
@@ -99,8 +105,19 @@ fn block(case: &BenchCase, width: usize, sink: &mut dyn Write) -> io::Result<()>
     writeln!(sink)
 }
 
+/// Where the knee is, in words.
+pub(crate) fn bent(knee: &Knee) -> String {
+    let rate = |value: u64| Amount { unit: Unit::Rate, value };
+    let up_to = knee.holds.map(|holds| format!("keeps up with {}", rate(holds)));
+    match (up_to, knee.breaks) {
+        (Some(up_to), None) => format!("{up_to}, the highest rate that was tried"),
+        (Some(up_to), Some(breaks)) => format!("{up_to} and not with {}: {}", rate(breaks), knee.why),
+        (None, _) => format!("does not keep up with the lowest rate that was tried: {}", knee.why),
+    }
+}
+
 /// Whether the rate was kept up, in words.
-fn kept(load: &Load) -> String {
+pub(crate) fn kept(load: &Load) -> String {
     match load.planned {
         None => String::from(
             "closed loop: each client waits for its answer, so what stalls shows less than it hurts",
@@ -148,12 +165,12 @@ fn of_stretch(act: &Measure, stretch: &Stretch) -> [String; 8] {
 }
 
 /// `18.2`, `4031`.
-fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     if per_second < 100.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
 }
 
 /// Three digits and a unit: `84 µs`, `1.24 ms`, `2.05 s`; a dash for nothing.
-fn span(nanoseconds: u64) -> String {
+pub(crate) fn span(nanoseconds: u64) -> String {
     let three = |whole: u64, thousandths: u64, unit: &str| match whole {
         0..10 => format!("{whole}.{:02} {unit}", thousandths / 10),
         10..100 => format!("{whole}.{} {unit}", thousandths / 100),
@@ -184,7 +201,7 @@ fn sparkline(seconds: &[Second]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use bulkhead_model::{
         TenantName,
         bench::{Latency, When},
@@ -193,7 +210,17 @@ mod tests {
 
     use super::*;
 
-    fn report() -> BenchReport {
+    fn knee() -> Knee {
+        Knee {
+            tenant: TenantName::new("engine").unwrap(),
+            workload: String::from("redis.sessions"),
+            holds: Some(360),
+            breaks: Some(600),
+            why: String::from("of 40 due at 10/s 7 were begun late"),
+        }
+    }
+
+    pub(crate) fn report() -> BenchReport {
         let latency = Latency {
             p50: 84_000,
             p90: 950_000,
@@ -217,10 +244,16 @@ mod tests {
                 errors: 3,
                 latency: Latency::default(),
             }],
-            seconds: vec![second(9, 1_000), second(0, 0), second(4, 8_000), second(5, 4_000)],
+            seconds: vec![
+                second(9, 1_000),
+                Second { errors: 3, ..second(0, 0) },
+                second(4, 8_000),
+                second(5, 4_000),
+            ],
         };
         let load = Load {
             workload: String::from("redis.sessions"),
+            rate: Some(360),
             planned: Some(24),
             skipped: 3,
             late: 2,
@@ -249,6 +282,7 @@ mod tests {
             duration_ms: 5_300,
             servers: Vec::new(),
             cases: vec![case],
+            knees: vec![knee()],
         }
     }
 
@@ -263,6 +297,7 @@ mod tests {
             "redis.sessions: 24 due, 2 of them begun late, 3 never\n",
             "touch       during   1.50 s   0.0    3        -     -     -\n",
             "fail within-ttl: seen on rediss://",
+            "redis.sessions (engine): keeps up with 6/s and not with 10/s: of 40 due at 10/s 7 were begun late\n",
             "1 case, 0 without anything lost or wrong · seed 7 · 5.3 s · out/bench.json\n",
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");

@@ -7,6 +7,7 @@
 //! Start reading at [`terminal`]; a new kind of report is a module beside [`json`].
 
 pub mod bench;
+pub mod charts;
 pub mod checklist;
 pub mod counts;
 pub mod doctor;

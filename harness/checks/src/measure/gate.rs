@@ -70,7 +70,14 @@ mod tests {
         };
         let acts =
             vec![act("look", 80, 4_000_000, 40.0), act("touch", 20, 9_000_000, 10.0), act("keep", 0, 0, 0.0)];
-        vec![Load { workload: String::from("redis.sessions"), planned: None, skipped: 0, late: 0, acts }]
+        vec![Load {
+            workload: String::from("redis.sessions"),
+            rate: None,
+            planned: None,
+            skipped: 0,
+            late: 0,
+            acts,
+        }]
     }
 
     #[test]

@@ -16,10 +16,11 @@ use hdrhistogram::Histogram;
 use crate::ops::{Op, ops};
 
 mod gate;
+mod knee;
 #[cfg(test)]
 mod properties;
 
-pub use gate::judge as judge_threshold;
+pub use self::{gate::judge as judge_threshold, knee::knees};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -74,6 +75,7 @@ pub fn measure(
     for ((workload, act), ops) in &kinds {
         let load = loads.entry(workload).or_insert_with(|| Load {
             workload: (*workload).to_owned(),
+            rate: rates.get(*workload).copied(),
             planned: rates.get(*workload).map(|rate| planned(*rate, took)),
             skipped: 0,
             late: 0,

@@ -10,8 +10,8 @@ use bulkhead_model::{
     history::{Event, EventKind},
 };
 
-pub(crate) use self::received::is_received;
-use self::told::is_told;
+pub(crate) use self::received::holds_something;
+use self::{received::is_received, told::is_told};
 use crate::{
     Check, Judgement,
     beset::probes,

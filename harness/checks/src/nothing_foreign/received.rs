@@ -12,13 +12,25 @@ use crate::{
 };
 
 /// Whether the event is something that a workload received.
-pub(crate) fn is_received(event: &EventKind) -> bool {
+pub(super) fn is_received(event: &EventKind) -> bool {
     match event {
         EventKind::Invoked(Invoked { act, .. }) => given(act).is_some(),
         EventKind::Ended(ended) => {
             matches!(ended.found, Some(Found::Elements(_) | Found::Value(_) | Found::Books { .. }))
         }
         _ => false,
+    }
+}
+
+/// Whether there is something in what it received, which can be told from a neighbour's.
+pub(crate) fn holds_something(event: &EventKind) -> bool {
+    match event {
+        EventKind::Ended(ended) => match &ended.found {
+            Some(Found::Elements(elements)) => !elements.is_empty(),
+            Some(Found::Value(value)) => value.is_some(),
+            found => matches!(found, Some(Found::Books { .. })),
+        },
+        _ => is_received(event),
     }
 }
 

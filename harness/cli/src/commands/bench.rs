@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bulkhead_engine::workload;
+use bulkhead_engine::{seed::Seed, workload};
 use bulkhead_model::{
     Amount, Problem, Problems, TenantName, Topology, Unit, Verdict,
     bench::gate::{self, Threshold},
@@ -36,6 +36,8 @@ Examples:
   bulkhead bench redis.sessions --set rate=2000/s --set clients=16
                                                       an open loop at that rate: time counts from when each was due
   bulkhead bench rabbitmq.tasks --set rate=max        a closed loop: as fast as answers come
+  bulkhead bench redis.sessions --set clients=16 --sweep 100/s..5000/s
+                                                      up to which rate the service keeps up
   bulkhead bench postgres.ledger --faults cold-start  before, during and after a fault
   bulkhead bench scenarios/chaos/redis/sessions-link.yaml
                                                       the workloads and faults of a scenario
@@ -64,6 +66,13 @@ pub(crate) struct Bench {
     /// With workloads by name: what each is told, as a scenario would; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+    /// With workloads by name: each at several rates between these two, in an order that the seed decides, to find up to
+    /// which one the service keeps up
+    #[arg(long, value_name = "RATE..RATE", value_parser = sweep)]
+    sweep: Option<Sweep>,
+    /// How many rates `--sweep` tries
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=50), requires = "sweep")]
+    steps: u32,
     /// With workloads by name: how long each is measured
     #[arg(long, value_name = "TIME", default_value = RUN_FOR, value_parser = time)]
     run_for: Duration,
@@ -93,6 +102,49 @@ pub(crate) struct Bench {
     out: Option<PathBuf>,
 }
 
+/// The lowest and the highest rate that are tried, in operations a minute.
+#[derive(Clone, Copy, Debug)]
+struct Sweep {
+    from: u64,
+    to: u64,
+}
+
+impl Sweep {
+    /// So many rates, each as many times the one before it.
+    fn rates(self, steps: u32) -> Vec<u64> {
+        let ratio = float(self.to) / float(self.from);
+        let rate = |step: u32| {
+            let rate =
+                float(self.from) * ratio.powf(f64::from(step) / f64::from(steps.saturating_sub(1).max(1)));
+            // Whole operations a second, but for the slowest.
+            if rate >= 600.0 { (rate / 60.0).round() * 60.0 } else { rate.round() }
+        };
+        let mut rates: Vec<_> = (0..steps).map(rate).map(whole).collect();
+        rates.dedup();
+        rates
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates are far below 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small and above zero")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+fn sweep(text: &str) -> Result<Sweep, String> {
+    let like = || String::from("two rates, the lower first, such as 100/s..5000/s");
+    let (from, to) = text.split_once("..").ok_or_else(like)?;
+    let rate = |text: &str| Amount::parse(text, Unit::Rate).map(|amount| amount.value);
+    match (rate(from), rate(to)) {
+        (Ok(from), Ok(to)) if 0 < from && from < to => Ok(Sweep { from, to }),
+        _ => Err(like()),
+    }
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     Amount::parse(text, Unit::Time).map(Amount::time)
 }
@@ -104,7 +156,13 @@ impl Bench {
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
         let gate = self.gate.as_deref().map_or_else(|| Ok(Vec::new()), gate_of)?;
-        let cases = self.cases(&project, &topology, &gate)?;
+        let seed = self.seed.unwrap_or_else(fresh_seed);
+        let mut cases = self.cases(&project, &topology, &gate)?;
+        if self.sweep.is_some() {
+            // What warms up or fills up from case to case must not look like the rate's doing.
+            let order = Seed::new(seed).child("sweep");
+            cases.sort_by_cached_key(|case| order.child(&case.id).number());
+        }
         let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
         let admission = opening.admit(&topology, (&able, 1))?;
         let folder = match &self.out {
@@ -119,7 +177,7 @@ impl Bench {
             topology: &topology,
             layout: &project.topology(self.place.topology.as_deref()),
             target: self.place.target.name(),
-            seed: self.seed.unwrap_or_else(fresh_seed),
+            seed,
             warm_up: self.warm_up,
             opening: &opening,
             admission,
@@ -170,9 +228,12 @@ impl Bench {
         loads.sort_unstable();
         loads.dedup();
         let gated = loads.into_iter().map(|(workload, at)| self.named(workload, at));
-        let named = self.what.iter().map(|what| match workload::find(what) {
-            Some(_) => self.named(what, None),
-            None => in_file(what, project),
+        let named = self.what.iter().flat_map(|what| match (workload::find(what), self.sweep) {
+            (Some(_), None) => vec![self.named(what, None)],
+            (Some(_), Some(sweep)) => {
+                sweep.rates(self.steps).into_iter().map(|rate| self.named(what, Some(rate))).collect()
+            }
+            (None, _) => vec![in_file(what, project)],
         });
         for found in gated.chain(named) {
             match found {
@@ -277,4 +338,19 @@ fn in_file(what: &str, project: &Project) -> Result<Vec<Scenario>, Problems> {
         return Err(problem.hint("name a scenario below `scenarios/chaos`, or a workload").into());
     }
     Ok(loads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_goes_from_one_rate_to_the_other_by_equal_factors() {
+        let rates = |text: &str, steps| sweep(text).unwrap().rates(steps);
+        assert_eq!(rates("100/s..10000/s", 5), [6_000, 18_960, 60_000, 189_720, 600_000]);
+        assert_eq!(rates("1/min..2/min", 6), [1, 2], "a rate is tried once");
+        for wrong in ["100/s", "100/s..10/s", "100..200", "0/s..5/s", "5/s..5/s"] {
+            assert!(sweep(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -27,8 +27,26 @@ pub struct BenchReport {
     pub duration_ms: u64,
     /// What was measured.
     pub servers: Vec<ServerReport>,
-    /// One for each tenant and scenario, in the order in which they were played: one after another.
+    /// One for each tenant, scenario and rate, in the order in which they were played: one after another.
     pub cases: Vec<BenchCase>,
+    /// Where several rates were tried: up to which one the service kept up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knees: Vec<Knee>,
+}
+
+/// Up to which rate a workload of a tenant was kept up with, of those that were tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Knee {
+    /// Whose.
+    pub tenant: TenantName,
+    /// `redis.sessions`.
+    pub workload: String,
+    /// The highest rate that was kept up, as was every lower one, in operations a minute; none where the lowest was not.
+    pub holds: Option<u64>,
+    /// The next higher one, which was not; none where all were kept up.
+    pub breaks: Option<u64>,
+    /// What went wrong there; empty where nothing did.
+    pub why: String,
 }
 
 /// One tenant's part of it.
@@ -55,7 +73,9 @@ pub struct BenchCase {
 pub struct Load {
     /// `redis.sessions`.
     pub workload: String,
-    /// How many operations the rate asked for; none in a closed loop.
+    /// How many operations a minute it was to keep up; none in a closed loop.
+    pub rate: Option<u64>,
+    /// How many that asks for in the measured time.
     pub planned: Option<u64>,
     /// Of those, how many were never begun.
     pub skipped: u64,
