@@ -6,7 +6,6 @@ use std::{path::Path, pin::pin, slice, time::Instant};
 use anyhow::Result;
 use bulkhead_engine::{
     cost::Admission,
-    faults,
     run::{CaseRun, Runner},
     workload::Terms,
 };
@@ -146,10 +145,8 @@ impl Drive<'_> {
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());
         for planned in &self.plan.cases {
-            let faults = &planned.case.scenario.faults;
-            let refused = || self.admission.as_ref()?.refusal(&planned.case).map(str::to_owned);
-            let unable = self.opening.unable(&planned.case).or_else(refused);
-            match unable.or_else(|| faults::impossible(faults, target.servers(), &self.plan.topology)) {
+            let place = (target, &self.plan.topology);
+            match self.opening.left_out(&planned.case, self.admission.as_ref(), place) {
                 None => cases.push(planned.case.clone()),
                 Some(reason) => {
                     let report = judged::skipped(planned, &reason);

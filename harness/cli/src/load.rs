@@ -103,9 +103,7 @@ impl Bench<'_> {
     ) {
         let mut able = Vec::new();
         for case in cases {
-            let refused = || self.admission.as_ref()?.refusal(&case).map(str::to_owned);
-            let impossible = || faults::impossible(&case.scenario.faults, target.servers(), self.topology);
-            match self.opening.unable(&case).or_else(refused).or_else(impossible) {
+            match self.opening.left_out(&case, self.admission.as_ref(), (target, self.topology)) {
                 None => able.push(case),
                 Some(why) => self.terminal.event(&RunEvent::Note(format!("{} is left out: {why}", case.id))),
             }

@@ -127,6 +127,18 @@ impl Opening {
         self.absent(acting).or_else(|| self.improper(case))
     }
 
+    /// Why the case is not run, if so: nobody can act in it, it cannot be paid, or its faults cannot be here.
+    pub(crate) fn left_out(
+        &self,
+        case: &Case,
+        admission: Option<&Admission>,
+        (target, topology): (&dyn Target, &Topology),
+    ) -> Option<String> {
+        let refused = || admission?.refusal(case).map(str::to_owned);
+        let impossible = || faults::impossible(&case.scenario.faults, target.servers(), topology);
+        self.unable(case).or_else(refused).or_else(impossible)
+    }
+
     /// Why the case is not run where others use the servers and calls cost: a fault that they would notice, or rounds under
     /// faults, until what these spend is counted.
     fn improper(&self, case: &Case) -> Option<String> {

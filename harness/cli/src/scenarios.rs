@@ -129,6 +129,14 @@ pub(crate) fn with_known<T>(call: impl FnOnce(&Known<'_>) -> T) -> T {
     call(&Known { probes: &probes, workloads: &workloads, faults: &faults, invariants: &invariants })
 }
 
+/// What the file given with `--faults` says, where that is no fault's name.
+pub(crate) fn faults_file(given: &str) -> Result<String, Problems> {
+    std::fs::read_to_string(given).map_err(|error| {
+        let what = format!("`{given}` is no fault, and no file that can be read: {error}");
+        Problem::new("--faults", what).hint("`bulkhead scenario reference` lists the faults").into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,15 @@
 //! `bulkhead bench`: what the services bear and how long they take, with the invariants on and under faults.
 
 use std::{
-    fmt::Write as _,
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use bulkhead_engine::{seed::Seed, workload};
+use bulkhead_engine::{faults, seed::Seed, workload};
 use bulkhead_model::{
-    Amount, Problem, Problems, TenantName, Topology, Unit, Verdict,
+    Amount, Problem, Problems, Topology, Unit, Verdict,
     bench::gate::{self, Threshold},
     scenario::{self, Case, Scenario, Subject},
 };
@@ -244,16 +243,14 @@ impl Bench {
         let wanted = Problems::unless(problems, wanted)?;
         let mut cases = scenario::expand(&wanted, topology)?;
         if let Some(name) = &self.tenant {
-            let tenant = TenantName::new(name).ok();
-            let is_there = |tenant: &TenantName| topology.tenants.iter().any(|there| there.name == *tenant);
-            let Some(tenant) = tenant.filter(is_there) else {
+            let Some(tenant) = topology.tenant(name) else {
                 let what = format!("the topology has no tenant `{name}`");
-                let names: Vec<_> = topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect();
+                let names: Vec<_> = topology.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
                 return Err(Problem::new("--tenant", what)
                     .hint(format!("there are {}", names.join(", ")))
                     .into());
             };
-            cases.retain(|case| matches!(&case.subject, Subject::Tenant(of) if *of == tenant));
+            cases.retain(|case| matches!(&case.subject, Subject::Tenant(of) if *of == tenant.name));
         }
         Ok(cases)
     }
@@ -293,23 +290,13 @@ impl Bench {
 
     /// The `faults:` of the scenario.
     fn faults(&self, given: &str, workload: &str) -> Result<String, Problems> {
-        if bulkhead_engine::faults::find(given).is_some() {
-            let third = (self.run_for / 3).as_millis();
-            let at = self.warm_up.as_millis() + third;
-            let service = workload::find(workload).map(|workload| workload.service().name());
-            let mut text = String::from("faults:\n");
-            // Writing into a text cannot fail.
-            let _ = writeln!(
-                text,
-                "  - {given}: {{ service: {}, at: {at}ms, for: {third}ms }}",
-                service.unwrap_or_default()
-            );
-            return Ok(text);
+        if faults::find(given).is_none() {
+            return scenarios::faults_file(given);
         }
-        std::fs::read_to_string(Path::new(given)).map_err(|error| {
-            let what = format!("`{given}` is no fault, and no file that can be read: {error}");
-            Problem::new("--faults", what).hint("`bulkhead scenario reference` lists the faults").into()
-        })
+        let third = (self.run_for / 3).as_millis();
+        let at = self.warm_up.as_millis() + third;
+        let service = workload::find(workload).map_or("", |workload| workload.service().name());
+        Ok(format!("faults:\n  - {given}: {{ service: {service}, at: {at}ms, for: {third}ms }}\n"))
     }
 }
 
@@ -331,8 +318,8 @@ fn in_file(what: &str, project: &Project) -> Result<Vec<Scenario>, Problems> {
         let problem = Problem::new("", format!("`{what}` is no workload, and no scenario file"));
         problem.hint(format!("the workloads are {names}")).into()
     })?;
-    let found: Vec<_> = found.into_iter().map(|source| source.scenario).collect();
-    let loads: Vec<_> = found.into_iter().filter(|scenario| !scenario.workload.is_empty()).collect();
+    let scenarios = found.into_iter().map(|source| source.scenario);
+    let loads: Vec<_> = scenarios.filter(|scenario| !scenario.workload.is_empty()).collect();
     if loads.is_empty() {
         let problem = Problem::new(what, "no scenario here has a workload to measure");
         return Err(problem.hint("name a scenario below `scenarios/chaos`, or a workload").into());

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitStatus,
     time::Duration,
 };
@@ -219,7 +219,6 @@ impl Run {
 
 /// The faults of a file, or one by its name on every service that can have it.
 fn faults_of(given: &str) -> Result<Vec<Chosen>, Problems> {
-    let path = Path::new(given);
     let (text, file) = match faults::find(given) {
         Some(fault) => {
             let on = fault.shape().settings.iter().find_map(|wanted| match wanted.kind {
@@ -233,14 +232,7 @@ fn faults_of(given: &str) -> Result<Vec<Chosen>, Problems> {
             }
             (text, "--faults")
         }
-        None => match std::fs::read_to_string(path) {
-            Ok(text) => (text, given),
-            Err(error) => {
-                let what = format!("`{given}` is no fault, and no file that can be read: {error}");
-                let hint = "`bulkhead scenario reference` lists the faults";
-                return Err(Problem::new("--faults", what).hint(hint).into());
-            }
-        },
+        None => (scenarios::faults_file(given)?, given),
     };
     let chosen = scenarios::with_known(|known| scenario::faults(&text, file, known))?;
     match faults::done_to_clients(&chosen) {

@@ -114,8 +114,8 @@ fn chosen(fault: &dyn Fault) -> Chosen {
     scenario::faults(&text, "faults.yaml", &known).unwrap().remove(0)
 }
 
-#[tokio::test]
-async fn a_fault_of_a_tenants_link_leaves_its_neighbours_untouched() {
+/// Links of both tenants to a server that sends back what it gets.
+async fn two_links() -> (Links, Vec<TenantAccess>) {
     let links = Links::new(&Seed::new(1)).unwrap();
     let port = echo().await;
     let mut through = Vec::new();
@@ -124,6 +124,12 @@ async fn a_fault_of_a_tenants_link_leaves_its_neighbours_untouched() {
         access.connections.redis.port = port;
         through.push(links.through(&access, &[Service::Redis]).await.unwrap());
     }
+    (links, through)
+}
+
+#[tokio::test]
+async fn a_fault_of_a_tenants_link_leaves_its_neighbours_untouched() {
+    let (links, through) = two_links().await;
     let (engine, plane) = (&through[0], &through[1]);
     let on_links = || (1..).zip(ALL.into_iter().filter(|fault| fault.is_on_a_link()));
     assert!(on_links().count() > 15);
@@ -154,14 +160,7 @@ async fn a_fault_of_a_tenants_link_leaves_its_neighbours_untouched() {
 
 #[tokio::test]
 async fn a_fault_is_on_the_links_of_those_whom_it_names() {
-    let links = Links::new(&Seed::new(1)).unwrap();
-    let port = echo().await;
-    let mut through = Vec::new();
-    for name in ["engine", "plane"] {
-        let mut access = tenant(name);
-        access.connections.redis.port = port;
-        through.push(links.through(&access, &[Service::Redis]).await.unwrap());
-    }
+    let (links, through) = two_links().await;
     let (engine, plane) = (&through[0], &through[1]);
     let folder = tempfile::tempdir().unwrap();
     for (whose, goes_on) in [("one", [false, true]), ("all", [false, false]), ("neighbour", [true, false])] {
