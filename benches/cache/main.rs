@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use bulkhead_model::Service;
 
+#[path = "../measure/alone.rs"]
+mod alone;
 #[path = "../measure/at_once.rs"]
 mod at_once;
 mod clients;
@@ -17,6 +19,7 @@ mod commands;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod paths;
+mod plain;
 mod values;
 
 /// Bytes of a value, unless they are what varies.

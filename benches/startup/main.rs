@@ -15,6 +15,8 @@ use anyhow::{Context, Result, ensure};
 use bulkhead_model::{Service, Topology};
 use bulkhead_target::{Session, TargetSpec};
 
+#[path = "../measure/alone.rs"]
+mod alone;
 mod bare;
 mod interrupt;
 mod stock;
