@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bulkhead_model::{
-    Act, Content, Ended, Ending, Entry, Found, Invoked, Service, TenantName, Verdict, answer_to,
+    Act, Amount, AuditRecord, Content, Ended, Ending, Entry, Found, Invoked, Service, TenantName, Unit,
+    Verdict, answer_to,
     bench::{Second, Wrong, Wrongs},
     history::{Event, EventKind},
+    scenario::Expected,
 };
 use proptest::prelude::*;
 
@@ -45,7 +47,9 @@ fn history(done: &[Done], end: u64) -> Vec<Event> {
 
 /// What went wrong in each second, of all kinds of operations together, and besides.
 fn timeline(history: &[Event], warm_up: u64) -> (Vec<Wrongs>, Wrongs) {
-    let (_, culprits) = judge_and_name(history, &oracle(history));
+    let bound = Amount { unit: Unit::Time, value: 50 };
+    let ttl = Expected { name: String::from("within-ttl"), bound: Some(bound) };
+    let (_, culprits) = judge_and_name(history, &[oracle(history), vec![ttl]].concat());
     let measured = measure(history, &tenant(), warm_up, &BTreeMap::new(), &culprits);
     let acts = || measured.loads.iter().flat_map(|load| &load.acts);
     for act in acts() {
@@ -196,6 +200,35 @@ fn replies_registers_objects_and_books_say_when() {
     is_sound(&fetch(Some(content("aa"))));
     is_only(&fetch(None), Wrong::Lost, 1);
     is_only(&fetch(Some(content("bb"))), Wrong::Foreign, 3);
+}
+
+#[test]
+fn what_is_kept_for_a_time_says_when_unless_it_only_lives_on_too_long() {
+    let key = || String::from("k");
+    let keep = |at: u64, value: &str| {
+        let act = Act::Keep { key: key(), value: format!("engine.{value}"), lives: 2_500, evictable: false };
+        ("client", at * S, act, None)
+    };
+    let look = |at: u64, value: Option<&str>| {
+        let found = Found::Value(value.map(|value| format!("engine.{value}")));
+        ("client", at * S + S / 2, Act::Look { key: key() }, Some(found))
+    };
+    is_sound(&[keep(0, "a"), look(0, Some("a")), look(3, None)]);
+    is_only(&[keep(0, "a"), keep(1, "b"), look(2, None)], Wrong::Lost, 1);
+    is_only(&[keep(0, "a"), look(1, Some("z"))], Wrong::Foreign, 1);
+    is_only(&[keep(0, "a"), keep(1, "b"), look(2, Some("a"))], Wrong::Reordered, 2);
+    is_sound(&[keep(0, "a"), look(3, Some("a"))]);
+}
+
+#[test]
+fn what_lies_outside_every_slice_is_told_besides() {
+    let outside = vec![String::from("stray")];
+    let audit = AuditRecord { service: Service::Redis, by: vec![tenant()], names: 3, outside };
+    let mut stray = history(&queue(), 5 * S);
+    stray.push(Event { at: 6 * S, kind: EventKind::Audit(audit) });
+    let (seconds, beside) = timeline(&stray, 0);
+    let foreign = Wrongs { foreign: 1, ..Wrongs::default() };
+    assert_eq!((seconds.into_iter().sum::<Wrongs>(), beside), (Wrongs::default(), foreign));
 }
 
 #[test]
