@@ -7,6 +7,7 @@ use bulkhead_model::{
     Act, Amount, AuditRecord, Class, Content, Control, Effect, Ended, Ending, Enforcement, Entry,
     FaultRecord, Found, Invoked, Item, ItemRecord, LinkTouch, LockoutRecord, Outcome, ProbeRecord, Service,
     TenantName, TouchRecord, Unit, Verdict,
+    bench::{Counted, Part, Reading, UsageRecord},
     history::{Event, EventKind},
     report::InvariantReport,
     scenario::Expected,
@@ -14,6 +15,18 @@ use bulkhead_model::{
 use proptest::prelude::*;
 
 use crate::{ALL, Check, Judgement, examine, judge};
+
+/// Those that name what was lost, duplicated, reordered or foreign whenever they fail.
+const NAMING: [&str; 8] = [
+    "nothing-foreign",
+    "nothing-lost",
+    "nothing-missed",
+    "in-order",
+    "replies-match",
+    "linearizable",
+    "conserved-total",
+    "byte-exact",
+];
 
 /// A probe that was refused, on PostgreSQL.
 pub(crate) fn probe(from: &str, to: &str) -> ProbeRecord {
@@ -406,7 +419,14 @@ fn any_fault() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+fn any_usage() -> impl Strategy<Value = EventKind> {
+    let used = |(cpu_ns, memory)| Reading::Used { cpu_ns, memory, counted: Counted::Pss };
+    let reading = prop_oneof![any::<(u64, u64)>().prop_map(used), ".{0,9}".prop_map(Reading::NotMeasured)];
+    let part = prop::sample::select(Part::ALL.to_vec());
+    (part, reading).prop_map(|(part, reading)| EventKind::Usage(UsageRecord { part, reading }))
+}
+
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let item = (any_tenant(), prop::sample::select(Item::ALL.to_vec()), any::<bool>(), ".{0,20}");
     let item = item.prop_map(|(tenant, item, done, evidence)| {
         EventKind::Item(ItemRecord { tenant, item, done, fix: evidence.clone(), evidence })
@@ -423,6 +443,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => ".{0,9}".prop_map(|error| EventKind::Broken { error }),
         2 => Just(EventKind::CaseEnded),
         9 => any_operation(),
+        1 => any_usage(),
         3 => any_fault(),
     ];
     // Clocks that go on and clocks that jump anywhere.
@@ -440,6 +461,21 @@ proptest! {
             if !ended || broke {
                 prop_assert_ne!(verdict(check, &history), Verdict::Pass);
             }
+        }
+    }
+
+    #[test]
+    fn who_can_name_what_went_wrong_does_so_exactly_when_it_fails(history in prop::collection::vec(any_event(), 0..40)) {
+        for check in ALL {
+            let judged = check.judge(&history, bound(check));
+            let failed = judged.verdict == Verdict::Fail;
+            match check.name() {
+                name if NAMING.contains(&name) => prop_assert_eq!(judged.culprits.is_empty(), !failed, "{}: {:?}", name, judged),
+                // What lives on too long is none of the four.
+                "within-ttl" => prop_assert!(failed || judged.culprits.is_empty(), "{:?}", judged),
+                name => prop_assert!(judged.culprits.is_empty(), "{}", name),
+            }
+            prop_assert!(judged.culprits.iter().all(|culprit| culprit.place < history.len()));
         }
     }
 

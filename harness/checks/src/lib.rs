@@ -7,7 +7,10 @@
 //! Nothing passes for want of data: a check that did not gather its declared minimum, that crashed, or whose history
 //! was cut off comes out `unknown`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use bulkhead_model::{
     FaultRecord, LinkTouch, Unit, Verdict,
@@ -24,6 +27,7 @@ mod book;
 mod byte_exact;
 mod checklist_done;
 mod conserved_total;
+mod culprit;
 mod fails_closed;
 #[cfg(test)]
 mod generic_tests;
@@ -46,6 +50,7 @@ mod within_limit;
 mod within_ttl;
 mod words;
 
+pub use culprit::Culprit;
 pub use isolated::{judge_probe, judge_run};
 pub use rows::{checklist_rows, isolation_rows};
 
@@ -103,12 +108,19 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// A sentence: the number with its bound, the first witness, or what is missing.
     pub evidence: String,
+    /// What failed it, where that is something lost, duplicated, reordered or foreign.
+    pub culprits: Vec<Culprit>,
 }
 
 impl Judgement {
     /// A verdict with its evidence.
     pub fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
-        Self { verdict, evidence: evidence.into() }
+        Self { verdict, evidence: evidence.into(), culprits: Vec::new() }
+    }
+
+    /// The same, which names what failed it.
+    pub(crate) fn naming(self, culprits: impl IntoIterator<Item = Culprit>) -> Self {
+        Self { culprits: culprits.into_iter().collect(), ..self }
     }
 }
 
@@ -118,6 +130,13 @@ const TELL_STRAYS: [&str; 2] = ["isolated", "nothing-foreign"];
 /// Judges a history by every check that a scenario expects, in the scenario's order. An expectation that names no
 /// check is `unknown`. What lies outside every slice fails a case whatever it expects.
 pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
+    judge_and_name(history, expect).0
+}
+
+/// The same, and everything that was found lost, duplicated, reordered or foreign, each once, in the history's order. There is
+/// none where nothing failed.
+pub fn judge_and_name(history: &[Event], expect: &[Expected]) -> (Vec<InvariantReport>, Vec<Culprit>) {
+    let mut found = BTreeSet::new();
     let gap = gap(history);
     let told = expect.iter().any(|expected| TELL_STRAYS.contains(&expected.name.as_str()));
     let strays = if told { None } else { isolated::strays(history) };
@@ -133,9 +152,10 @@ pub fn judge(history: &[Event], expect: &[Expected]) -> Vec<InvariantReport> {
             }
             None => Judgement::new(Verdict::Unknown, format!("no check is called `{expected}`: {}", names())),
         };
+        found.extend(judged.culprits);
         InvariantReport { name: expected.to_string(), verdict: judged.verdict, evidence: judged.evidence }
     });
-    reports.collect()
+    (reports.collect(), found.into_iter().collect())
 }
 
 /// Those that are not about what a workload does by itself.

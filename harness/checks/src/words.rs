@@ -109,7 +109,9 @@ pub(crate) fn worst_of(judged: &[(Use<'_>, Judgement)], none: &str) -> Judgement
             }
         })
         .collect();
-    Judgement::new(verdict, if texts.is_empty() { none.to_owned() } else { texts.join("; ") })
+    let text = if texts.is_empty() { none.to_owned() } else { texts.join("; ") };
+    let culprits = judged.iter().flat_map(|(_, judgement)| &judgement.culprits);
+    Judgement::new(verdict, text).naming(culprits.copied())
 }
 
 /// Several judgements as one: the worst wins, with the evidence of all that are as bad.

@@ -109,7 +109,7 @@ impl Bench<'_> {
             }
         }
         let out = self.folder.path.clone();
-        let (terms, seed, topology) = (Terms::default(), self.seed, self.topology);
+        let (terms, seed, topology) = (Terms { watched: true, ..Terms::default() }, self.seed, self.topology);
         let runner = Runner { target, topology, seed, jobs: 1, out, terms };
         let progress = |event| self.terminal.event(&event);
         let mut runs = pin!(runner.run(able, &progress));
@@ -154,8 +154,8 @@ fn measured(run: &CaseRun, warm_up: Duration, gate: &[Threshold]) -> (BenchCase,
     let rates: BTreeMap<_, _> = rates.collect();
     let warm_up = u64::try_from(warm_up.as_nanos()).unwrap_or(u64::MAX);
     let (Subject::Tenant(tenant) | Subject::Pair { from: tenant, .. }) = &run.case.subject;
-    let measured = measure(&run.history, tenant, warm_up, &rates);
-    let mut invariants = bulkhead_checks::judge(&run.history, &expected(run));
+    let (mut invariants, culprits) = bulkhead_checks::judge_and_name(&run.history, &expected(run));
+    let measured = measure(&run.history, tenant, warm_up, &rates, &culprits);
     let works = |line: &Threshold| scenario.workload.iter().any(|chosen| chosen.name == line.workload);
     let meant = gate.iter().filter(|line| works(line));
     let meant = meant.filter(|line| line.at.is_none_or(|rate| rates.get(&line.workload) == Some(&rate)));
@@ -167,6 +167,8 @@ fn measured(run: &CaseRun, warm_up: Duration, gate: &[Threshold]) -> (BenchCase,
         invariants,
         measured_ns: measured.took,
         loads: measured.loads,
+        beside: measured.beside,
+        usage: measured.usage,
         history: run.journal.display().to_string(),
     };
     (case, measured.intervals)

@@ -27,6 +27,7 @@ pub mod seed;
 mod tape;
 #[cfg(test)]
 mod testing;
+mod usage;
 pub mod workload;
 
 /// The longest that one call of a probe or a checklist item may take, connecting included.

@@ -23,6 +23,7 @@ use crate::{
     sabotage::fallback,
     scribe::Scribe,
     seed::Seed,
+    usage,
     workload::{self, Flaw, Phase, Stage, Terms},
 };
 
@@ -132,7 +133,8 @@ pub(crate) async fn play(
         }
     };
     let working = try_join_all(played().map(|(workload, stage)| workload.work(stage)));
-    let (worked, injected, ()) = futures::join!(working, timeline, careless);
+    let watching = usage::watch(target, &scribe, terms.watched.then(|| watched.clone()));
+    let (worked, injected, (), ()) = futures::join!(working, timeline, careless, watching);
     let closed = links.close().await;
     worked.map(drop).and(injected).and(closed)?;
     match meter.and_then(Meter::why) {

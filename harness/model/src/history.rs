@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AuditRecord, Ended, FaultRecord, Invoked, ItemRecord, LockoutRecord, ProbeRecord, Problem, TouchRecord,
+    bench::UsageRecord,
 };
 
 /// One line of a history.
@@ -47,6 +48,8 @@ pub enum EventKind {
     Touched(TouchRecord),
     /// A fault is undone.
     FaultEnded(FaultRecord),
+    /// Processor time and memory were looked at.
+    Usage(UsageRecord),
     /// No fault is left, and what was handed over can be taken until the workload ends.
     Healed,
     /// The case could not go on; what was tried and why it failed.

@@ -11,19 +11,26 @@ use bulkhead_model::{
 
 use crate::{proof::table, redact, text};
 
+pub(crate) mod usage;
+pub(crate) mod wrong;
+
 /// Columns before what belongs to a case.
 const INDENT: usize = 6;
 
 /// Seconds that a sparkline shows at most; of more, neighbours share a place.
 const PLACES: usize = 60;
 
+/// What it is drawn with.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
 /// The heads of the table of operations.
-const HEADS: [&str; 12] = [
+const HEADS: [&str; 13] = [
     "operation",
     "ok/s",
     "ok",
     "failed",
     "unknown",
+    "wrong",
     "p50",
     "p90",
     "p99",
@@ -36,8 +43,8 @@ const HEADS: [&str; 12] = [
 /// The heads of the table of stretches.
 const STRETCHES: [&str; 8] = ["operation", "faults", "time", "ok/s", "errors", "p50", "p99", "max"];
 
-/// Writes a block for each case: its operations, what the faults did to them, what the invariants say; then the count and
-/// where the document lies, where it was saved.
+/// Writes a block for each case: its operations, what the faults did to them, what the processes used, what went wrong when and
+/// what the invariants say; then the count and where the document lies, where it was saved.
 ///
 /// # Errors
 /// When the sink refuses.
@@ -72,6 +79,9 @@ pub fn json(report: &BenchReport, sink: &mut dyn Write) -> io::Result<()> {
     for invariant in report.cases.iter_mut().flat_map(|case| &mut case.invariants) {
         invariant.evidence = redact::text(&invariant.evidence);
     }
+    for usage in report.cases.iter_mut().flat_map(|case| &mut case.usage) {
+        usage.not_measured = redact::text(&usage.not_measured);
+    }
     serde_json::to_writer_pretty(&mut *sink, &report)?;
     sink.write_all(b"\n")
 }
@@ -92,6 +102,8 @@ fn block(case: &BenchCase, width: usize, sink: &mut dyn Write) -> io::Result<()>
             acts.flat_map(|act| act.stretches.iter().map(|stretch| of_stretch(act, stretch))).collect();
         table(&rows, STRETCHES, sink)?;
     }
+    usage::write(case, sink)?;
+    wrong::write(case, sink)?;
     for invariant in &case.invariants {
         let said = format!("{} {}: {}", invariant.verdict, invariant.name, invariant.evidence);
         let mut lines = text::wrap(&redact::text(&said), width.saturating_sub(INDENT)).into_iter();
@@ -129,7 +141,7 @@ pub(crate) fn kept(load: &Load) -> String {
     }
 }
 
-fn row(load: &Load, act: &Measure) -> [String; 12] {
+fn row(load: &Load, act: &Measure) -> [String; 13] {
     let [p50, p90, p99, p999, p9999, max] = {
         let of = act.latency;
         [of.p50, of.p90, of.p99, of.p999, of.p9999, of.max].map(span)
@@ -140,6 +152,7 @@ fn row(load: &Load, act: &Measure) -> [String; 12] {
         act.ok.to_string(),
         act.failed.to_string(),
         act.unknown.to_string(),
+        act.wrong.total().to_string(),
         p50,
         p90,
         p99,
@@ -186,7 +199,6 @@ pub(crate) fn span(nanoseconds: u64) -> String {
 
 /// The slowest of a hundred in each second, between the fastest and the slowest second; a dot where nothing succeeded.
 fn sparkline(seconds: &[Second]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let together = seconds.len().div_ceil(PLACES).max(1);
     let worst =
         |several: &[Second]| several.iter().filter(|second| second.ok > 0).map(|second| second.p99).max();
@@ -204,7 +216,7 @@ fn sparkline(seconds: &[Second]) -> String {
 pub(crate) mod tests {
     use bulkhead_model::{
         TenantName,
-        bench::{Latency, When},
+        bench::{Counted, Figures, Latency, Part, Usage, When, Wrongs},
         report::InvariantReport,
     };
 
@@ -220,7 +232,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn report() -> BenchReport {
+    fn touch() -> Measure {
         let latency = Latency {
             p50: 84_000,
             p90: 950_000,
@@ -229,12 +241,14 @@ pub(crate) mod tests {
             p9999: 20_500_000,
             max: 2_050_000_000,
         };
-        let second = |ok, p99| Second { ok, errors: 0, p99 };
-        let act = Measure {
+        let second = |ok, p99| Second { ok, p99, ..Second::default() };
+        let wrong = Wrongs { lost: 2, foreign: 1, ..Wrongs::default() };
+        Measure {
             act: String::from("touch"),
             ok: 18,
             failed: 1,
             unknown: 2,
+            wrong,
             per_second: 4.5,
             latency,
             stretches: vec![Stretch {
@@ -246,23 +260,34 @@ pub(crate) mod tests {
             }],
             seconds: vec![
                 second(9, 1_000),
-                Second { errors: 3, ..second(0, 0) },
+                Second { errors: 3, wrong, ..second(0, 0) },
                 second(4, 8_000),
                 second(5, 4_000),
             ],
-        };
+        }
+    }
+
+    pub(crate) fn report() -> BenchReport {
         let load = Load {
             workload: String::from("redis.sessions"),
             rate: Some(360),
             planned: Some(24),
             skipped: 3,
             late: 2,
-            acts: vec![act],
+            acts: vec![touch()],
         };
         let invariant = InvariantReport {
             name: String::from("within-ttl"),
             verdict: Verdict::Fail,
             evidence: String::from("seen on rediss://engine:hunter2@host:1/0"),
+        };
+        let figures = Figures {
+            cpu_ns: 1_230_000_000,
+            cores: 0.3075,
+            per_ok_ns: Some(68_300_000),
+            memory_mean: 50_700_000,
+            memory_peak: 60_000_000,
+            counted: Counted::Rss,
         };
         let case = BenchCase {
             id: String::from("bench/redis.sessions (engine)"),
@@ -271,6 +296,15 @@ pub(crate) mod tests {
             invariants: vec![invariant],
             measured_ns: 4_000_000_000,
             loads: vec![load],
+            beside: Wrongs { duplicated: 4, ..Wrongs::default() },
+            usage: vec![
+                Usage { part: Part::Client, figures: Some(figures), not_measured: String::new() },
+                Usage {
+                    part: Part::Redis,
+                    figures: None,
+                    not_measured: String::from("it is at amqp://e:hunter2@h"),
+                },
+            ],
             history: String::from("out/case.jsonl"),
         };
         BenchReport {
@@ -293,9 +327,14 @@ pub(crate) mod tests {
         let text = String::from_utf8(text).unwrap();
         for part in [
             "bench/redis.sessions (engine)  measured for 4.0 s\n",
-            "redis.sessions touch   4.5    18   1        2         84.0 µs   950 µs   1.24 ms   20.5 ms   20.5 ms   2.05 s   ▁·█▄\n",
+            "redis.sessions touch   4.5    18   1        2         3       84.0 µs   950 µs   1.24 ms   20.5 ms   20.5 ms   2.05 s   ▁·█▄\n",
             "redis.sessions: 24 due, 2 of them begun late, 3 never\n",
             "touch       during   1.50 s   0.0    3        -     -     -\n",
+            "client    1.23 s      30.8 %        68.3 ms            48.3 MiB RSS   57.2 MiB\n",
+            "redis: processor time and memory not measured: it is",
+            "redis.sessions touch: 2 lost, by the second ·█··\n",
+            "redis.sessions touch: 1 foreign, by the second ·█··\n",
+            "at no operation: 4 duplicated\n",
             "fail within-ttl: seen on rediss://",
             "redis.sessions (engine): keeps up with 6/s and not with 10/s: of 40 due at 10/s 7 were begun late\n",
             "1 case, 0 without anything lost or wrong · seed 7 · 5.3 s · out/bench.json\n",
@@ -312,6 +351,25 @@ pub(crate) mod tests {
         assert!(!String::from_utf8_lossy(&document).contains("hunter2"));
         let read: BenchReport = serde_json::from_slice(&document).unwrap();
         assert_eq!(read.cases[0].loads, report().cases[0].loads);
+        assert_eq!(read.cases[0].beside, report().cases[0].beside);
+        assert_eq!(read.cases[0].usage[0], report().cases[0].usage[0]);
+    }
+
+    #[test]
+    fn a_document_from_before_these_were_told_is_read_still() {
+        let mut document = serde_json::to_value(report()).unwrap();
+        let case = document.pointer_mut("/cases/0").and_then(|case| case.as_object_mut()).unwrap();
+        assert!(case.remove("beside").is_some() && case.remove("usage").is_some());
+        let act = document.pointer_mut("/cases/0/loads/0/acts/0").unwrap();
+        assert!(act.as_object_mut().and_then(|act| act.remove("wrong")).is_some());
+        let second = act.pointer_mut("/seconds/1").and_then(|second| second.as_object_mut()).unwrap();
+        assert_eq!(second.remove("lost"), Some(2.into()), "each second has its own number for each way");
+        ["duplicated", "reordered", "foreign"].iter().for_each(|way| drop(second.remove(*way)));
+        let read: BenchReport = serde_json::from_value(document).unwrap();
+        assert_eq!(
+            (read.cases[0].beside, read.cases[0].loads[0].acts[0].seconds[1].errors),
+            (Wrongs::default(), 3)
+        );
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What `bulkhead bench` measured as a page with charts: one file, without scripts and without anything from elsewhere.
 //!
-//! Each kind of operation has a chart of its 99th percentile and one of how many succeeded, second by second. Everything that
-//! a server said goes through [`redact`] first.
+//! Each kind of operation has a chart of its 99th percentile, one of how many succeeded, and where any went wrong one of how many
+//! and in which way, second by second. Everything that a server said goes through [`redact`] first.
 
 use std::io::{self, Write};
 
 use bulkhead_model::{
     Verdict,
-    bench::{BenchCase, BenchReport, Load, Measure, Second},
+    bench::{BenchCase, BenchReport, Load, Measure, Second, Wrong},
 };
 
 use crate::{
-    bench::{bent, kept, rate, span},
+    bench::{bent, kept, rate, span, usage, wrong},
     redact, text,
 };
 
@@ -25,7 +25,7 @@ const AXIS: f64 = 64.0;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#1d2329;background:#fff}\
 table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #d5dbe1}\
 td:first-child,th:first-child{text-align:left}figure{display:inline-block;margin:.5rem 1rem .5rem 0}\
-figcaption{font-size:.85rem;color:#56616c}svg text{font-size:11px;fill:#56616c}.bar{fill:#4878a8}.bad{fill:#c2452d}\
+figcaption{font-size:.85rem;color:#56616c}svg text{font-size:11px;fill:#56616c}.bar{fill:#4878a8}.bad{fill:#c2452d}.lost{fill:#8e2323}.duplicated{fill:#c98a1b}.reordered{fill:#6a51a3}.foreign{fill:#d1499b}\
 .line{fill:none;stroke:#4878a8;stroke-width:1.6}.axis{stroke:#aab4be}.fail{color:#c2452d}.pass{color:#2d7a46}\
 @media(prefers-color-scheme:dark){body{background:#14181c;color:#dfe5ea}td,th{border-color:#333c44}\
 figcaption,svg text{color:#9aa6b1;fill:#9aa6b1}}";
@@ -56,8 +56,20 @@ pub fn write(report: &BenchReport, sink: &mut dyn Write) -> io::Result<()> {
 
 fn section(case: &BenchCase, sink: &mut dyn Write) -> io::Result<()> {
     writeln!(sink, "<h2>{}</h2>", escaped(&case.id))?;
-    let heads =
-        ["operation", "ok/s", "ok", "failed", "unknown", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let heads = [
+        "operation",
+        "ok/s",
+        "ok",
+        "failed",
+        "unknown",
+        "wrong",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "p99.99",
+        "max",
+    ];
     writeln!(sink, "<table><tr>{}</tr>", cells("th", &heads.map(String::from)))?;
     for load in &case.loads {
         for act in &load.acts {
@@ -71,8 +83,16 @@ fn section(case: &BenchCase, sink: &mut dyn Write) -> io::Result<()> {
             let about = format!("{} {}", load.workload, act.act);
             figure(&format!("{about}: p99 by the second"), &latencies(&act.seconds), sink)?;
             figure(&format!("{about}: succeeded (blue) and not (red)"), &outcomes(&act.seconds), sink)?;
+            if act.wrong.total() > 0 {
+                let caption = "lost (dark red), duplicated (amber), reordered (violet) and foreign (pink)";
+                figure(&format!("{about}: {caption}"), &wrongs(&act.seconds), sink)?;
+            }
         }
     }
+    if let Some(line) = wrong::beside(&case.beside) {
+        writeln!(sink, "<p>{}</p>", escaped(&line))?;
+    }
+    processes(case, sink)?;
     writeln!(sink, "<ul>")?;
     for invariant in &case.invariants {
         let class = if invariant.verdict == Verdict::Pass { "pass" } else { "fail" };
@@ -88,12 +108,24 @@ fn section(case: &BenchCase, sink: &mut dyn Write) -> io::Result<()> {
     writeln!(sink, "</ul>")
 }
 
-fn row(load: &Load, act: &Measure) -> [String; 11] {
+fn processes(case: &BenchCase, sink: &mut dyn Write) -> io::Result<()> {
+    let rows = usage::rows(&case.usage);
+    if !rows.is_empty() {
+        writeln!(sink, "<table><tr>{}</tr>", cells("th", &usage::HEADS.map(String::from)))?;
+        rows.iter().try_for_each(|row| writeln!(sink, "<tr>{}</tr>", cells("td", row)))?;
+        writeln!(sink, "</table>")?;
+    }
+    let missing = usage::missing(&case.usage);
+    missing.iter().try_for_each(|line| writeln!(sink, "<p>{}</p>", escaped(line)))
+}
+
+fn row(load: &Load, act: &Measure) -> [String; 12] {
     let of = act.latency;
     let [p50, p90, p99, p999, p9999, max] = [of.p50, of.p90, of.p99, of.p999, of.p9999, of.max].map(span);
     let about = format!("{} {}", load.workload, act.act);
-    let [ok, failed, unknown] = [act.ok, act.failed, act.unknown].map(|number| number.to_string());
-    [about, rate(act.per_second), ok, failed, unknown, p50, p90, p99, p999, p9999, max]
+    let [ok, failed, unknown, wrong] =
+        [act.ok, act.failed, act.unknown, act.wrong.total()].map(|number| number.to_string());
+    [about, rate(act.per_second), ok, failed, unknown, wrong, p50, p90, p99, p999, p9999, max]
 }
 
 fn cells(kind: &str, cells: &[String]) -> String {
@@ -144,12 +176,26 @@ fn bare(point: &str) -> String {
 
 /// Bars, those that did not succeed on top.
 fn outcomes(seconds: &[Second]) -> String {
-    let most = seconds.iter().map(|second| second.ok + second.errors).max().unwrap_or_default();
+    stacked(seconds.iter().map(|second| [("bar", second.ok), ("bad", second.errors)]).collect())
+}
+
+/// Bars of what went wrong, each way on top of the one before it.
+fn wrongs(seconds: &[Second]) -> String {
+    let ways = |second: &Second| Wrong::ALL.map(|wrong| (wrong.name(), second.wrong.of(wrong)));
+    stacked(seconds.iter().map(ways).collect())
+}
+
+/// A bar for each second, of parts with their classes.
+fn stacked<const N: usize>(seconds: Vec<[(&str, u64); N]>) -> String {
+    let total = |parts: &[(&str, u64); N]| parts.iter().map(|(_, number)| number).sum::<u64>();
+    let most = seconds.iter().map(total).max().unwrap_or_default();
     let mut drawing = axes(seconds.len(), &format!("{most}/s"));
-    for (place, second) in seconds.iter().enumerate() {
-        let (x, wide) = (across(place, seconds.len()), (step(seconds.len()) - 1.0).max(0.5));
-        let (ok, bad) = (share(second.ok, most) * HIGH, share(second.errors, most) * HIGH);
-        for (class, high, y) in [("bar", ok, HIGH - ok), ("bad", bad, HIGH - ok - bad)] {
+    let (many, wide) = (seconds.len(), (step(seconds.len()) - 1.0).max(0.5));
+    for (place, parts) in seconds.into_iter().enumerate() {
+        let (x, mut y) = (across(place, many), HIGH);
+        for (class, number) in parts {
+            let high = share(number, most) * HIGH;
+            y -= high;
             if high > 0.0 {
                 drawing.push_str(&format!(
                     "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"/>"
@@ -211,10 +257,14 @@ mod tests {
             "24 due, 2 of them begun late",
             "&lt;script&gt;",
             "class=\"bad\"",
+            "class=\"lost\"",
+            "<td>client</td><td>1.23 s</td>",
+            "redis: processor time and memory not measured",
+            "at no operation: 4 duplicated",
         ] {
             assert!(page.contains(part), "`{part}` is not in\n{page}");
         }
-        assert_eq!(page.matches("<svg").count(), 2);
+        assert_eq!(page.matches("<svg").count(), 3);
         for part in ["<script", "hunter2", "http://", "src="] {
             assert!(!page.contains(part), "`{part}` is in\n{page}");
         }
@@ -222,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_where_nothing_succeeded() {
-        let second = |ok, p99| Second { ok, errors: 1, p99 };
+        let second = |ok, p99| Second { ok, errors: 1, p99, ..Second::default() };
         let drawn = latencies(&[second(1, 10), second(1, 20), second(0, 0), second(1, 5)]);
         assert_eq!((drawn.matches("<polyline").count(), drawn.matches("<circle").count()), (1, 1));
         assert!(drawn.contains("points=\"134.0,55.0 274.0,0.0\""), "{drawn}");

@@ -23,6 +23,7 @@ mod session;
 pub mod spec;
 mod target;
 mod tls;
+mod usage;
 
 pub use access::{Detour, Detours, Disguise, Login, TenantAccess};
 pub use error::{Cause, Error, Missing};
@@ -34,3 +35,4 @@ pub use session::Session;
 pub use spec::{S3Kind, TargetSpec};
 pub use target::{Lot, Target};
 pub use tls::{Authority, Identity};
+pub use usage::Gauge;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bulkhead_model::{
     RunEvent, Scope, Service, Tenant, Topology,
+    bench::Part,
     report::{LogTail, ServerReport},
 };
 
@@ -146,6 +147,19 @@ impl Session {
             Answer::Logs(logs) => Ok(logs),
             _ => Err(odd("read the logs")),
         }
+    }
+
+    /// The keeper and the first process of each server, by their numbers.
+    ///
+    /// # Errors
+    /// When the keeper broke off.
+    pub async fn processes(&self) -> Result<Vec<(Part, u32)>, Error> {
+        let doing = "find the servers' processes";
+        let Answer::Processes(servers) = self.link.ask(doing, Request::Processes).await? else {
+            return Err(odd(doing));
+        };
+        let servers = servers.into_iter().filter_map(|(of, pid)| Some((of.into(), u32::try_from(pid).ok()?)));
+        Ok(std::iter::once((Part::Keeper, self.granted.pid)).chain(servers).collect())
     }
 
     /// The address of a server's management API, which is started when nobody has asked for it before; none for a

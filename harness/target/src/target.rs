@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bulkhead_model::{
     Service, Slices, Tenant, Topology,
+    bench::Part,
     report::{LogTail, ServerReport},
 };
 
@@ -74,6 +75,14 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// When the server does not tell.
     async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error>;
+
+    /// The processes that the services are, by the number of the first of each.
+    ///
+    /// # Errors
+    /// Why they cannot be looked at.
+    async fn processes(&self) -> Result<Vec<(Part, u32)>, Error> {
+        Err(Error::Reported(String::from("a real service's processes are not there to be looked at")))
+    }
 
     /// The ends of all servers' logs, where they can be had.
     ///
@@ -154,6 +163,10 @@ impl Target for Session {
 
     async fn names(&self, service: Service, tenant: &Tenant) -> Result<Option<Vec<String>>, Error> {
         Self::names(self, service, tenant).await
+    }
+
+    async fn processes(&self) -> Result<Vec<(Part, u32)>, Error> {
+        Self::processes(self).await
     }
 
     async fn logs(&self, lines: usize) -> Result<Vec<LogTail>, Error> {

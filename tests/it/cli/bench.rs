@@ -1,9 +1,9 @@
-//! `bench`: what it reports is what was put in front of the server, an open loop shows the stall that a closed one hides, and
-//! what got lost fails it.
+//! `bench`: what it reports is what was put in front of the server, an open loop shows the stall that a closed one hides, what
+//! got lost fails it and stands where it was due, and what the processes used is told.
 
 use bulkhead::model::{
     Verdict,
-    bench::{BenchReport, Load, Measure, When},
+    bench::{BenchCase, BenchReport, Counted, Figures, Load, Measure, Part, When, Wrongs},
     history,
 };
 
@@ -23,6 +23,11 @@ fn bench(desk: &Desk, workload: &str, options: &[&str]) -> BenchReport {
 fn load(report: &BenchReport) -> &Load {
     assert_eq!((report.cases.len(), report.cases[0].loads.len()), (1, 1));
     &report.cases[0].loads[0]
+}
+
+/// What each part used, where it could be read.
+fn used(case: &BenchCase) -> Vec<(Part, Figures)> {
+    case.usage.iter().filter_map(|usage| Some((usage.part, usage.figures?))).collect()
 }
 
 /// The most frequent kind of operation.
@@ -49,7 +54,22 @@ fn a_known_delay_is_what_is_reported_and_ends_with_its_fault() {
     assert!(before.latency.p50.min(after.latency.p50) < during.latency.p50, "{:?}", act.stretches);
     assert!(load.planned.is_some_and(|planned| planned >= 295), "{load:?}");
 
-    let names = |case: &bulkhead::model::bench::BenchCase| {
+    let figures = used(&report.cases[0]);
+    assert_eq!(figures.len(), Part::ALL.len(), "{:?}", report.cases[0].usage);
+    assert!(
+        figures
+            .iter()
+            .all(|(_, figures)| figures.memory_peak >= figures.memory_mean && figures.memory_mean > 0)
+    );
+    // Some hundred answers over TLS take more than a hundredth of a second.
+    let client = figures[0].1;
+    assert!(
+        client.cpu_ns > 0 && client.cores > 0.0 && client.per_ok_ns.is_some_and(|time| time > 0),
+        "{client:?}"
+    );
+    assert_eq!(client.counted, Counted::Rss);
+
+    let names = |case: &BenchCase| {
         case.invariants
             .iter()
             .map(|invariant| (invariant.name.clone(), invariant.verdict))
@@ -107,6 +127,14 @@ fn every_workload_is_measured_with_an_oracle() {
     for case in &report.cases {
         assert!(case.loads[0].acts.iter().any(|act| act.ok > 0), "{case:?}");
         assert!(case.invariants.iter().all(|invariant| invariant.verdict == Verdict::Pass), "{case:?}");
+        let wrong: Wrongs = case.loads[0].acts.iter().map(|act| act.wrong).chain([case.beside]).sum();
+        assert_eq!(wrong, Wrongs::default(), "{case:?}");
+        assert_eq!(
+            used(case).iter().map(|(part, _)| *part).collect::<Vec<_>>(),
+            Part::ALL,
+            "{:?}",
+            case.usage
+        );
     }
     let judged =
         |name: &str| report.cases.iter().any(|case| case.invariants.iter().any(|judged| judged.name == name));
@@ -121,6 +149,29 @@ fn every_workload_is_measured_with_an_oracle() {
     ] {
         assert!(judged(name), "no workload is judged by {name}");
     }
+}
+
+#[test]
+fn what_a_neighbour_wipes_out_is_lost_in_the_seconds_in_which_it_was_kept() {
+    let desk = Desk::served();
+    let scenario = "title: T\nwhy: W\nworkload: [{ redis.sessions: { rate: 200/s, ttl: 600ms } }]\nrun-for: 3s\n\
+                    faults: [{ flush: { service: redis, at: 1300ms, for: 100ms } }]\nexpect: [{ within-ttl: 50ms }]\n";
+    std::fs::write(desk.path("flush.yaml"), scenario).unwrap();
+    let fixed = ["bench", "flush.yaml", "--tenant", "engine", "--warm-up", "300ms", "--seed", "7"];
+    let ran = desk.run(&[&fixed[..], &["--format", "json"]].concat());
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let report: BenchReport = serde_json::from_str(&ran.stdout).unwrap();
+    let acts = || load(&report).acts.iter();
+    let wrong: Wrongs = acts().map(|act| act.wrong).sum();
+    assert!(wrong.lost > 0 && wrong.total() == wrong.lost, "{wrong:?}");
+    for act in acts() {
+        assert_eq!(act.seconds.iter().map(|second| second.wrong).sum::<Wrongs>(), act.wrong);
+    }
+    let page = desk.path("target/bulkhead").join(&report.run).join("bench.html");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("class=\"lost\"") && page.contains("<td>client</td>"), "{page}");
+    let read = history::read(std::fs::read(desk.path(&report.cases[0].history)).unwrap(), "history").unwrap();
+    assert!(read.events.iter().any(|event| matches!(event.kind, history::EventKind::Usage(_))));
 }
 
 #[test]

@@ -42,7 +42,7 @@ proptest! {
     fn what_keeps_to_the_bound_passes(mut times in times(), which: prop::sample::Index) {
         let index = which.index(times.len());
         times[index] = (20_000_000, 30_000_000);
-        let Judgement { verdict, evidence } = judged(&history(&times));
+        let Judgement { verdict, evidence, .. } = judged(&history(&times));
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         let count = times.len();
         let words = format!("{count} of {count} operations were over within 50ms: the worst was 50 ms, handing over `engine.1.");
@@ -53,7 +53,7 @@ proptest! {
     fn one_that_is_late_by_a_nanosecond_is_named(mut times in times(), which: prop::sample::Index, waits in 0..=50_000_000_u64) {
         let index = which.index(times.len());
         times[index] = (waits, 50_000_001 - waits);
-        let Judgement { verdict, evidence } = judged(&history(&times));
+        let Judgement { verdict, evidence, .. } = judged(&history(&times));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let count = times.len();
         let words = format!(
@@ -76,7 +76,7 @@ fn one_that_never_ends_fails_unless_the_history_was_cut_off_before_its_time() {
         }
         book
     };
-    let Judgement { verdict, evidence } = judged(&open(&[]).close());
+    let Judgement { verdict, evidence, .. } = judged(&open(&[]).close());
     assert_eq!(verdict, Verdict::Fail);
     assert_eq!(
         evidence,
@@ -85,7 +85,7 @@ fn one_that_never_ends_fails_unless_the_history_was_cut_off_before_its_time() {
     );
     // Cut off: nobody knows before its time is over.
     assert_eq!(judged(&open(&[51]).events).verdict, Verdict::Pass);
-    let Judgement { verdict, evidence } = judged(&open(&[52]).events);
+    let Judgement { verdict, evidence, .. } = judged(&open(&[52]).events);
     assert_eq!(verdict, Verdict::Fail);
     assert!(evidence.contains("the worst was not over after 51 ms, reading all"), "{evidence}");
 }

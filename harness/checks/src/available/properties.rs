@@ -63,7 +63,7 @@ proptest! {
         success: prop::sample::Index,
         unknown: bool,
     ) {
-        let Judgement { verdict, evidence } = judged(&history(&faults), 90);
+        let Judgement { verdict, evidence, .. } = judged(&history(&faults), 90);
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         let words = "at least 90% must: 36 of 40 operations succeeded, 90.0%, while `fault 1` was on from ";
         prop_assert!(evidence.starts_with(words), "{}", evidence);
@@ -72,7 +72,7 @@ proptest! {
         let index = which.index(count);
         let good: Vec<_> = (0..MANY).filter(|place| faults[index][*place] == Ending::Ok).collect();
         faults[index][good[success.index(good.len())]] = if unknown { Ending::Unknown } else { Ending::Failed };
-        let Judgement { verdict, evidence } = judged(&history(&faults), 90);
+        let Judgement { verdict, evidence, .. } = judged(&history(&faults), 90);
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let words = format!(
             "under 1 of {count} faults fewer than 90% succeeded, at most 0 may be: 35 of 40 operations succeeded, 87.5%, \
@@ -111,7 +111,7 @@ proptest! {
             }
         }
         book.end(op, Ending::Failed, None);
-        let Judgement { verdict, evidence } = judged(&book.close(), 100);
+        let Judgement { verdict, evidence, .. } = judged(&book.close(), 100);
         prop_assert_eq!(verdict, if late { Verdict::Fail } else { Verdict::Pass }, "{}", evidence);
     }
 }
@@ -129,7 +129,7 @@ fn too_few_prove_nothing() {
     assert_eq!(judged(&history(&both), 100).verdict, Verdict::Fail);
     let mut book = book();
     operations(&mut book, &[Ending::Ok; MANY]);
-    let Judgement { verdict, evidence } = judged(&book.close(), 1);
+    let Judgement { verdict, evidence, .. } = judged(&book.close(), 1);
     assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, "no fault began"));
 }
 
@@ -168,7 +168,7 @@ fn a_fault_on_a_neighbours_link_alone_is_not_held_against_it() {
     };
     assert_eq!(judged(&["plane"], Ending::Ok).verdict, Verdict::Pass);
     assert_eq!(judged(&["plane"], Ending::Failed).verdict, Verdict::Fail);
-    let Judgement { verdict, evidence } = judged(&["engine", "plane"], Ending::Ok);
+    let Judgement { verdict, evidence, .. } = judged(&["engine", "plane"], Ending::Ok);
     assert_eq!(verdict, Verdict::Fail, "{evidence}");
     assert!(evidence.starts_with("plane's redis.sessions: "), "{evidence}");
 }

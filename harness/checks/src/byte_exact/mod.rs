@@ -10,11 +10,12 @@ use std::collections::{HashMap, HashSet};
 
 use bulkhead_model::{
     Act, Content, Ending, Found, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     ops::{Op, Use, grouped, ops},
     words::{during_any, moment, worst_of},
 };
@@ -79,7 +80,7 @@ fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     let fates = fates(ops, &readings);
     let wrong: Vec<_> =
         readings.iter().filter_map(|reading| Some((reading, fault(reading, &fates)?))).collect();
-    if let Some((first, fault)) = wrong.first() {
+    if let Some((first, (fault, _))) = wrong.first() {
         let (op, at) = (first.op, first.op.ended_at().unwrap_or(first.op.began));
         let text = format!(
             "{} of {} readings are not what was put there, at most 0 may be: the first, of `{}` by {} at {}{}, {fault}",
@@ -90,7 +91,7 @@ fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
             moment(op.began),
             during_any(history, op.began, at)
         );
-        return Judgement::new(Verdict::Fail, text);
+        return Judgement::new(Verdict::Fail, text).naming(wrong.iter().map(|(_, (_, culprit))| *culprit));
     }
     let exact = readings.iter().filter(|reading| reading.found.is_some()).count();
     if exact == 0 {
@@ -165,28 +166,37 @@ fn read_back(fates: &HashMap<&str, Fate<'_>>, readings: &[Reading<'_>]) -> usize
     after.map(|reading| reading.object).collect::<HashSet<_>>().len()
 }
 
-/// What is wrong with a reading, if anything is.
-fn fault(reading: &Reading<'_>, fates: &HashMap<&str, Fate<'_>>) -> Option<String> {
+/// What is wrong with a reading, if anything is, and the operation that went wrong.
+fn fault(reading: &Reading<'_>, fates: &HashMap<&str, Fate<'_>>) -> Option<(String, Culprit)> {
+    let this = |wrong| move |fault| (fault, Culprit::of(wrong, &reading.op));
     if let Some(holds) = reading.holds {
         return match reading.found {
-            Some(found) => differs(found, holds),
-            None => Some(format!("found nothing where {} are", told(holds))),
+            Some(found) => differs(found, holds).map(this(Wrong::Foreign)),
+            None => Some(format!("found nothing where {} are", told(holds))).map(this(Wrong::Lost)),
         };
     }
     let fate = fates.get(reading.object)?;
     match (reading.found, fate.sent) {
-        (Some(found), None) => Some(format!("found {} that nobody uploaded", told(found))),
-        (Some(found), Some(sent)) => differs(found, sent).or_else(|| shown_too_early(reading, fate)),
+        (Some(found), None) => {
+            Some(format!("found {} that nobody uploaded", told(found))).map(this(Wrong::Foreign))
+        }
+        (Some(found), Some(sent)) => differs(found, sent).map(this(Wrong::Foreign)).or_else(|| {
+            // What comes to be afterwards is only shown before its time.
+            let wrong = if fate.completed.is_some() { Wrong::Reordered } else { Wrong::Foreign };
+            shown_too_early(reading, fate).map(this(wrong))
+        }),
         (None, _) => {
             fate.known.filter(|known| *known < reading.op.place)?;
-            let how = match fate.acknowledged.filter(|op| op.over < reading.op.place) {
+            let acknowledged = fate.acknowledged.filter(|op| op.over < reading.op.place);
+            let how = match acknowledged {
                 Some(op) => {
                     let at = moment(op.ended_at().unwrap_or(op.began));
                     format!("which {} completed at {at}", op.client())
                 }
                 None => String::from("which an earlier reading had"),
             };
-            Some(format!("found nothing of it, {how}"))
+            let lost = acknowledged.or(fate.completed).unwrap_or(reading.op);
+            Some((format!("found nothing of it, {how}"), Culprit::of(Wrong::Lost, &lost)))
         }
     }
 }

@@ -84,7 +84,7 @@ fn judged(history: &[Event]) -> Judgement {
 
 /// The evidence, which must be red and about this object.
 fn red(history: &[Event], index: usize) -> String {
-    let Judgement { verdict, evidence } = judged(history);
+    let Judgement { verdict, evidence, .. } = judged(history);
     assert_eq!(verdict, Verdict::Fail, "{evidence}");
     let named = format!(
         " readings are not what was put there, at most 0 may be: the first, of `{}` by ",
@@ -97,7 +97,7 @@ fn red(history: &[Event], index: usize) -> String {
 proptest! {
     #[test]
     fn objects_that_are_kept_pass(objects in objects()) {
-        let Judgement { verdict, evidence } = judged(&history(&objects, |_, _, there| there));
+        let Judgement { verdict, evidence, .. } = judged(&history(&objects, |_, _, there| there));
         let some = objects.iter().any(|object| object.there);
         prop_assert_eq!(verdict, if some { Verdict::Pass } else { Verdict::Unknown }, "{}", evidence);
     }
@@ -182,7 +182,7 @@ fn an_acknowledged_object_that_nobody_read_leaves_it_open() {
     let mut book = Book::of(Service::S3, "s3.backups").after(history(&[KEPT], |_, _, there| there));
     book.operation("client 1", Act::Upload { object: name(7), content: content(7) }, Some(Ending::Ok));
     book.operation("client 1", Act::Complete { object: name(7) }, Some(Ending::Ok));
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!(verdict, Verdict::Unknown);
     assert_eq!(evidence, "1 objects that were acknowledged were never read back");
 }

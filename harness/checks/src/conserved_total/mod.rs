@@ -17,7 +17,7 @@ use bulkhead_model::{
 
 use self::reading::{Reading, Seen};
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     ops::{Op, Use, grouped, ops},
     words::{during_any, moment, worst_of},
 };
@@ -71,10 +71,8 @@ fn judge_use<'h>(history: &[Event], ops: &[Op<'h>]) -> Judgement {
     let fates = fates(ops, &readings);
     let mut known: Vec<_> = fates.values().filter_map(|fate| fate.known).collect();
     known.sort_unstable();
-    let off: Vec<_> = readings
-        .iter()
-        .filter_map(|reading| Some((reading, reading.faults(&Seen { fates: &fates, known: &known })?)))
-        .collect();
+    let seen = Seen { fates: &fates, known: &known };
+    let off: Vec<_> = readings.iter().filter_map(|reading| Some((reading, reading.faults(&seen)?))).collect();
     if let Some((first, faults)) = off.first() {
         let (op, at) = (first.op, first.op.ended_at().unwrap_or(first.op.began));
         let text = format!(
@@ -86,7 +84,8 @@ fn judge_use<'h>(history: &[Event], ops: &[Op<'h>]) -> Judgement {
             during_any(history, op.began, at),
             faults.join("; ")
         );
-        return Judgement::new(Verdict::Fail, text);
+        let culprits: Vec<Culprit> = off.iter().flat_map(|(reading, _)| reading.culprits(&seen)).collect();
+        return Judgement::new(Verdict::Fail, text).naming(culprits);
     }
     let acknowledged = || fates.values().filter(|fate| fate.op.outcome() == Ending::Ok);
     let (total, last) = (acknowledged().count(), acknowledged().map(|fate| fate.op.over).max());

@@ -206,7 +206,7 @@ impl Off {
 proptest! {
     #[test]
     fn books_that_are_kept_pass(steps in steps()) {
-        let Judgement { verdict, evidence } = judged(&history(&steps, |_, _| {}));
+        let Judgement { verdict, evidence, .. } = judged(&history(&steps, |_, _| {}));
         let total = steps.iter().filter(|step| step.outcome == Ending::Ok).count();
         prop_assert_eq!(verdict, if total == 0 { Verdict::Unknown } else { Verdict::Pass }, "{}", evidence);
         if total > 0 {
@@ -231,7 +231,7 @@ proptest! {
                 off.put(books, &last, &failed);
             }
         };
-        let Judgement { verdict, evidence } = judged(&history(&steps, wrong));
+        let Judgement { verdict, evidence, .. } = judged(&history(&steps, wrong));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let readings = 1 + steps.iter().filter(|step| step.read.is_some()).count();
         let begins = format!("1 of {readings} readings are off, at most 0 may be: the first, by client {} at ", 1011 + begin);
@@ -251,7 +251,7 @@ proptest! {
                 Off::Undone.put(books, &gone, &gone);
             }
         };
-        let Judgement { verdict, evidence } = judged(&history(&steps, wrong));
+        let Judgement { verdict, evidence, .. } = judged(&history(&steps, wrong));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let named = format!("transfers that must be in it are not: `{}` first", gone.transfer);
         let how = if outcome == Ending::Ok { "acknowledged at " } else { "which an earlier reading had" };
@@ -268,7 +268,7 @@ fn a_transfer_is_not_read_before_it_begins() {
             books.book(next.clone());
         }
     };
-    let Judgement { verdict, evidence } = judged(&history(&steps, wrong));
+    let Judgement { verdict, evidence, .. } = judged(&history(&steps, wrong));
     assert_eq!(verdict, Verdict::Fail);
     assert!(evidence.contains("`engine.1.1` is in it, which client 1 began at "), "{evidence}");
 }
@@ -279,7 +279,7 @@ fn without_a_reading_after_the_last_transfer_nobody_knows() {
         history(&[Step::quiet(Ending::Ok, true, true), Step::quiet(Ending::Ok, true, false)], |_, _| {});
     // The last reading goes.
     events.truncate(events.len() - 3);
-    let Judgement { verdict, evidence } = judged(&events);
+    let Judgement { verdict, evidence, .. } = judged(&events);
     assert_eq!(verdict, Verdict::Unknown);
     assert!(evidence.starts_with("no reading began after the last of 2 acknowledgements"), "{evidence}");
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bulkhead_model::{Ending, Entry};
+use bulkhead_model::{Ending, Entry, bench::Wrong};
 
-use super::{Fates, entry_of, sum};
+use super::{Fate, Fates, entry_of, sum};
 use crate::{
+    Culprit,
     ops::Op,
     words::{deed, moment},
 };
@@ -82,6 +83,25 @@ impl Reading<'_> {
         ))
     }
 
+    /// What it shows of one that is off: the transfers that are missing or there twice, and itself where it has what nobody sent,
+    /// or where more or less is there than its entries make.
+    pub(super) fn culprits(&self, seen: &Seen<'_, '_>) -> Vec<Culprit> {
+        let this = |wrong| Culprit::of(wrong, &self.op);
+        let gone = self.gone(seen).map(|(_, fate)| Culprit::of(Wrong::Lost, &fate.op));
+        let mut culprits: Vec<_> = gone.collect();
+        culprits.extend(self.often().map(|(entry, _)| match seen.fates.get(entry.transfer.as_str()) {
+            Some(fate) => Culprit::of(Wrong::Duplicated, &fate.op),
+            None => this(Wrong::Duplicated),
+        }));
+        culprits.extend(self.strange(seen).map(|_| this(Wrong::Foreign)));
+        if culprits.is_empty() {
+            let more = sum(self.balances) > sum(self.opened)
+                || self.balances.keys().any(|account| !self.opened.contains_key(account));
+            culprits.push(this(if more { Wrong::Foreign } else { Wrong::Lost }));
+        }
+        culprits
+    }
+
     /// The first entry of a transfer that nobody sent, that was sent otherwise, later or not at all.
     fn strange(&self, seen: &Seen<'_, '_>) -> Option<String> {
         self.entries.iter().find_map(|entry| {
@@ -114,16 +134,30 @@ impl Reading<'_> {
 
     /// The first transfer that was entered more than once.
     fn twice(&self) -> Option<String> {
+        let (entry, count) = self.often().next()?;
+        Some(format!("`{}` was entered {count} times", entry.transfer))
+    }
+
+    /// The entries of transfers that were entered more than once, each with how often.
+    fn often(&self) -> impl Iterator<Item = (&Entry, usize)> {
         let mut times: HashMap<&str, usize> = HashMap::new();
         for entry in self.entries {
             *times.entry(&entry.transfer).or_default() += 1;
         }
-        let twice = self
+        let counted = self
             .entries
             .iter()
-            .map(|entry| (entry, times.get(entry.transfer.as_str()).copied().unwrap_or(0)));
-        let (entry, count) = twice.into_iter().find(|(_, count)| *count > 1)?;
-        Some(format!("`{}` was entered {count} times", entry.transfer))
+            .map(move |entry| (entry, times.get(entry.transfer.as_str()).copied().unwrap_or(0)));
+        counted.filter(|(_, count)| *count > 1)
+    }
+
+    /// The transfers that were certain when it began and that it does not have.
+    fn gone<'f, 'h>(&self, seen: &'f Seen<'f, 'h>) -> impl Iterator<Item = (&'h str, &'f Fate<'h>)> {
+        let had: HashSet<&str> = self.entries.iter().map(|entry| entry.transfer.as_str()).collect();
+        let gone = seen.fates.iter().filter(move |(name, fate)| {
+            fate.known.is_some_and(|known| known < self.op.place) && !had.contains(**name)
+        });
+        gone.map(|(name, fate)| (*name, fate))
     }
 
     /// The transfers that were certain when it began and are not in it.
@@ -137,8 +171,7 @@ impl Reading<'_> {
             return None;
         }
         // Only now, so that a reading that is right costs no more than what it has.
-        let gone = seen.fates.iter().filter(|(name, fate)| certain(fate.known) && !had.contains(**name));
-        let (name, fate) = gone.min_by_key(|(_, fate)| fate.op.place)?;
+        let (name, fate) = self.gone(seen).min_by_key(|(_, fate)| fate.op.place)?;
         let op = &fate.op;
         let how = match op.outcome() {
             Ending::Ok => format!("acknowledged at {}", moment(op.ended_at().unwrap_or(op.began))),

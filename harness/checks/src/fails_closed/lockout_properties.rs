@@ -111,7 +111,7 @@ fn judged(history: &[Event]) -> Judgement {
 proptest! {
     #[test]
     fn whoever_is_locked_out_and_told_why_passes(which in 0..REASONS.len(), met in met()) {
-        let Judgement { verdict, evidence } = judged(&Told::of(which).locked_out(&met, |_| ()));
+        let Judgement { verdict, evidence, .. } = judged(&Told::of(which).locked_out(&met, |_| ()));
         let told = met.iter().filter(|met| **met == Met::Told).count();
         prop_assert_eq!(verdict, if told > 0 { Verdict::Pass } else { Verdict::Unknown }, "{}", evidence);
         let tried = met.len() + 1;
@@ -127,7 +127,7 @@ proptest! {
             told.answered("engine", "client 8");
             after.iter().for_each(|met| told.meets(*met));
         });
-        let Judgement { verdict, evidence } = judged(&history);
+        let Judgement { verdict, evidence, .. } = judged(&history);
         prop_assert_eq!(verdict, Verdict::Fail, "{}", &evidence);
         let tried = before.len() + after.len() + 3;
         prop_assert!(evidence.starts_with(&format!("2 of {tried} operations were answered though ")), "{}", evidence);

@@ -44,7 +44,7 @@ fn judged(history: &[Event]) -> Judgement {
 proptest! {
     #[test]
     fn what_is_refused_passes_where_each_kind_was_answered(attempts in attempts()) {
-        let Judgement { verdict, evidence } = judged(&history(&attempts, |_| true));
+        let Judgement { verdict, evidence, .. } = judged(&history(&attempts, |_| true));
         let mute = (0..3).any(|kind| {
             let mut of = attempts.iter().filter(|(tried, _)| *tried == kind).peekable();
             of.peek().is_some() && of.all(|(_, silent)| silent.is_some())
@@ -58,7 +58,7 @@ proptest! {
         let index = attempts.len();
         attempts.push((kind, None));
         attempts.extend(after);
-        let Judgement { verdict, evidence } = judged(&history(&attempts, |tried| tried < index));
+        let Judgement { verdict, evidence, .. } = judged(&history(&attempts, |tried| tried < index));
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = format!(" attempts were let through, at most 0 may be: {} first, by client 1 at ", KINDS[kind]);
         prop_assert!(evidence.contains(&words) && evidence.ends_with(", answered 200"), "{}", evidence);
@@ -78,7 +78,7 @@ proptest! {
         }
         let mut book = Book::of(Service::Redis, "redis.sessions");
         book.touch(&effects);
-        let Judgement { verdict, evidence } = judged(&book.close());
+        let Judgement { verdict, evidence, .. } = judged(&book.close());
         let expected = match (trusting, before) {
             (true, _) => Verdict::Fail,
             (false, 0) => Verdict::Unknown,
@@ -122,7 +122,7 @@ proptest! {
             };
             book.write(EventKind::Ended(Ended { op, outcome, detail, found: None }));
         }
-        let Judgement { verdict, evidence } = judged(&book.close());
+        let Judgement { verdict, evidence, .. } = judged(&book.close());
         prop_assert_eq!(verdict, if silent { Verdict::Unknown } else { Verdict::Pass }, "{}", &evidence);
         if silent {
             let words = format!("no operation on engine.redis that met {} was told so", met[untold].0);

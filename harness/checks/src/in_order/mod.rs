@@ -10,11 +10,12 @@ use std::collections::{HashMap, HashSet};
 
 use bulkhead_model::{
     Act, Ending, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     ops::{Op, Use, grouped, ops},
     words::{during, moment, worst_of},
 };
@@ -110,7 +111,8 @@ fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
         }
     }
     match late.first() {
-        Some(first) => Judgement::new(Verdict::Fail, first.told(history, late.len(), seen.len())),
+        Some(first) => Judgement::new(Verdict::Fail, first.told(history, late.len(), seen.len()))
+            .naming(late.iter().map(|late| Culprit::of(Wrong::Reordered, &late.taken))),
         None if compared == 0 => Judgement::new(Verdict::Unknown, NOTHING),
         None => Judgement::new(
             Verdict::Pass,

@@ -78,7 +78,7 @@ proptest! {
             (element.publisher, element.handed) = (0, Ending::Ok);
         }
         let places = places(&elements, lag);
-        let Judgement { verdict, evidence } = judged(&history(&elements, &places, &places));
+        let Judgement { verdict, evidence, .. } = judged(&history(&elements, &places, &places));
         let taken = 2 * elements.iter().filter(|element| element.handed == Ending::Ok).count();
         let words = format!("0 of {taken} first deliveries out of order, at 2 consumers");
         prop_assert_eq!((verdict, evidence), (Verdict::Pass, words));
@@ -100,13 +100,13 @@ proptest! {
         let places = places(&elements, lag);
         let mut swapped = places.clone();
         swapped.swap(before, after);
-        let Judgement { verdict, evidence } = judged(&history(&elements, &places, &swapped));
+        let Judgement { verdict, evidence, .. } = judged(&history(&elements, &places, &swapped));
         prop_assert_eq!(verdict, Verdict::Fail);
         let behind = format!("after `engine.1.{after}`, although publisher 1 handed it over before");
         prop_assert!(evidence.contains(&behind) && evidence.contains(" first, to consumer 2 at "), "{}", evidence);
         // The same is no disorder where nobody acknowledged what comes late.
         elements[before..after].iter_mut().for_each(|element| element.handed = Ending::Unknown);
-        let Judgement { verdict, evidence } = judged(&history(&elements, &places, &swapped));
+        let Judgement { verdict, evidence, .. } = judged(&history(&elements, &places, &swapped));
         prop_assert_ne!(verdict, Verdict::Fail, "{}", evidence);
     }
 }
@@ -114,7 +114,7 @@ proptest! {
 #[test]
 fn one_of_each_publisher_has_no_order() {
     let element = |publisher| Element { publisher, handed: Ending::Ok, stray: 0, again: true };
-    let Judgement { verdict, evidence } = judged(&history(&[element(0), element(1)], &[1, 0], &[0, 1]));
+    let Judgement { verdict, evidence, .. } = judged(&history(&[element(0), element(1)], &[1, 0], &[0, 1]));
     assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, NOTHING));
 }
 

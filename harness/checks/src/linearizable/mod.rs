@@ -11,6 +11,7 @@
 
 use bulkhead_model::{
     Act, Ending, Found, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
@@ -19,7 +20,7 @@ use self::{
     search::{Allowance, Call, Finding, Step, Value, search},
 };
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     ops::{Op, Use, grouped, ops},
     tables::Table,
     words::{during_any, held, moment, worst_of},
@@ -123,6 +124,15 @@ impl<'h> Register<'h> {
         number
     }
 
+    /// The call that cannot follow, as what went wrong: with what nobody put there, or with what was there at another time.
+    fn culprit(&self, stuck: usize) -> Option<Culprit> {
+        let (call, op) = (self.calls.get(stuck)?, self.ops.get(stuck)?);
+        let found = call.step.finds().filter(|value| *value != 0);
+        let put = |value: Value| self.calls.iter().any(|call| call.step.leaves() == Some(value));
+        let wrong = if found.is_some_and(|value| !put(value)) { Wrong::Foreign } else { Wrong::Reordered };
+        Some(Culprit::of(wrong, op))
+    }
+
     /// What the register holds by that number, and who put it there last before that moment.
     fn described(&self, value: Value, before: usize) -> String {
         let text = held(self.values.get(value as usize).copied().flatten());
@@ -139,7 +149,7 @@ impl<'h> Register<'h> {
 /// All registers of one use.
 fn judge_use(history: &[Event], ops: Vec<Op<'_>>, allowance: &mut Allowance) -> Judgement {
     let registers = grouped(ops, |invoked| register(&invoked.act).unwrap_or_default());
-    let (count, mut broken, mut first) = (registers.len(), 0, None);
+    let (count, mut broken, mut first) = (registers.len(), Vec::<Culprit>::new(), None);
     let (mut total, mut unknown, mut looked, mut too_many) = (0, 0, 0, Vec::new());
     for (name, ops) in registers {
         let register = Register::of(ops);
@@ -151,7 +161,7 @@ fn judge_use(history: &[Event], ops: Vec<Op<'_>>, allowance: &mut Allowance) -> 
             Finding::Linearises => {}
             Finding::TooMany => too_many.push(name),
             Finding::Stuck(stuck) => {
-                broken += 1;
+                broken.extend(register.culprit(stuck));
                 if first.is_none() {
                     let explanation = explain(&register.calls, stuck, allowance);
                     first = Some(format!("`{name}` first: {}", why(history, &register, stuck, &explanation)));
@@ -160,8 +170,8 @@ fn judge_use(history: &[Event], ops: Vec<Op<'_>>, allowance: &mut Allowance) -> 
         }
     }
     if let Some(first) = first {
-        let text = format!("{broken} of {count} registers do not linearise, at most 0 may: {first}");
-        return Judgement::new(Verdict::Fail, text);
+        let text = format!("{} of {count} registers do not linearise, at most 0 may: {first}", broken.len());
+        return Judgement::new(Verdict::Fail, text).naming(broken);
     }
     if let Some(name) = too_many.first() {
         let text = format!(

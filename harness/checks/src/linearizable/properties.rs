@@ -132,7 +132,7 @@ proptest! {
     #[test]
     fn a_register_passes_whatever_overlaps(reals in prop::collection::vec(real(true), 1..80)) {
         let history = history(&reals, |_, held| held);
-        let Judgement { verdict, evidence } = judged(&history);
+        let Judgement { verdict, evidence, .. } = judged(&history);
         let looks = |event: &Event| match &event.kind {
             EventKind::Ended(ended) => ended.outcome == Ending::Ok && ended.found.is_some(),
             _ => false,
@@ -152,7 +152,7 @@ proptest! {
         let index = which.index(reals.len());
         (reals[index].act, reals[index].lost) = (0, false);
         let wrong = |read, held| if read == index { Some(String::from("plane.9")) } else { held };
-        let Judgement { verdict, evidence } = judged(&history(&reals, wrong));
+        let Judgement { verdict, evidence, .. } = judged(&history(&reals, wrong));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let words = "1 of 1 registers do not linearise, at most 0 may: `engine.r` first: ";
         prop_assert!(evidence.starts_with(words), "{}", evidence);
@@ -172,7 +172,7 @@ proptest! {
         let last = reals.len();
         reals.push(Real { act: 0, ..write(0) });
         let stale = |read, held| if read == last { Some(String::from("engine.8")) } else { held };
-        let Judgement { verdict, evidence } = judged(&history(&reals, stale));
+        let Judgement { verdict, evidence, .. } = judged(&history(&reals, stale));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let named = format!("then client {last} reads `engine.8` (put there by client {} at ", last - gap - 2);
         prop_assert!(evidence.contains(&named), "{}", evidence);
@@ -191,7 +191,7 @@ fn a_register_of_a_hundred_thousand_operations_and_a_thousand_unknown_ones_is_se
         lost: index % 100 == 2,
         happens: index % 200 == 2,
     });
-    let Judgement { verdict, evidence } = judged(&history(&reals.collect::<Vec<_>>(), |_, held| held));
+    let Judgement { verdict, evidence, .. } = judged(&history(&reals.collect::<Vec<_>>(), |_, held| held));
     assert_eq!(verdict, Verdict::Pass, "{evidence}");
 }
 

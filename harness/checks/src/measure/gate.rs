@@ -53,7 +53,7 @@ fn latency(measure: &Measure, place: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bulkhead_model::bench::{Latency, gate};
+    use bulkhead_model::bench::{Latency, Wrongs, gate};
 
     use super::*;
 
@@ -63,6 +63,7 @@ mod tests {
             ok,
             failed: 0,
             unknown: 0,
+            wrong: Wrongs::default(),
             per_second,
             latency: Latency { p99, max: 2 * p99, ..Latency::default() },
             stretches: Vec::new(),

@@ -69,7 +69,7 @@ fn fell_behind(load: &Load) -> Option<String> {
 mod tests {
     use bulkhead_model::{
         Verdict,
-        bench::{Latency, Measure},
+        bench::{Latency, Measure, Wrongs},
     };
     use proptest::prelude::*;
 
@@ -81,6 +81,7 @@ mod tests {
             ok: 1_000 - failed,
             failed,
             unknown: 0,
+            wrong: Wrongs::default(),
             per_second: 100.0,
             latency: Latency::default(),
             stretches: Vec::new(),
@@ -95,6 +96,8 @@ mod tests {
             invariants: Vec::new(),
             measured_ns: 1,
             loads: vec![load],
+            beside: Wrongs::default(),
+            usage: Vec::new(),
             history: String::new(),
         }
     }

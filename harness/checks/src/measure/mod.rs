@@ -8,18 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bulkhead_model::{
     Ending, TenantName,
-    bench::{LATE, Latency, Load, Measure, Second, Stretch, When},
+    bench::{LATE, Latency, Load, Measure, Second, Stretch, Usage, When, Wrongs},
     history::{Event, EventKind},
 };
 use hdrhistogram::Histogram;
 
-use crate::ops::{Op, ops};
+use crate::{
+    Culprit,
+    ops::{Op, ops},
+};
 
 mod gate;
 mod knee;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod timeline;
+mod usage;
+mod wrong;
 
+use self::wrong::Found;
 pub use self::{gate::judge as judge_threshold, knee::knees};
 
 const SECOND: u64 = 1_000_000_000;
@@ -36,6 +44,10 @@ pub struct Measured {
     pub took: u64,
     /// Each workload, by its name.
     pub loads: Vec<Load>,
+    /// What was found and has no place in them.
+    pub beside: Wrongs,
+    /// What the processes used meanwhile.
+    pub usage: Vec<Usage>,
     /// The times behind it, second by second.
     pub intervals: Vec<Interval>,
 }
@@ -53,18 +65,19 @@ pub struct Interval {
 }
 
 /// Measures what a tenant did in a history, of which it leaves out so many nanoseconds at the beginning. `rates` are what
-/// workloads were to keep up, in operations a minute, by their names.
+/// workloads were to keep up, in operations a minute, by their names; `culprits` what the invariants found in the same history.
 pub fn measure(
     history: &[Event],
     tenant: &TenantName,
     warm_up: u64,
     rates: &BTreeMap<String, u64>,
+    culprits: &[Culprit],
 ) -> Measured {
     let all: Vec<_> = ops(history).into_iter().filter(|op| op.invoked.tenant == *tenant).collect();
     let first = all.iter().map(moment).min().unwrap_or_default();
     let window = (first.saturating_add(warm_up), end_of_work(history));
     let took = window.1.saturating_sub(window.0);
-    let faults = faulty(history);
+    let (faults, mut found) = (faulty(history), Found::of(culprits));
     let mut kinds = BTreeMap::<(&str, &'static str), Vec<Op<'_>>>::new();
     for op in all {
         if (window.0..window.1).contains(&moment(&op)) {
@@ -81,13 +94,14 @@ pub fn measure(
             late: 0,
             acts: Vec::new(),
         });
-        let seconds = by_seconds(ops, window.0, took);
+        let seconds = by_seconds(ops, window.0, took, &mut found);
         load.late += count(ops.iter().filter(|op| began_late(op)));
         load.acts.push(Measure {
             act: (*act).to_owned(),
             ok: outcomes(ops, Ending::Ok),
             failed: outcomes(ops, Ending::Failed),
             unknown: outcomes(ops, Ending::Unknown),
+            wrong: seconds.iter().map(|(second, _)| second.wrong).sum(),
             per_second: per_second(outcomes(ops, Ending::Ok), took),
             latency: latency(times(ops.iter())),
             stretches: stretches(ops, &faults, window),
@@ -114,7 +128,9 @@ pub fn measure(
         load.skipped = if skipped > count(clients.iter()) { skipped } else { 0 };
         load.acts.sort_by_key(|measure| std::cmp::Reverse(measure.ok + measure.failed + measure.unknown));
     }
-    Measured { took, loads, intervals }
+    let succeeded = loads.iter().flat_map(|load| &load.acts).map(|act| act.ok).sum();
+    let usage = usage::usage(history, window, succeeded);
+    Measured { took, loads, beside: found.left(), usage, intervals }
 }
 
 /// When an operation counts as asked for.
@@ -190,18 +206,19 @@ fn stretches(ops: &[Op<'_>], faults: &[(u64, u64)], window: (u64, u64)) -> Vec<S
 }
 
 /// What was due in each second from then on.
-fn by_seconds(ops: &[Op<'_>], from: u64, took: u64) -> Vec<(Second, Vec<u64>)> {
+fn by_seconds(ops: &[Op<'_>], from: u64, took: u64, found: &mut Found) -> Vec<(Second, Vec<u64>)> {
     let mut seconds = BTreeMap::<u64, Vec<&Op<'_>>>::new();
     for op in ops {
         seconds.entry(moment(op).saturating_sub(from) / SECOND).or_default().push(op);
     }
-    let second = |number| {
+    let mut second = |number| {
         let these = seconds.get(&number).map(Vec::as_slice).unwrap_or_default();
         let times: Vec<_> = times(these.iter().copied()).collect();
         let (ok, all) = (count(times.iter()), count(these.iter()));
-        (Second { ok, errors: all - ok, p99: latency(times.iter().copied()).p99 }, times)
+        let wrong = these.iter().map(|op| found.take(op.place)).sum();
+        (Second { ok, errors: all - ok, p99: latency(times.iter().copied()).p99, wrong }, times)
     };
-    (0..took.div_ceil(SECOND)).map(second).collect()
+    (0..took.div_ceil(SECOND)).map(&mut second).collect()
 }
 
 /// How long those took that succeeded.

@@ -76,7 +76,7 @@ proptest! {
             .map(|number| number * every)
             .map(|due| Made { due: Some(due), began: due, took: free(due) + delay * MS - due, outcome: Ending::Ok })
             .collect();
-        let measured = measure(&history(&open, 3_000 * MS), &engine(), 0, &BTreeMap::new());
+        let measured = measure(&history(&open, 3_000 * MS), &engine(), 0, &BTreeMap::new(), &[]);
         let latency = the_one(&measured).1.latency;
         prop_assert!(is_about(latency.max, (stall + delay) * MS), "{latency:?}");
         let held = stall.div_ceil(10);
@@ -91,7 +91,7 @@ proptest! {
             closed.push(Made { due: None, began: next, took: over - next, outcome: Ending::Ok });
             next = over;
         }
-        let measured = measure(&history(&closed, 3_000 * MS), &engine(), 0, &BTreeMap::new());
+        let measured = measure(&history(&closed, 3_000 * MS), &engine(), 0, &BTreeMap::new(), &[]);
         let latency = the_one(&measured).1.latency;
         prop_assert!(is_about(latency.p90, delay * MS), "one client waits, and nobody else is seen to: {latency:?}");
     }
@@ -114,7 +114,7 @@ proptest! {
         let due = made.iter().filter(|made| (from..5_000 * MS).contains(&made.due.unwrap()));
         let wanted = |outcome| count(due.clone().filter(|made| made.outcome == outcome));
         let rates = BTreeMap::from([(String::from("redis.told"), 6_000)]);
-        let measured = measure(&history(&made, 5_000 * MS), &engine(), warm_up * MS, &rates);
+        let measured = measure(&history(&made, 5_000 * MS), &engine(), warm_up * MS, &rates, &[]);
         if due.clone().count() == 0 {
             prop_assert!(measured.loads.is_empty());
             return Ok(());
@@ -141,7 +141,7 @@ fn what_a_neighbour_does_meanwhile_is_not_the_tenants() {
     if let EventKind::Invoked(invoked) = &mut events[1].kind {
         invoked.tenant = TenantName::new("plane").unwrap();
     }
-    assert_eq!(the_one(&measure(&events, &engine(), 0, &BTreeMap::new())).1.ok, 2);
+    assert_eq!(the_one(&measure(&events, &engine(), 0, &BTreeMap::new(), &[])).1.ok, 2);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn stretches_are_told_apart_by_the_faults() {
     events.push(Event { at: 1_000 * MS, kind: EventKind::FaultBegan(record()) });
     events.push(Event { at: 2_000 * MS, kind: EventKind::FaultEnded(record()) });
     events.sort_by_key(|event| event.at);
-    let measured = measure(&events, &engine(), 0, &BTreeMap::new());
+    let measured = measure(&events, &engine(), 0, &BTreeMap::new(), &[]);
     let stretches = &the_one(&measured).1.stretches;
     let told: Vec<_> = stretches
         .iter()

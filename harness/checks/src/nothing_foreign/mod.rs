@@ -7,13 +7,14 @@
 
 use bulkhead_model::{
     Enforcement, Outcome, ProbeRecord, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 pub(crate) use self::received::holds_something;
 use self::{received::is_received, told::is_told};
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     beset::probes,
     isolated::{audited, strays, why_unknown, witness},
 };
@@ -58,13 +59,20 @@ impl Check for NothingForeign {
             (_, Verdict::Pass) => texts.join("; ") + &audited(history),
             _ => texts.join("; "),
         };
-        Judgement::new(verdict, text)
+        Judgement::new(verdict, text).naming(judged.into_iter().flat_map(|judged| judged.culprits))
     }
+}
+
+/// The events that show what is foreign and are no operations.
+fn events(history: &[Event], foreign: impl Fn(&EventKind) -> bool) -> Vec<Culprit> {
+    let events = history.iter().enumerate().filter(|(_, event)| foreign(&event.kind));
+    events.map(|(place, _)| Culprit { place, wrong: Wrong::Foreign }).collect()
 }
 
 /// Judges where names were left; `None` unless one lies outside every slice.
 fn judge_audits(history: &[Event]) -> Option<Judgement> {
-    strays(history).map(|strays| Judgement::new(Verdict::Fail, strays))
+    let outside = |event: &EventKind| matches!(event, EventKind::Audit(audit) if !audit.outside.is_empty());
+    strays(history).map(|strays| Judgement::new(Verdict::Fail, strays).naming(events(history, outside)))
 }
 
 /// Judges what probes brought back; `None` where none was made.
@@ -95,7 +103,10 @@ fn judge_probes(history: &[Event]) -> Option<Judgement> {
             ),
         },
     };
-    Some(Judgement::new(verdict, evidence))
+    let brought =
+        |event: &EventKind| matches!(event, EventKind::Probe(probe) if judge_content(probe) == Verdict::Fail);
+    let brought = if verdict == Verdict::Fail { events(history, brought) } else { Vec::new() };
+    Some(Judgement::new(verdict, evidence).naming(brought))
 }
 
 fn judge_content(probe: &ProbeRecord) -> Verdict {

@@ -43,7 +43,7 @@ proptest! {
     ) {
         let mut book = book(&ways);
         let total = ways.iter().map(|way| if way % 4 == 2 { 2 } else { 1 }).sum::<usize>();
-        let Judgement { verdict, evidence } = judged(&book.clone().close());
+        let Judgement { verdict, evidence, .. } = judged(&book.clone().close());
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         prop_assert_eq!(evidence, format!("0 of {total} elements and values that workloads received were foreign"));
         book.fault(1, "down redis");
@@ -51,7 +51,7 @@ proptest! {
         for way in later {
             receive(&mut book, way, String::from("third.1"));
         }
-        let Judgement { verdict, evidence } = judged(&book.close());
+        let Judgement { verdict, evidence, .. } = judged(&book.close());
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let whose = match name.split_once('.') {
             Some((owner, _)) if !owner.is_empty() => format!("{owner}'s"),
@@ -66,7 +66,7 @@ proptest! {
 fn probes_count_beside_what_workloads_receive() {
     let mut good = book(&[0, 2]);
     good.write(EventKind::Probe(probe("engine", "plane")));
-    let Judgement { verdict, evidence } = judged(&good.clone().close());
+    let Judgement { verdict, evidence, .. } = judged(&good.clone().close());
     assert_eq!(verdict, Verdict::Pass);
     assert_eq!(
         evidence,
@@ -122,10 +122,10 @@ proptest! {
     ) {
         let mut clean = book(&[0]);
         told(&mut clean, answered, &format!("{before}{harmless}{after}"));
-        let Judgement { verdict, evidence } = judged(&clean.clone().close());
+        let Judgement { verdict, evidence, .. } = judged(&clean.clone().close());
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         told(&mut clean, answered, &format!("{before}{name}{after}"));
-        let Judgement { verdict, evidence } = judged(&clean.close());
+        let Judgement { verdict, evidence, .. } = judged(&clean.close());
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let owner = name.split('.').next().unwrap();
         let words = format!("1 texts and bodies were foreign, at most 0 may be: `{name}` in a text first, {owner}'s, received by client 1");
@@ -158,7 +158,7 @@ fn a_body_that_another_tenant_sent_is_foreign() {
     };
     assert_eq!(fetch("def", "def").verdict, Verdict::Pass);
     assert_eq!(fetch("abc", "abc").verdict, Verdict::Pass, "both have it");
-    let Judgement { verdict, evidence } = fetch("def", "abc");
+    let Judgement { verdict, evidence, .. } = fetch("def", "abc");
     assert_eq!(verdict, Verdict::Fail);
     assert!(
         evidence.contains("a body with the digest `abc` first, plane's, received by client 1"),

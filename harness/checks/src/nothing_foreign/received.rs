@@ -2,11 +2,12 @@
 
 use bulkhead_model::{
     Act, Found, Invoked, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Judgement,
+    Culprit, Judgement,
     ops::{Op, Use, ops},
     words::{during, moment},
 };
@@ -36,7 +37,7 @@ pub(crate) fn holds_something(event: &EventKind) -> bool {
 
 /// Judges what was received; `None` where no operation receives anything.
 pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
-    let (mut receives, mut total, mut foreign) = (false, 0_usize, 0_usize);
+    let (mut receives, mut total, mut foreign) = (false, 0_usize, Vec::new());
     let mut first: Option<(u64, Op<'_>, &str, String)> = None;
     for op in ops(history) {
         let Some((at, names)) = received(&op) else { continue };
@@ -44,7 +45,7 @@ pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
         for name in names {
             total += 1;
             let Some(whose) = stranger(name, op.invoked.tenant.as_str()) else { continue };
-            foreign += 1;
+            foreign.push(Culprit::of(Wrong::Foreign, &op));
             // Received first, which need not be what began first.
             if first.as_ref().is_none_or(|(known, ..)| at < *known) {
                 first = Some((at, op, name, whose));
@@ -55,12 +56,13 @@ pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
         Some((at, op, name, whose)) => {
             let (of, during) = (Use::of(op.invoked), during(history, at));
             let text = format!(
-                "{foreign} of {total} elements and values were foreign, at most 0 may be: `{name}` first, {whose}, received \
+                "{} of {total} elements and values were foreign, at most 0 may be: `{name}` first, {whose}, received \
                  by {}, {of}, at {}{during}",
+                foreign.len(),
                 op.client(),
                 moment(at)
             );
-            Judgement::new(Verdict::Fail, text)
+            Judgement::new(Verdict::Fail, text).naming(foreign)
         }
         None if total == 0 => Judgement::new(Verdict::Unknown, "no workload received an element or a value"),
         None => Judgement::new(

@@ -9,11 +9,12 @@ use std::collections::{HashMap, HashSet};
 
 use bulkhead_model::{
     Act, Content, Ended, Found, Invoked, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Judgement,
+    Culprit, Judgement,
     ops::{Op, Use, ops},
     words::{during, moment},
 };
@@ -53,7 +54,8 @@ pub(super) fn judge(history: &[Event]) -> Option<Judgement> {
         moment(*at),
         during(history, *at)
     );
-    Some(Judgement::new(Verdict::Fail, text))
+    let foreign = found.iter().map(|(_, op)| Culprit::of(Wrong::Foreign, op));
+    Some(Judgement::new(Verdict::Fail, text).naming(foreign))
 }
 
 /// Everything that an operation was told in words.

@@ -4,7 +4,7 @@
 //! does both, as both. Each is judged apart and the worst wins.
 
 use bulkhead_model::{
-    Act, Verdict,
+    Act,
     history::{Event, EventKind},
 };
 
@@ -61,10 +61,4 @@ fn is_queue(act: &Act) -> bool {
 
 fn is_set(act: &Act) -> bool {
     matches!(act, Act::Add { .. } | Act::ReadAll)
-}
-
-/// What to say of faults found: all of them in one failure; `None` where there are none.
-fn failure(faults: impl IntoIterator<Item = Option<String>>) -> Option<Judgement> {
-    let faults: Vec<_> = faults.into_iter().flatten().collect();
-    (!faults.is_empty()).then(|| Judgement::new(Verdict::Fail, faults.join("; ")))
 }

@@ -76,7 +76,7 @@ proptest! {
     #[test]
     fn what_was_acknowledged_and_taken_passes((tasks, order) in queue()) {
         let acknowledged = tasks.iter().filter(|task| task.handed == Ending::Ok).count();
-        let Judgement { verdict, evidence } = judged(&history(&tasks, &order));
+        let Judgement { verdict, evidence, .. } = judged(&history(&tasks, &order));
         let expected = if acknowledged == 0 { Verdict::Unknown } else { Verdict::Pass };
         prop_assert_eq!(verdict, expected, "{}", evidence);
         if acknowledged > 0 {
@@ -103,7 +103,7 @@ proptest! {
             book.operation("consumer 2", Act::Take { element: element(index), again: false }, None);
             events = book.events;
         }
-        let Judgement { verdict, evidence } = judged(&events);
+        let Judgement { verdict, evidence, .. } = judged(&events);
         prop_assert_eq!(verdict, Verdict::Fail);
         prop_assert!(evidence.starts_with("1 of "), "{}", evidence);
         let named = format!("`{}` first", element(index));
@@ -117,7 +117,7 @@ proptest! {
         let mut book = book().after(history(&tasks, &order));
         let act = Act::Take { element: String::from("plane.1.7"), again };
         book.operation("consumer 1", act, Some(Ending::Ok));
-        let Judgement { verdict, evidence } = judged(&book.events);
+        let Judgement { verdict, evidence, .. } = judged(&book.events);
         prop_assert_eq!(verdict, Verdict::Fail);
         prop_assert!(evidence.contains("1 elements were taken that nobody handed over, at most 0 may be: `plane.1.7`"), "{}", evidence);
     }
@@ -150,12 +150,12 @@ proptest! {
         let index = which.index(tasks.len());
         tasks[index] = Task { handed: Ending::Ok, taken: 1, unsure: false };
         let total = 2 * tasks.iter().filter(|task| task.handed == Ending::Ok).count();
-        let Judgement { verdict, evidence } = judged(&announced(&tasks, &order, None));
+        let Judgement { verdict, evidence, .. } = judged(&announced(&tasks, &order, None));
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         let words = format!("0 of {total} acknowledged elements lost");
         prop_assert!(evidence.starts_with(&words), "{}", evidence);
 
-        let Judgement { verdict, evidence } = judged(&announced(&tasks, &order, Some((index, BOTH[who]))));
+        let Judgement { verdict, evidence, .. } = judged(&announced(&tasks, &order, Some((index, BOTH[who]))));
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = format!("1 of {total} acknowledged elements were never taken, at most 0 may be: `{}` first by {}, \
                              handed over by publisher 1 at ", element(index), BOTH[who]);
@@ -167,7 +167,7 @@ proptest! {
         tasks[0] = Task { handed: Ending::Ok, taken: 1, unsure: false };
         let mut book = book().after(announced(&tasks, &order, None));
         book.operation("subscriber 3", Act::Take { element: element(0), again: false }, Some(Ending::Ok));
-        let Judgement { verdict, evidence } = judged(&book.events);
+        let Judgement { verdict, evidence, .. } = judged(&book.events);
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = format!("1 elements were taken that nobody handed over, at most 0 may be: `{}` first, by subscriber 3 at ", element(0));
         prop_assert!(evidence.starts_with(&words), "{}", evidence);
@@ -181,7 +181,7 @@ proptest! {
         let pass = |again| Act::Pass { element: element(index), again };
         book.operation("worker 1 of stage 1", pass(false), Some(Ending::Unknown));
         book.operation("worker 2 of stage 1", pass(true), Some(Ending::Ok));
-        let Judgement { verdict, evidence } = judged(&book.events);
+        let Judgement { verdict, evidence, .. } = judged(&book.events);
         prop_assert_eq!(verdict, Verdict::Fail);
         let named = format!("`{}` first, handed over by publisher 1 at ", element(index));
         prop_assert!(evidence.contains(&named), "{}", evidence);
@@ -189,7 +189,7 @@ proptest! {
 
         let act = Act::Take { element: element(index), again: false };
         book.operation("worker 1 of stage 2", act, Some(Ending::Ok));
-        let Judgement { verdict, evidence } = judged(&book.events);
+        let Judgement { verdict, evidence, .. } = judged(&book.events);
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
     }
 }
@@ -225,7 +225,7 @@ proptest! {
         let last = steps.iter().rposition(|step| *step == Some(false)).unwrap_or(0);
         let new = steps.iter().filter(|step| **step == Some(false)).count();
         let restarts = steps[..last].iter().filter(|step| forgets && step.is_none()).count();
-        let Judgement { verdict, evidence } = delivered(&steps, fault);
+        let Judgement { verdict, evidence, .. } = delivered(&steps, fault);
         let expected = if new > 1 + restarts { Verdict::Fail } else { Verdict::Pass };
         prop_assert_eq!(verdict, expected, "{}", evidence);
         if expected == Verdict::Fail {

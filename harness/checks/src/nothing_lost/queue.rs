@@ -15,12 +15,14 @@
 
 use bulkhead_model::{
     Act, Ending, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
-use super::{NOTHING, failure};
+use super::NOTHING;
 use crate::{
-    Judgement,
+    Culprit, Judgement,
+    culprit::{Fault, failure},
     ops::Op,
     tables::Table,
     words::{during, moment},
@@ -133,7 +135,7 @@ fn fates<'o, 'h>(ops: &'o [Op<'h>]) -> Fates<'o, 'h> {
     fates
 }
 
-fn lost(history: &[Event], fates: &Fates<'_, '_>, total: usize) -> Option<String> {
+fn lost(history: &[Event], fates: &Fates<'_, '_>, total: usize) -> Option<Fault> {
     let lost = || fates.iter().filter(|(_, fate)| fate.acknowledged() && fate.taken == 0);
     let ((element, taker), fate, op) = lost()
         .filter_map(|(due, fate)| Some((due, fate, fate.handed?)))
@@ -142,31 +144,35 @@ fn lost(history: &[Event], fates: &Fates<'_, '_>, total: usize) -> Option<String
     let passed = fate.passed.map_or_else(String::new, |op| {
         format!(", last passed on by {} at {}", op.client(), moment(op.began))
     });
-    Some(format!(
+    let text = format!(
         "{} of {total} acknowledged elements were never taken, at most 0 may be: `{element}` first{by}, handed over by {} \
          at {}{}{passed}",
         lost().count(),
         op.client(),
         moment(op.began),
         during(history, op.began)
-    ))
+    );
+    let handed = lost().filter_map(|(_, fate)| fate.handed);
+    Some(Fault { text, culprits: handed.map(|op| Culprit::of(Wrong::Lost, op)).collect() })
 }
 
-fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
+fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<Fault> {
     let unexpected = || fates.iter().filter(|(_, fate)| fate.handed.is_none());
     let (element, op) = unexpected()
         .filter_map(|((element, _), fate)| Some((element, fate.taker?)))
         .min_by_key(|(_, op)| op.place)?;
-    Some(format!(
+    let text = format!(
         "{} elements were taken that nobody handed over, at most 0 may be: `{element}` first, by {} at {}{}",
         unexpected().count(),
         op.client(),
         moment(op.began),
         during(history, op.began)
-    ))
+    );
+    let taken = unexpected().filter_map(|(_, fate)| fate.taker);
+    Some(Fault { text, culprits: taken.map(|op| Culprit::of(Wrong::Foreign, op)).collect() })
 }
 
-fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
+fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<Fault> {
     let restarts = restarts(history);
     let forgotten = |op: &Op<'_>| {
         let before =
@@ -180,7 +186,7 @@ fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
         })
     };
     let ((element, _), fate, op) = doubled().min_by_key(|(_, _, op)| op.place)?;
-    Some(format!(
+    let text = format!(
         "{} elements were given out as new more than once, at most 0 may be: `{element}` first, {} times, the last to {} at \
          {}{}",
         doubled().count(),
@@ -188,7 +194,8 @@ fn doubled(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
         op.client(),
         moment(op.began),
         during(history, op.began)
-    ))
+    );
+    Some(Fault { text, culprits: doubled().map(|(.., op)| Culprit::of(Wrong::Duplicated, op)).collect() })
 }
 
 /// Where servers were killed or started again, and whose.

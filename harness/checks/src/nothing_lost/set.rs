@@ -11,11 +11,12 @@
 //! that a single read has twice. Nothing is called lost before a read begins after the last acknowledgement. Linear in
 //! the history.
 
-use bulkhead_model::{Act, Ending, Found, Verdict, history::Event};
+use bulkhead_model::{Act, Ending, Found, Verdict, bench::Wrong, history::Event};
 
-use super::{NOTHING, failure};
+use super::NOTHING;
 use crate::{
-    Judgement,
+    Culprit, Judgement,
+    culprit::{Fault, failure},
     ops::Op,
     tables::Table,
     words::{during, moment, span},
@@ -154,7 +155,7 @@ fn lost(
     states: &[Judged<'_, '_, '_>],
     reads: &[(&Op<'_>, &[String])],
     total: usize,
-) -> Option<String> {
+) -> Option<Fault> {
     // Whoever is no more and nobody added is unexpected.
     let lost = || {
         states.iter().filter_map(|(element, fate, state)| {
@@ -181,36 +182,41 @@ fn lost(
         moment(op.began),
         during(history, op.began)
     ));
-    Some(text)
+    Some(Fault { text, culprits: lost().map(|(.., op)| Culprit::of(Wrong::Lost, op)).collect() })
 }
 
-fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
+fn unexpected(history: &[Event], fates: &Fates<'_, '_>) -> Option<Fault> {
     let unexpected = || fates.iter().filter(|(_, fate)| fate.added.is_none());
     let (element, read) = unexpected()
         .filter_map(|(element, fate)| Some((*element, fate.reader?)))
         .min_by_key(|(element, read)| (read.place, *element))?;
     let at = read.ended_at().unwrap_or(read.began);
-    Some(format!(
+    let text = format!(
         "{} elements were read that nobody added, at most 0 may be: `{element}` first, by {} at {}{}",
         unexpected().count(),
         read.client(),
         moment(at),
         during(history, at)
-    ))
+    );
+    let readers = unexpected().filter_map(|(_, fate)| fate.reader);
+    Some(Fault { text, culprits: readers.map(|read| Culprit::of(Wrong::Foreign, read)).collect() })
 }
 
-fn twice(history: &[Event], fates: &Fates<'_, '_>) -> Option<String> {
+fn twice(history: &[Event], fates: &Fates<'_, '_>) -> Option<Fault> {
     let twice = || fates.iter().filter_map(|(element, fate)| Some((*element, fate.twice?)));
     let (element, (read, times)) = twice().min_by_key(|(element, (read, _))| (read.place, *element))?;
     let at = read.ended_at().unwrap_or(read.began);
-    Some(format!(
+    let text = format!(
         "{} elements were there more than once in one read, at most 0 may be: `{element}` first, {times} times by {} at \
          {}{}",
         twice().count(),
         read.client(),
         moment(at),
         during(history, at)
-    ))
+    );
+    // Whoever added it knows when; a reading of all has many.
+    let added = fates.values().filter_map(|fate| fate.twice.map(|(read, _)| fate.added.unwrap_or(read)));
+    Some(Fault { text, culprits: added.map(|op| Culprit::of(Wrong::Duplicated, op)).collect() })
 }
 
 fn kept(states: &[Judged<'_, '_, '_>], total: usize, reads: usize) -> String {

@@ -63,7 +63,7 @@ proptest! {
     #[test]
     fn what_was_added_and_read_passes(rows in rows()) {
         let total = rows.iter().filter(|row| row.added == Ending::Ok).count();
-        let Judgement { verdict, evidence } = judged(&history(&rows, |_, there| there));
+        let Judgement { verdict, evidence, .. } = judged(&history(&rows, |_, there| there));
         prop_assert_eq!(verdict, if total == 0 { Verdict::Unknown } else { Verdict::Pass }, "{}", evidence);
         if total > 0 {
             let recovered = rows.iter().filter(|row| row.added != Ending::Ok && row.kept).count();
@@ -84,7 +84,7 @@ proptest! {
             usize::MAX => there.into_iter().filter(|element| *element != gone).collect(),
             _ => there,
         };
-        let Judgement { verdict, evidence } = judged(&history(&rows, without));
+        let Judgement { verdict, evidence, .. } = judged(&history(&rows, without));
         prop_assert_eq!(verdict, Verdict::Fail);
         let named = format!("acknowledged elements are lost, at most 0 may be: `{gone}` first, added by writer 1 at ");
         prop_assert!(evidence.starts_with("1 of ") && evidence.contains(&named), "{}", evidence);
@@ -97,7 +97,7 @@ proptest! {
         let hidden = |read: usize, there: Vec<String>| {
             if read < late { there.into_iter().filter(|known| *known != element(0)).collect() } else { there }
         };
-        let Judgement { verdict, evidence } = judged(&history(&rows, hidden));
+        let Judgement { verdict, evidence, .. } = judged(&history(&rows, hidden));
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         // Adding and reading take two milliseconds each, the first acknowledgement comes at the first.
         let reads = late.min(rows.len());
@@ -119,7 +119,7 @@ proptest! {
             }
             there
         };
-        let Judgement { verdict, evidence } = judged(&history(&rows, more));
+        let Judgement { verdict, evidence, .. } = judged(&history(&rows, more));
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = if doubled {
             "1 elements were there more than once in one read, at most 0 may be: `engine.1.0` first, 2 times by reader 1"
@@ -139,7 +139,7 @@ fn without_a_read_after_the_last_acknowledgement_nobody_knows() {
     book.end(read, Ending::Ok, Some(elements(&[])));
     // One that fails says nothing.
     book.operation("reader 1", Act::ReadAll, Some(Ending::Failed));
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!(verdict, Verdict::Unknown, "{evidence}");
     assert!(evidence.starts_with("no read of all began after the last of 2 acknowledgements"), "{evidence}");
 }
@@ -152,7 +152,7 @@ fn a_read_that_began_before_the_acknowledgement_may_lack_it() {
     book.end(add, Ending::Ok, None);
     book.finds("reader 2", Act::ReadAll, elements(&[element(0)]));
     book.end(early, Ending::Ok, Some(elements(&[])));
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!(verdict, Verdict::Pass, "{evidence}");
     assert!(evidence.ends_with("each stable at once"), "{evidence}");
 }
@@ -166,7 +166,7 @@ fn one_that_was_read_without_its_acknowledgement_may_not_go_again() {
     book.undo(1, "down postgres");
     book.finds("reader 1", Act::ReadAll, elements(&[element(0), element(1)]));
     book.finds("reader 1", Act::ReadAll, elements(&[element(0)]));
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!(verdict, Verdict::Fail, "{evidence}");
     assert_eq!(
         evidence,
@@ -204,7 +204,7 @@ fn each_workload_is_judged_apart_and_the_worst_wins() {
     book.finds("reader 1", Act::ReadAll, elements(&[String::from("plane.1.0")]));
     bad.finds("reader 1", Act::ReadAll, elements(&[element(0)]));
     assert_eq!(judged(&book.close()).verdict, Verdict::Pass);
-    let Judgement { verdict, evidence } = judged(&bad.close());
+    let Judgement { verdict, evidence, .. } = judged(&bad.close());
     assert_eq!(verdict, Verdict::Fail);
     assert!(
         evidence.starts_with("plane's postgres.metrics-log: 1 of 1 acknowledged elements are lost"),

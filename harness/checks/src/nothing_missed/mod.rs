@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bulkhead_model::{
     Act, Ending, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
+    culprit::{Fault, failure},
     ops::{Op, Use, grouped, ops},
     words::{during_any, moment, worst_of},
 };
@@ -72,10 +74,8 @@ fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     let stretches = stretches(ops);
     let due = due(ops, &stretches);
     let heard = heard(ops);
-    let failed: Vec<_> =
-        [missed(history, &due, &heard), unsent(ops, &heard), twice(&heard)].into_iter().flatten().collect();
-    if !failed.is_empty() {
-        return Judgement::new(Verdict::Fail, failed.join("; "));
+    if let Some(failed) = failure([missed(history, &due, &heard), unsent(ops, &heard), twice(&heard)]) {
+        return failed;
     }
     if due.is_empty() {
         return Judgement::new(Verdict::Unknown, NOTHING);
@@ -139,11 +139,11 @@ fn heard<'h>(ops: &[Op<'h>]) -> Heard<'h> {
     heard
 }
 
-fn missed(history: &[Event], due: &[Due<'_, '_>], heard: &Heard<'_>) -> Option<String> {
+fn missed(history: &[Event], due: &[Due<'_, '_>], heard: &Heard<'_>) -> Option<Fault> {
     let missed = || due.iter().filter(|due| !heard.contains_key(&(due.by.subscribed.client(), due.element)));
     let Due { element, sent, by } = missed().min_by_key(|due| (due.sent.place, due.by.subscribed.place))?;
     let over = sent.ended_at().unwrap_or(sent.began);
-    Some(format!(
+    let text = format!(
         "{} of {} messages were missed by who listened, at most 0 may be: `{element}` first, sent by {} at {}{}, by {}, who \
          listened from {} to {}",
         missed().count(),
@@ -154,10 +154,11 @@ fn missed(history: &[Event], due: &[Due<'_, '_>], heard: &Heard<'_>) -> Option<S
         by.subscribed.client(),
         moment(by.subscribed.ended_at().unwrap_or(by.subscribed.began)),
         moment(by.answered.began)
-    ))
+    );
+    Some(Fault { text, culprits: missed().map(|due| Culprit::of(Wrong::Lost, &due.sent)).collect() })
 }
 
-fn unsent(ops: &[Op<'_>], heard: &Heard<'_>) -> Option<String> {
+fn unsent(ops: &[Op<'_>], heard: &Heard<'_>) -> Option<Fault> {
     let sent: HashSet<_> = ops
         .iter()
         .filter_map(|op| match &op.invoked.act {
@@ -168,20 +169,24 @@ fn unsent(ops: &[Op<'_>], heard: &Heard<'_>) -> Option<String> {
     let unsent = || heard.iter().filter(|((_, element), _)| !sent.contains(element));
     let ((client, element), first) =
         unsent().filter_map(|(who, times)| Some((who, times.first()?))).min_by_key(|(_, op)| op.place)?;
-    Some(format!(
+    let text = format!(
         "{} messages were heard that nobody sent, at most 0 may be: `{element}` first, by {client} at {}",
         unsent().count(),
         moment(first.began)
-    ))
+    );
+    let heard = unsent().filter_map(|(_, times)| times.first());
+    Some(Fault { text, culprits: heard.map(|op| Culprit::of(Wrong::Foreign, op)).collect() })
 }
 
-fn twice(heard: &Heard<'_>) -> Option<String> {
+fn twice(heard: &Heard<'_>) -> Option<Fault> {
     let twice = || heard.iter().filter_map(|(who, times)| Some((who, times.get(1)?)));
     let ((client, element), again) = twice().min_by_key(|(_, op)| op.place)?;
-    Some(format!(
+    let text = format!(
         "{} messages were heard more than once by one who listened, at most 0 may be: `{element}` first, by {client} again \
          at {}",
         twice().count(),
         moment(again.began)
-    ))
+    );
+    let again = heard.values().flat_map(|times| times.iter().skip(1));
+    Some(Fault { text, culprits: again.map(|op| Culprit::of(Wrong::Duplicated, op)).collect() })
 }

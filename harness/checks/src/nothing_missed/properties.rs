@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn who_hears_all_while_it_listens_passes(steps in steps()) {
         let (history, due) = told(&steps, |_, _| false);
-        let Judgement { verdict, evidence } = judged(&history);
+        let Judgement { verdict, evidence, .. } = judged(&history);
         if due.is_empty() {
             prop_assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, super::NOTHING));
         } else {
@@ -107,7 +107,7 @@ proptest! {
         prop_assume!(!due.is_empty());
         let (number, listener) = due[which.index(due.len())];
         let (history, _) = told(&steps, |sent, index| (sent, index) == (number, listener));
-        let Judgement { verdict, evidence } = judged(&history);
+        let Judgement { verdict, evidence, .. } = judged(&history);
         prop_assert_eq!(verdict, Verdict::Fail);
         let beginning = format!(
             "1 of {} messages were missed by who listened, at most 0 may be: `{}` first, sent by client 1 at ",
@@ -137,7 +137,7 @@ proptest! {
             book.operation("subscriber 1", Act::Hear { element: element.to_owned() }, Some(Ending::Ok));
         }
         book.operation("subscriber 1", Act::Hear { element: element.to_owned() }, Some(Ending::Ok));
-        let Judgement { verdict, evidence } = judged(&[book.events, history].concat());
+        let Judgement { verdict, evidence, .. } = judged(&[book.events, history].concat());
         prop_assert_eq!(verdict, Verdict::Fail);
         let words = if strange { "1 messages were heard that nobody sent" } else { "1 messages were heard more than once" };
         let named = format!("`{element}` first, by subscriber 1");

@@ -58,7 +58,7 @@ impl Check for RecoversWithin {
         let healed = history.iter().enumerate().find(|(_, event)| matches!(event.kind, EventKind::Healed));
         let healed = healed.map(|(place, event)| (place, event.at));
         let judged = grouped(ops(history), Use::with_service).into_iter().map(|(of, ops)| {
-            let Judgement { verdict, evidence } = scene.judge_use(&heals, &ops);
+            let Judgement { verdict, evidence, .. } = scene.judge_use(&heals, &ops);
             (of, Judgement::new(verdict, evidence + &backlogs(&heals, &ops) + &drained(&ops, healed)))
         });
         worst_of(&judged.collect::<Vec<_>>(), "no operation began")

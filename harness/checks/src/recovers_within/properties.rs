@@ -66,7 +66,7 @@ proptest! {
     fn what_recovers_in_time_passes(mut faults in faults(), which: prop::sample::Index) {
         let index = which.index(faults.len());
         faults[index].1 = LIMIT;
-        let Judgement { verdict, evidence } = judged(&history(&faults));
+        let Judgement { verdict, evidence, .. } = judged(&history(&faults));
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         let count = faults.len();
         let words = format!("{count} of {count} times it recovered within 50ms: the worst after `down rabbitmq` ended at ");
@@ -78,7 +78,7 @@ proptest! {
     fn a_first_success_that_is_late_is_named(mut faults in faults(), which: prop::sample::Index) {
         let index = which.index(faults.len());
         faults[index].1 = LIMIT + 1;
-        let Judgement { verdict, evidence } = judged(&history(&faults));
+        let Judgement { verdict, evidence, .. } = judged(&history(&faults));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let count = faults.len();
         let words = format!("1 of {count} times it did not recover within 50ms, at most 0 may be: the worst after");
@@ -95,7 +95,7 @@ proptest! {
         let outcome = if unknown { Ending::Unknown } else { Ending::Failed };
         operation(&mut book, healed, (first, LIMIT + u64::from(late)), outcome);
         book.write(EventKind::Healed);
-        let Judgement { verdict, evidence } = judged(&book.close());
+        let Judgement { verdict, evidence, .. } = judged(&book.close());
         prop_assert_eq!(verdict, if late { Verdict::Fail } else { Verdict::Pass }, "{}", evidence);
         let words = "steady after 50 ms, the last not to succeed handing over `engine.1.2` by publisher 1";
         prop_assert!(evidence.contains(words), "{}", evidence);
@@ -173,7 +173,7 @@ fn it_counts_from_when_the_last_of_several_faults_ends() {
     let healed = book.now;
     book.undo(2, "slow rabbitmq");
     operation(&mut book, healed, (1, LIMIT), Ending::Ok);
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!(verdict, Verdict::Pass);
     assert!(evidence.contains("after `down rabbitmq` and `slow rabbitmq` ended at "), "{evidence}");
     assert!(evidence.ends_with("first success after 50 ms, steady after 50 ms, none failed"), "{evidence}");

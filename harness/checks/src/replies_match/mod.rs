@@ -9,11 +9,13 @@ use std::collections::HashMap;
 
 use bulkhead_model::{
     Act, Ending, Found, Verdict, answer_to,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
+    culprit::{Fault, failure},
     ops::{Op, Use, grouped, ops},
     words::{during, held, moment, worst_of},
 };
@@ -81,10 +83,8 @@ fn reply<'h>(op: &Op<'h>) -> Option<&'h str> {
 
 fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
     let answered: Vec<_> = ops.iter().filter_map(Answered::of).collect();
-    let failed: Vec<_> =
-        [wrong(history, ops, &answered), unasked(history, ops)].into_iter().flatten().collect();
-    if !failed.is_empty() {
-        return Judgement::new(Verdict::Fail, failed.join("; "));
+    if let Some(failed) = failure([wrong(history, ops, &answered), unasked(history, ops)]) {
+        return failed;
     }
     let total = answered.len();
     if total == 0 {
@@ -97,12 +97,13 @@ fn judge_use(history: &[Event], ops: &[Op<'_>]) -> Judgement {
 }
 
 /// The calls that got something else.
-fn wrong(history: &[Event], ops: &[Op<'_>], answered: &[Answered<'_>]) -> Option<String> {
+fn wrong(history: &[Event], ops: &[Op<'_>], answered: &[Answered<'_>]) -> Option<Fault> {
     let wrong = || answered.iter().filter(|answered| !answered.matches());
     let Answered { op, request, reply } = wrong().min_by_key(|answered| answered.op.over)?;
     let at = op.ended_at().unwrap_or(op.began);
-    let whose = reply.map_or_else(String::new, |reply| belongs(ops, reply));
-    Some(format!(
+    let answers = answers(ops);
+    let whose = reply.map_or_else(String::new, |reply| belongs(&answers, reply));
+    let text = format!(
         "{} of {} replies were not the answer to their request, at most 0 may be: `{request}` first, called by {} at {}, \
          got {} at {}{}{whose}",
         wrong().count(),
@@ -112,11 +113,13 @@ fn wrong(history: &[Event], ops: &[Op<'_>], answered: &[Answered<'_>]) -> Option
         held(*reply),
         moment(at),
         during(history, at)
-    ))
+    );
+    let culprits = wrong().map(|answered| Culprit::of(Wrong::Foreign, &answered.op)).collect();
+    Some(Fault { text, culprits })
 }
 
 /// The replies to what was never asked.
-fn unasked(history: &[Event], ops: &[Op<'_>]) -> Option<String> {
+fn unasked(history: &[Event], ops: &[Op<'_>]) -> Option<Fault> {
     let unasked = || {
         ops.iter().filter_map(|op| match &op.invoked.act {
             Act::Unasked { reply } => Some((op, reply)),
@@ -124,25 +127,36 @@ fn unasked(history: &[Event], ops: &[Op<'_>]) -> Option<String> {
         })
     };
     let (op, reply) = unasked().next()?;
-    Some(format!(
+    let answers = answers(ops);
+    let text = format!(
         "{} replies came to who had not asked, at most 0 may: `{reply}` first, to {} at {}{}{}",
         unasked().count(),
         op.client(),
         moment(op.began),
         during(history, op.began),
-        belongs(ops, reply)
-    ))
+        belongs(&answers, reply)
+    );
+    // One to what the caller itself asked is there once more than it should.
+    let culprits = unasked().map(|(op, reply)| match answers.get(reply) {
+        Some((_, caller)) if *caller == op.client() => Culprit::of(Wrong::Duplicated, op),
+        _ => Culprit::of(Wrong::Foreign, op),
+    });
+    Some(Fault { text, culprits: culprits.collect() })
+}
+
+/// Each answer with its request and who called it.
+type Answers<'h> = HashMap<String, (&'h str, &'h str)>;
+
+fn answers<'h>(ops: &[Op<'h>]) -> Answers<'h> {
+    let calls = ops.iter().filter_map(|op| match &op.invoked.act {
+        Act::Call { request } => Some((answer_to(request), (request.as_str(), op.client()))),
+        _ => None,
+    });
+    calls.collect()
 }
 
 /// Whose answer it is, as the end of a sentence.
-fn belongs(ops: &[Op<'_>], reply: &str) -> String {
-    let answers: HashMap<_, _> = ops
-        .iter()
-        .filter_map(|op| match &op.invoked.act {
-            Act::Call { request } => Some((answer_to(request), (request, op.client()))),
-            _ => None,
-        })
-        .collect();
+fn belongs(answers: &Answers<'_>, reply: &str) -> String {
     match answers.get(reply) {
         Some((request, caller)) => format!(", which is the answer to `{request}` of {caller}"),
         None => String::from(", which is the answer to nothing that was asked"),

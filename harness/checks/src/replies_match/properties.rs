@@ -50,7 +50,7 @@ proptest! {
     #[test]
     fn right_answers_pass(calls in calls()) {
         let answered = calls.iter().filter(|call| call.outcome == Ending::Ok).count();
-        let Judgement { verdict, evidence } = judged(&history(&calls, right));
+        let Judgement { verdict, evidence, .. } = judged(&history(&calls, right));
         if answered == 0 {
             prop_assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, super::NOTHING));
         } else {
@@ -67,7 +67,7 @@ proptest! {
         calls[index].outcome = Ending::Ok;
         let wrong = (!empty).then(|| String::from("engine.0000000000000000"));
         let reply = |asked| if asked == index { wrong.clone() } else { right(asked) };
-        let Judgement { verdict, evidence } = judged(&history(&calls, reply));
+        let Judgement { verdict, evidence, .. } = judged(&history(&calls, reply));
         prop_assert_eq!(verdict, Verdict::Fail);
         let named = format!("at most 0 may be: `{}` first, called by client {index} at ", request(index));
         prop_assert!(evidence.starts_with("1 of ") && evidence.contains(&named), "{}", evidence);
@@ -79,7 +79,7 @@ proptest! {
     fn two_answers_that_are_swapped_are_named(mut calls in calls()) {
         (calls[0].outcome, calls[1].outcome) = (Ending::Ok, Ending::Ok);
         let reply = |asked| right(match asked { 0 => 1, 1 => 0, other => other });
-        let Judgement { verdict, evidence } = judged(&history(&calls, reply));
+        let Judgement { verdict, evidence, .. } = judged(&history(&calls, reply));
         prop_assert_eq!(verdict, Verdict::Fail);
         prop_assert!(evidence.starts_with("2 of "), "{}", evidence);
         let ends = [1, 0].map(|other| format!(", which is the answer to `{}` of client {other}", request(other)));
@@ -95,7 +95,7 @@ proptest! {
         let before = history(&calls, right);
         let mut events = before;
         events.extend(book.close());
-        let Judgement { verdict, evidence } = judged(&events);
+        let Judgement { verdict, evidence, .. } = judged(&events);
         prop_assert_eq!(verdict, Verdict::Fail);
         let named = format!("1 replies came to who had not asked, at most 0 may: `{reply}` first, to caller 2 at ");
         prop_assert!(evidence.starts_with(&named), "{}", evidence);
@@ -108,7 +108,7 @@ proptest! {
 fn answers_that_nobody_called_for_say_nothing() {
     let mut book = Book::of(Service::Rabbitmq, "rabbitmq.calls");
     book.operation("caller 1", Act::Call { request: request(0) }, Some(Ending::Unknown));
-    let Judgement { verdict, evidence } = judged(&book.close());
+    let Judgement { verdict, evidence, .. } = judged(&book.close());
     assert_eq!((verdict, evidence.as_str()), (Verdict::Unknown, super::NOTHING));
 }
 

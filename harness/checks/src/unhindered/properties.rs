@@ -37,7 +37,7 @@ proptest! {
     fn what_succeeds_passes_and_is_told_by_its_percentiles(before in good(FEWEST + 1), during in good(FEWEST), after in good(0)) {
         // One in hundred at most: of fewer than that the slowest is the 99th.
         let slowest = during.iter().map(|(lasts, _)| *lasts).max().unwrap_or_default();
-        let Judgement { verdict, evidence } = judged(&before, &during, &after);
+        let Judgement { verdict, evidence, .. } = judged(&before, &during, &after);
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
         let all = during.len();
         let words = format!("{all} of {all} operations of the flood's time succeeded: p99 ");
@@ -51,7 +51,7 @@ proptest! {
     ) {
         let index = which.index(during.len());
         during[index].1 = if unknown { Ending::Unknown } else { Ending::Failed };
-        let Judgement { verdict, evidence } = judged(&before, &during, &after);
+        let Judgement { verdict, evidence, .. } = judged(&before, &during, &after);
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let words = format!(
             "1 of {} operations of the flood's time did not succeed, at most 0 may: adding `engine.1.{}` by client 1",
@@ -79,7 +79,7 @@ fn too_few_prove_nothing() {
     assert_eq!(judged(&enough, &many, &[]).verdict, Verdict::Pass);
     let mut book = Book::of(Service::Redis, "redis.sessions");
     operations(&mut book, 1, &many);
-    let Judgement { verdict, evidence } = Unhindered.judge(&book.close(), 0);
+    let Judgement { verdict, evidence, .. } = Unhindered.judge(&book.close(), 0);
     assert_eq!(
         (verdict, evidence.as_str()),
         (Verdict::Unknown, "no neighbour flooded anything or had a broken link of its own")
@@ -115,15 +115,15 @@ fn beside(on: &[&str], engine: Ending, plane: Ending) -> Judgement {
 
 #[test]
 fn a_neighbours_broken_link_is_that_neighbours_alone_to_feel() {
-    let Judgement { verdict, evidence } = beside(&["plane"], Ending::Ok, Ending::Failed);
+    let Judgement { verdict, evidence, .. } = beside(&["plane"], Ending::Ok, Ending::Failed);
     assert_eq!(verdict, Verdict::Pass, "{evidence}");
     let words =
         format!("{0} of {0} operations of the neighbour's trouble's time succeeded: p99 ", FEWEST + 1);
     assert!(evidence.starts_with(&words), "{evidence}");
-    let Judgement { verdict, evidence } = beside(&["plane"], Ending::Unknown, Ending::Ok);
+    let Judgement { verdict, evidence, .. } = beside(&["plane"], Ending::Unknown, Ending::Ok);
     assert_eq!(verdict, Verdict::Fail, "{evidence}");
     let words = "operations of the neighbour's trouble's time did not succeed, at most 0 may: adding `engine.1.1001` by client 1";
     assert!(evidence.contains(words), "{evidence}");
-    let Judgement { verdict, evidence } = beside(&["engine", "plane"], Ending::Ok, Ending::Ok);
+    let Judgement { verdict, evidence, .. } = beside(&["engine", "plane"], Ending::Ok, Ending::Ok);
     assert_eq!(verdict, Verdict::Unknown, "{evidence}");
 }

@@ -50,7 +50,7 @@ fn judged(history: &[Event]) -> Judgement {
 proptest! {
     #[test]
     fn a_limiter_that_counts_passes(asks in asks(), limit in 1_u64..6) {
-        let Judgement { verdict, evidence } = judged(&history(&asks, limit, |_, admitted| admitted));
+        let Judgement { verdict, evidence, .. } = judged(&history(&asks, limit, |_, admitted| admitted));
         let answered = |window| {
             asks.iter().filter(|ask| ask.window == window && !ask.failed && !ask.lost).count() as u64
         };
@@ -74,7 +74,7 @@ proptest! {
         asks.extend((0..=limit).map(|_| quiet));
         let last = asks.len() - 1;
         let wrong = |index, admitted| admitted || index == last;
-        let Judgement { verdict, evidence } = judged(&history(&asks, limit, wrong));
+        let Judgement { verdict, evidence, .. } = judged(&history(&asks, limit, wrong));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let words = format!(
             " windows admitted more than their limit: `engine.1` first, {} of at most {limit}, the first over it client {last} at ",
@@ -89,7 +89,7 @@ proptest! {
         asks.retain(|ask| ask.window != 1);
         asks.extend((0..limit).map(|_| quiet));
         let last = asks.len() - 1;
-        let Judgement { verdict, evidence } = judged(&history(&asks, limit, |index, admitted| admitted && index != last));
+        let Judgement { verdict, evidence, .. } = judged(&history(&asks, limit, |index, admitted| admitted && index != last));
         prop_assert_eq!(verdict, Verdict::Fail, "{}", evidence);
         let words = format!("1 refused with room left, at most 0 may be: in `engine.1` first, client {last} at ");
         prop_assert!(evidence.starts_with(&words), "{}", evidence);
@@ -108,7 +108,7 @@ proptest! {
         if !in_time {
             book.operation("client 1", act, Some(Ending::Unknown));
         }
-        let Judgement { verdict, evidence } = judged(&book.close());
+        let Judgement { verdict, evidence, .. } = judged(&book.close());
         prop_assert_eq!(verdict, if in_time { Verdict::Pass } else { Verdict::Fail }, "{}", evidence);
     }
 }

@@ -19,12 +19,13 @@ use std::collections::HashMap;
 
 use bulkhead_model::{
     Act, Ending, Found, Unit, Verdict,
+    bench::Wrong,
     history::{Event, EventKind},
 };
 
 use self::past::{Life, Past};
 use crate::{
-    Check, Judgement,
+    Check, Culprit, Judgement,
     ops::{Op, Use, grouped, ops},
     words::{bound, during_any, moment, span, worst_of},
 };
@@ -100,6 +101,7 @@ struct Tally<'h> {
     /// Those that have nothing of what was kept and not taken away, once its time was over.
     expired: usize,
     wrong: Vec<(Op<'h>, String)>,
+    culprits: Vec<Culprit>,
 }
 
 fn judge_use(history: &[Event], ops: Vec<Op<'_>>, tolerance: u64) -> Judgement {
@@ -113,7 +115,7 @@ fn judge_use(history: &[Event], ops: Vec<Op<'_>>, tolerance: u64) -> Judgement {
     for (key, ops) in grouped(ops, |invoked| key(&invoked.act).unwrap_or_default()) {
         read_key(&mut tally, key, &ops, &kept, nanoseconds(tolerance));
     }
-    let Tally { readings, alive, expired, wrong } = tally;
+    let Tally { readings, alive, expired, wrong, culprits } = tally;
     let within = bound(tolerance);
     match wrong.iter().min_by_key(|(op, _)| op.place) {
         Some((op, fault)) => Judgement::new(
@@ -126,7 +128,8 @@ fn judge_use(history: &[Event], ops: Vec<Op<'_>>, tolerance: u64) -> Judgement {
                 moment(op.began),
                 during_any(history, op.began, op.ended_at().unwrap_or(op.began))
             ),
-        ),
+        )
+        .naming(culprits),
         None if alive == 0 => Judgement::new(
             Verdict::Unknown,
             format!("none of {readings} readings found what was kept, so nobody knows when it goes"),
@@ -169,18 +172,27 @@ fn read_key<'h>(
         let fault = match (found, found.and_then(|value| kept.get(value))) {
             (Some(value), Some(put)) => {
                 let life = lives.entry(value).or_insert_with(|| Life::of(put));
-                let fault = misplaced(op, key, value, put)
-                    .or_else(|| outlived(op, value, &past, life))
-                    .or_else(|| too_late(op, value, life.over_by(unknown_touch, tolerance), tolerance));
+                let misplaced = misplaced(op, key, value, put).map(|fault| (fault, Some(Wrong::Foreign)));
+                // What lives on too long is none of the four.
+                let fault = misplaced
+                    .or_else(|| Some((outlived(op, value, &past, life)?, Some(Wrong::Reordered))))
+                    .or_else(|| {
+                        let over_by = life.over_by(unknown_touch, tolerance);
+                        Some((too_late(op, value, over_by, tolerance)?, None))
+                    });
+                let fault = fault.map(|(fault, wrong)| (fault, wrong.map(|wrong| Culprit::of(wrong, op))));
                 life.seen(op);
                 tally.alive += 1;
                 fault
             }
-            (Some(value), None) => Some(format!("`{value}`, which nobody put anywhere")),
+            (Some(value), None) => {
+                let fault = format!("`{value}`, which nobody put anywhere");
+                Some((fault, Some(Culprit::of(Wrong::Foreign, op))))
+            }
             (None, _) => match past.must_live_until(op) {
                 None => None,
                 Some((last, until)) if end(op) < until.saturating_sub(tolerance) && !past.evictable => {
-                    Some(too_early(op, &last, until))
+                    Some((too_early(op, &last, until), Some(Culprit::of(Wrong::Lost, &last))))
                 }
                 Some((_, until)) => {
                     tally.expired += usize::from(end(op) >= until.saturating_sub(tolerance));
@@ -188,7 +200,9 @@ fn read_key<'h>(
                 }
             },
         };
-        tally.wrong.extend(fault.map(|fault| (*op, fault)));
+        let Some((fault, culprit)) = fault else { continue };
+        tally.wrong.push((*op, fault));
+        tally.culprits.extend(culprit);
     }
 }
 

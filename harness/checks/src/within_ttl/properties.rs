@@ -140,13 +140,13 @@ impl Story {
 
     /// The evidence, which must be red for this one reading.
     fn red(self, words: &str) {
-        let Judgement { verdict, evidence } = self.judged();
+        let Judgement { verdict, evidence, .. } = self.judged();
         assert_eq!(verdict, Verdict::Fail, "{evidence}");
         assert!(evidence.starts_with("1 of ") && evidence.contains(words), "`{words}` is not in: {evidence}");
     }
 
     fn not_red(self) {
-        let Judgement { verdict, evidence } = self.judged();
+        let Judgement { verdict, evidence, .. } = self.judged();
         assert_ne!(verdict, Verdict::Fail, "{evidence}");
     }
 }
@@ -199,7 +199,7 @@ proptest! {
         told.finds(LIVES - TOLERANCE - 5, touch(KEY), value(VALUE));
         told.finds(LIVES - TOLERANCE - 5, look(KEY), value(VALUE));
         told.finds(TOLERANCE, look(KEY), NOTHING);
-        let Judgement { verdict, evidence } = told.judged();
+        let Judgement { verdict, evidence, .. } = told.judged();
         prop_assert_eq!(verdict, Verdict::Pass, "{}", evidence);
     }
 
@@ -207,12 +207,12 @@ proptest! {
     fn without_a_reading_that_says_something_nobody_knows(does in does()) {
         let mut quiet = does.clone();
         quiet.retain(|op| matches!(op.kind, Kind::Keep | Kind::Forget) || op.failed || op.lost.is_some());
-        let Judgement { verdict, evidence } = story(&quiet).judged();
+        let Judgement { verdict, evidence, .. } = story(&quiet).judged();
         prop_assert_eq!(verdict, Verdict::Unknown, "{}", evidence);
         let mut young = Story::default();
         young.done(1, keep(KEY, VALUE));
         young.finds(1, look(KEY), value(VALUE));
-        let Judgement { verdict, evidence } = young.judged();
+        let Judgement { verdict, evidence, .. } = young.judged();
         prop_assert_eq!(verdict, Verdict::Unknown);
         prop_assert!(evidence.contains("nothing had to go"), "{}", evidence);
     }
@@ -370,7 +370,7 @@ fn a_history_of_a_hundred_thousand_readings_is_judged_in_one_go() {
         told.finds(1, look(KEY), value(index));
         told.finds(LIVES + TOLERANCE, look(KEY), NOTHING);
     }
-    let Judgement { verdict, evidence } = told.judged();
+    let Judgement { verdict, evidence, .. } = told.judged();
     assert_eq!(verdict, Verdict::Pass, "{evidence}");
     assert!(
         evidence.starts_with("50000 readings found what was kept in its time, 25000 found it gone"),

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bulkhead_model::{
-    Amount, Service, Tenant, Topology, Unit,
+    Amount, Service, Unit,
     history::EventKind,
-    report::{LogTail, ServerReport},
     scenario::{self, Chosen, Known, Setting, Whose},
 };
-use bulkhead_target::{Disturbance, Error, Lot, ServiceFault, Target, TenantAccess};
+use bulkhead_target::TenantAccess;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
@@ -24,58 +22,8 @@ use crate::{
     recorder::{Clock, Recorder},
     scribe::Scribe,
     seed::Seed,
-    testing::tenant,
+    testing::{Nowhere, tenant},
 };
-
-/// Servers that no fault of a link asks for anything.
-struct Nowhere;
-
-fn nothing<T>() -> Result<T, Error> {
-    Err(Error::Reported(String::from("nothing is here")))
-}
-
-#[async_trait]
-impl Target for Nowhere {
-    fn servers(&self) -> &[ServerReport] {
-        &[]
-    }
-
-    fn is_ours(&self) -> bool {
-        true
-    }
-
-    async fn lots(&self, _: &Topology, _: &[Service], _: &[Service]) -> Result<Vec<Lot>, Error> {
-        nothing()
-    }
-
-    async fn disturb(&self, _: Service, _: Disturbance) -> Result<(), Error> {
-        nothing()
-    }
-
-    async fn inflict(&self, _: Service, _: ServiceFault, _: &Tenant, _: bool) -> Result<u64, Error> {
-        nothing()
-    }
-
-    async fn release(&self, _: Vec<Lot>) -> Result<(), Error> {
-        nothing()
-    }
-
-    async fn management(&self, _: Service) -> Result<Option<String>, Error> {
-        nothing()
-    }
-
-    async fn names(&self, _: Service, _: &Tenant) -> Result<Option<Vec<String>>, Error> {
-        nothing()
-    }
-
-    async fn logs(&self, _: usize) -> Result<Vec<LogTail>, Error> {
-        nothing()
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), Error> {
-        Ok(())
-    }
-}
 
 /// A server that says what it is told.
 async fn echo() -> u16 {

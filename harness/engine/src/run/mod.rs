@@ -374,6 +374,7 @@ fn went_well(history: &[Event]) -> bool {
         | EventKind::LetIn(_)
         | EventKind::Touched(_)
         | EventKind::FaultEnded(_)
+        | EventKind::Usage(_)
         | EventKind::Healed => true,
     })
 }

@@ -109,11 +109,18 @@ pub struct Terms {
     pub bound: Duration,
     /// What its workloads do wrongly.
     pub flaw: Option<Flaw>,
+    /// Whether what the processes use meanwhile is looked at.
+    pub watched: bool,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(20), bound: Duration::from_secs(120), flaw: None }
+        Self {
+            patience: Duration::from_secs(20),
+            bound: Duration::from_secs(120),
+            flaw: None,
+            watched: false,
+        }
     }
 }
 

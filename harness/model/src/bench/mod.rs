@@ -9,6 +9,13 @@ use crate::{
 };
 
 pub mod gate;
+mod usage;
+mod wrong;
+
+pub use self::{
+    usage::{Counted, Figures, Part, Reading, Usage, UsageRecord},
+    wrong::{Wrong, Wrongs},
+};
 
 /// A bench, as `--format json` prints it. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +71,13 @@ pub struct BenchCase {
     pub measured_ns: u64,
     /// What it did.
     pub loads: Vec<Load>,
+    /// What went wrong and has no place in the seconds of `loads`: in the warm-up, after the work, in what a neighbour did, or
+    /// where no operation is to be named.
+    #[serde(default)]
+    pub beside: Wrongs,
+    /// What the process that played it and the servers used meanwhile; empty where nobody looked.
+    #[serde(default)]
+    pub usage: Vec<Usage>,
     /// Where the history lies, for `bulkhead check`.
     pub history: String,
 }
@@ -100,6 +114,9 @@ pub struct Measure {
     pub failed: u64,
     /// Of how many nobody knows what came of them.
     pub unknown: u64,
+    /// How many went wrong, whatever they came to, as the invariants have it.
+    #[serde(default)]
+    pub wrong: Wrongs,
     /// How many succeeded in a second.
     pub per_second: f64,
     /// How long those that succeeded took from when they were due, or from when they began in a closed loop.
@@ -177,4 +194,7 @@ pub struct Second {
     pub errors: u64,
     /// Of a hundred that succeeded, one took longer.
     pub p99: u64,
+    /// How many that were due then went wrong, as the invariants have it.
+    #[serde(flatten)]
+    pub wrong: Wrongs,
 }

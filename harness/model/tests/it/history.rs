@@ -2,6 +2,7 @@
 
 use bulkhead_model::{
     AuditRecord, Class, Control, Enforcement, Item, ItemRecord, Outcome, ProbeRecord, Service, TenantName,
+    bench::{Counted, Part, Reading, UsageRecord},
     history::{Event, EventKind, History, read, to_line},
 };
 use proptest::prelude::*;
@@ -67,6 +68,15 @@ prop_compose! {
     }
 }
 
+fn usage() -> impl Strategy<Value = UsageRecord> {
+    let counted = prop::sample::select(vec![Counted::Pss, Counted::Rss]);
+    let used = (any::<u64>(), any::<u64>(), counted);
+    let used = used.prop_map(|(cpu_ns, memory, counted)| Reading::Used { cpu_ns, memory, counted });
+    let reading = prop_oneof![used, nasty().prop_map(Reading::NotMeasured)];
+    (prop::sample::select(Part::ALL.to_vec()), reading)
+        .prop_map(|(part, reading)| UsageRecord { part, reading })
+}
+
 fn kind() -> impl Strategy<Value = EventKind> {
     prop_oneof![
         nasty().prop_map(|case| EventKind::CaseStarted { case }),
@@ -74,6 +84,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
         item().prop_map(EventKind::Item),
         audit().prop_map(EventKind::Audit),
         nasty().prop_map(|error| EventKind::Broken { error }),
+        usage().prop_map(EventKind::Usage),
         Just(EventKind::CaseEnded),
     ]
 }

@@ -39,6 +39,11 @@ impl Keeper {
                     self.answer_later(asked, async move { Answer::Logs(servers.logs(lines).await) });
                 }
             }
+            Request::Processes => {
+                if let Some(servers) = self.serving(asked) {
+                    self.answer(asked, Ok(Answer::Processes(servers.processes())));
+                }
+            }
             Request::Management(service) => {
                 if let Some(servers) = self.serving(asked) {
                     self.answer_later(

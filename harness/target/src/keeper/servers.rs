@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ struct Slot {
     service: Service,
     report: ServerReport,
     running: Mutex<Box<dyn Running>>,
+    /// Its first process, for who asks while the server is worked with.
+    pid: AtomicI32,
     /// How long it may take to make or to remove slices.
     patience: Duration,
     /// Why it is of no use any more, once it is.
@@ -95,12 +97,14 @@ impl Servers {
                     let report = running.report();
                     tell(Step::Ready(report.clone()));
                     running.notes().into_iter().for_each(|note| tell(Step::Note(note)));
+                    let pid = AtomicI32::new(running.pid().as_raw());
                     let (running, dead, halted) =
                         (Mutex::new(running), OnceLock::new(), AtomicBool::new(false));
                     slots.push(Slot {
                         service,
                         report,
                         running,
+                        pid,
                         patience: spec.slice_deadline,
                         dead,
                         halted,
@@ -121,6 +125,11 @@ impl Servers {
     /// What answers.
     pub(super) fn reports(&self) -> Vec<ServerReport> {
         self.slots.iter().map(|slot| slot.report.clone()).collect()
+    }
+
+    /// The first process of each.
+    pub(super) fn processes(&self) -> Vec<(Service, i32)> {
+        self.slots.iter().map(|slot| (slot.service, slot.pid.load(Ordering::Relaxed))).collect()
     }
 
     /// Looks which servers have ended by themselves. Called when the system says that a child has.
@@ -291,6 +300,7 @@ impl Slot {
         match how {
             Disturbance::Mend if halted => {
                 let started = running.start_again().await;
+                self.pid.store(running.pid().as_raw(), Ordering::Relaxed);
                 match &started {
                     Ok(()) => self.halted.store(false, Ordering::Relaxed),
                     // Nobody could mend it later either.

@@ -18,7 +18,7 @@ use crate::{Detours, Error, ServiceFault, TargetSpec, TenantAccess};
 use super::kind::Kind;
 
 /// The protocol's version. A keeper and a harness that differ refuse one another.
-pub(crate) const PROTOCOL: u32 = 6;
+pub(crate) const PROTOCOL: u32 = 7;
 
 /// The longest line, in bytes: room for thousands of tenants.
 const LINE: u64 = 16 * 1024 * 1024;
@@ -89,6 +89,8 @@ pub(crate) enum Request {
     Release(Vec<WireTenant>),
     /// The ends of the logs.
     Logs(usize),
+    /// The first process of each server.
+    Processes,
     /// The address of a server's management API, started when it does not run yet.
     Management(Service),
     /// The names of all that lies where this slice of the lease does, on a server that tells them to nobody else.
@@ -220,6 +222,8 @@ pub(crate) enum Answer {
     Slices(Vec<WireAccess>),
     /// To `Logs`.
     Logs(Vec<LogTail>),
+    /// To `Processes`.
+    Processes(Vec<(Service, i32)>),
     /// To `Management`: none when the server has none, or why it does not start.
     Management(Result<Option<String>, String>),
     /// To `Names`: none where tenants are told themselves, or why they could not be had.

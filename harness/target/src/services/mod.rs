@@ -8,6 +8,7 @@ use bulkhead_model::{
     report::ServerReport,
     url::{AmqpUrl, PostgresUrl, RedisUrl, S3Access},
 };
+use nix::unistd::Pid;
 
 use crate::{Authority, Error, Missing, ServiceFault, TargetSpec};
 
@@ -130,6 +131,9 @@ pub trait Running: Send {
     /// # Errors
     /// As [`StandIn::start`].
     async fn start_again(&mut self) -> Result<(), Error>;
+
+    /// The number of the server's first process, below which all others of it are.
+    fn pid(&self) -> Pid;
 
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;

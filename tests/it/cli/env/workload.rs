@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use bulkhead::model::{RunReport, Verdict};
+use bulkhead::model::{
+    RunReport, Verdict,
+    bench::{BenchReport, Part},
+};
 use bulkhead_model::Service;
 use bulkhead_target::clients;
 use nix::sys::signal::Signal;
@@ -38,6 +41,23 @@ fn run(field: &Field, cases: &[String], budget: &str) -> super::super::command::
     args.extend(["--ca", "ca.pem", "--format", "json", "--budget", budget]);
     args.extend(cases.iter().flat_map(|case| ["--case", case.as_str()]));
     field.run(&args)
+}
+
+/// A bench measures what the client uses, and says of the servers that it does not.
+fn client_alone(field: &Field) {
+    let args = ["bench", "redis.sessions", "--tenant", "engine", "--run-for", "1s", "--warm-up", "200ms"];
+    let env = ["--target", "env", "--ca", "ca.pem", "--format", "json", "--budget", PLENTY];
+    let ran = field.run(&[&args[..], &env].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let report: BenchReport = serde_json::from_str(&ran.stdout).unwrap();
+    let usage = &report.cases[0].usage;
+    let read: Vec<_> = usage.iter().filter(|usage| usage.figures.is_some()).map(|usage| usage.part).collect();
+    assert_eq!((read, usage.len()), (vec![Part::Client], 5), "{usage:?}");
+    let told = |part: Part| part == Part::Client || part.is_server();
+    assert!(
+        usage.iter().all(|usage| told(usage.part)
+            && (usage.figures.is_some() != usage.not_measured.contains("real service")))
+    );
 }
 
 /// Why the case was left out.
@@ -92,6 +112,7 @@ async fn workloads_pass_over_links_that_fail_for_what_was_announced_and_leave_no
     let whole = report(&ran.stdout);
     assert_eq!((ran.code, skipped(&whole, &poor)), (Some(0), None), "{}", ran.all());
     assert_eq!(audited(&whole).skipped, None);
+    client_alone(&field);
     assert_eq!(field.digest().await, before);
     let ran = field.run(&["clean", "--ca", "ca.pem"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "nothing is left of any run\n"), "{}", ran.all());

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::PostgresUrl};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{spares::Spares, sql};
@@ -340,6 +340,10 @@ impl Running for Server {
         self.child = self.spec.clone().spawn()?;
         self.admin = ready(&mut self.child, self.deadline, &self.options).await?;
         Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        self.child.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {

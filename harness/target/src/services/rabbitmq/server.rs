@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::AmqpUrl};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::{
     definitions::{self, Definitions, Login},
@@ -201,6 +201,10 @@ impl Running for Server {
         let Self { node, identity, .. } = started;
         (self.node, self.identity, self.management) = (node, identity, None);
         Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        self.node.beam.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {

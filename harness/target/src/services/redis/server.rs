@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport, url::RedisUrl};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use redis::{Client, Cmd, RedisError, aio::MultiplexedConnection, cmd};
 
 use super::{
@@ -328,6 +328,10 @@ impl Running for Server {
         self.child = self.origin.spec.clone().spawn()?;
         self.admin = ready(&mut self.child, self.origin.deadline, &self.client).await?;
         Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        self.child.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, S3Slice, Secret, Service, Tenant, report::ServerReport, url::S3Access};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -243,6 +243,10 @@ impl Running for Embedded {
         let startup = self.startup;
         *self = Self { startup, ..Self::start(&spec, &place, options).await? };
         Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        self.child.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {

@@ -8,7 +8,7 @@ use aws_sdk_s3::{
     types::{BucketVersioningStatus, Delete, ObjectIdentifier, VersioningConfiguration},
 };
 use bulkhead_model::{Enforcement, S3Slice, Service, Tenant, report::ServerReport, url::S3Access};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use serde::Deserialize;
 
 use super::{admin::Admin, policy::document};
@@ -201,6 +201,10 @@ impl Running for Server {
     async fn start_again(&mut self) -> Result<(), Error> {
         self.child = self.spec.clone().spawn()?;
         super::ready(&mut self.child, self.deadline, &self.root).await
+    }
+
+    fn pid(&self) -> Pid {
+        self.child.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {
