@@ -57,8 +57,9 @@ fn the_page_of_what_scenario_files_may_say_is_the_one_in_the_repository() {
     assert_eq!(SCENARIOS.stale_against(&page), None);
 }
 
-/// What is read by others than the room that starts servers: tests, and the library.
-const ELSEWHERE: [&str; 3] = ["BULKHEAD_BIN", "BULKHEAD_TOXIPROXY_BIN", "BULKHEAD_TOXIPROXY_CLI"];
+/// What is read by others than the room that starts servers: tests, benches, and the library.
+const ELSEWHERE: [&str; 4] =
+    ["BULKHEAD_BIN", "BULKHEAD_PERFTEST", "BULKHEAD_TOXIPROXY_BIN", "BULKHEAD_TOXIPROXY_CLI"];
 
 /// Bulkhead's variables in the first column of the table below the heading.
 fn in_the_table(readme: &str) -> BTreeSet<&str> {
