@@ -135,6 +135,8 @@ pub(crate) struct Output {
 pub(crate) enum TargetArg {
     /// Real servers, started here as child processes
     Native,
+    /// The same in containers of the images that BULKHEAD_IMAGE_POSTGRES and its like name
+    Docker,
     /// The services that the environment variables name, within names of the run's own
     Env,
 }
@@ -143,6 +145,7 @@ impl TargetArg {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Docker => "docker",
             Self::Env => "env",
         }
     }

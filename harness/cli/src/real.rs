@@ -34,7 +34,7 @@ use crate::{
 /// What is to be opened.
 pub(crate) enum Opening {
     /// Stand-ins, started here.
-    Native(Box<TargetSpec>),
+    StandIns(Box<TargetSpec>),
     /// Real services.
     Env(Variables),
 }
@@ -54,7 +54,7 @@ impl Opening {
     /// Every variable that is wrong.
     pub(crate) fn of(place: &Place, real: &Real) -> Result<Self, Problems> {
         match place.target {
-            TargetArg::Native => Ok(Self::Native(Box::new(stand_ins::common(place)?))),
+            TargetArg::Native | TargetArg::Docker => Ok(Self::StandIns(Box::new(stand_ins::common(place)?))),
             TargetArg::Env => {
                 // What is wrong with the topology is said by whoever needs it for more than this.
                 let topology = Topology::load(place.topology.as_deref());
@@ -74,7 +74,7 @@ impl Opening {
         progress: &(dyn Fn(RunEvent) + Send + Sync),
     ) -> Result<Box<dyn Target>> {
         match self {
-            Self::Native(spec) => Ok(Box::new(Session::open(spec, progress).await?)),
+            Self::StandIns(spec) => Ok(Box::new(Session::open(spec, progress).await?)),
             Self::Env(variables) => Ok(Box::new(variables.open(volume, progress).await?)),
         }
     }
@@ -116,7 +116,7 @@ impl Opening {
         interrupt: &mut Interrupt,
     ) -> Option<anyhow::Error> {
         match self {
-            Self::Native(_) => closing::stand_ins(target.close(), interrupt).await,
+            Self::StandIns(_) => closing::stand_ins(target.close(), interrupt).await,
             Self::Env(_) => closing::names(target.close()).await,
         }
     }

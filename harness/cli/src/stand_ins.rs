@@ -8,7 +8,10 @@ use std::{
 use bulkhead_model::{Problem, Problems, Topology};
 use bulkhead_target::TargetSpec;
 
-use crate::{args::Place, failure::Hinted};
+use crate::{
+    args::{Place, TargetArg},
+    failure::Hinted,
+};
 
 /// What `verify` and `checklist` ask for.
 ///
@@ -18,6 +21,9 @@ pub(crate) fn common(place: &Place) -> Result<TargetSpec, Problems> {
     let mut spec = TargetSpec::from_env(executable()?)?;
     spec.s3 = place.s3.into();
     spec.install |= place.install;
+    if place.target == TargetArg::Docker {
+        spec = spec.in_containers();
+    }
     Ok(spec)
 }
 

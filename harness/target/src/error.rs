@@ -25,6 +25,24 @@ pub enum Error {
     /// Servers are missing. Nothing was started.
     #[error("{}", missing_text(.0))]
     Missing(Vec<Missing>),
+    /// No container engine answers.
+    #[error("no container engine answers: {why}")]
+    NoEngine {
+        /// What the attempt met.
+        why: String,
+    },
+    /// An image is not here and cannot be pulled.
+    #[error("{service}: could not get the image `{image}`: {why}")]
+    NoImage {
+        /// Which service it would play.
+        service: Service,
+        /// Which image.
+        image: String,
+        /// The variable that names another.
+        variable: &'static str,
+        /// What the engine said.
+        why: String,
+    },
     /// Missing servers could not be installed.
     #[error("could not install the missing servers: {why}{}", log_text(.log))]
     Install {
@@ -141,6 +159,13 @@ impl Error {
             )),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Missing(missing) => Some(crate::backends::native::advice(missing)),
+            Self::NoEngine { .. } => Some(String::from(
+                "start Docker or Podman, or name its socket in DOCKER_HOST; without one, `--target native` runs the servers \
+                 of this machine",
+            )),
+            Self::NoImage { variable, .. } => {
+                Some(format!("name an image that this machine has, or can pull, in {variable}"))
+            }
             Self::Install { .. } => {
                 Some(String::from("run the printed script by hand, as root where it needs that"))
             }

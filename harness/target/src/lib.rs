@@ -13,6 +13,7 @@ pub mod clients;
 pub mod deadlines;
 mod error;
 mod first;
+mod instance;
 pub mod keeper;
 mod process;
 pub mod program;

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use bulkhead_model::Service;
 use tokio::time::Instant;
 
-use crate::{Child, Error};
+use crate::{Error, instance::Instance};
 
 /// Pause between two attempts.
 const POLL: Duration = Duration::from_millis(5);
@@ -22,7 +22,7 @@ const LOG_LINES: usize = 400;
 /// [`Error::Exited`] as soon as the process ends, [`Error::NotReady`] with the last reason after `deadline`.
 pub(crate) async fn until<T, F, A>(
     service: Service,
-    child: &mut Child,
+    child: &mut Instance,
     deadline: Duration,
     mut attempt: A,
 ) -> Result<T, Error>
@@ -60,7 +60,7 @@ where
 
 /// The line of the log that says that another process has the server's port. RabbitMQ says so and runs on without it,
 /// while that other process accepts our connections and never answers.
-fn port_taken(child: &Child) -> Option<String> {
+fn port_taken(child: &Instance) -> Option<String> {
     let says_so = |line: &String| line.contains("eaddrinuse");
     let line = child.log_tail(LOG_LINES).into_iter().find(says_so)?;
     Some(format!("another process has its port: {}", line.trim()))

@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use bulkhead_model::{Problem, Problems, Service};
 
-use crate::{deadlines::SLICES, first::FirstSlices};
+use crate::{backends::docker::Images, deadlines::SLICES, first::FirstSlices};
 
 /// An environment variable and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub enum S3Kind {
 /// A request for stand-ins. Two processes that ask for the same thing share one set of servers.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct TargetSpec {
+    /// The images that servers run from; none when they are processes of this machine.
+    pub images: Option<Images>,
     /// Which program plays S3.
     pub s3: S3Kind,
     /// Where to look for servers first; from the variables that name folders.
@@ -121,6 +123,13 @@ impl TargetSpec {
         Self::from_variables(executable.into(), |variable| std::env::var_os(variable.name))
     }
 
+    /// The same in containers of the images that the environment names.
+    #[must_use]
+    pub fn in_containers(self) -> Self {
+        let read = |variable: Variable| std::env::var_os(variable.name).filter(|value| !value.is_empty());
+        Self { images: Some(Images::read(read)), ..self }
+    }
+
     fn from_variables(
         executable: PathBuf,
         read: impl Fn(Variable) -> Option<OsString>,
@@ -154,6 +163,7 @@ impl TargetSpec {
             minio_bin: read(MINIO_BIN).map(PathBuf::from),
         };
         let spec = Self {
+            images: None,
             s3: S3Kind::default(),
             places,
             name: None,

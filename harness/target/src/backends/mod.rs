@@ -1,5 +1,6 @@
-//! Kinds of target: [`native`], servers that run on this machine as our own processes, and [`mod@env`], the real ones
-//! to which the environment's variables lead.
+//! Kinds of target: [`native`], servers that run on this machine as our own processes, [`docker`], the same in containers,
+//! and [`mod@env`], the real ones to which the environment's variables lead.
 
+pub mod docker;
 pub mod env;
 pub mod native;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bulkhead_model::{Service, url::PostgresUrl};
+use bulkhead_model::{Secret, Service, url::PostgresUrl};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
@@ -69,11 +69,17 @@ pub async fn server_version(connection: &mut PgConnection) -> Result<String, Err
 /// Its statements contain passwords, so neither this side nor the server writes any of them down, refused ones
 /// included.
 pub(crate) fn admin(sockets: &Path, port: u16, user: &str, database: &str) -> PgConnectOptions {
-    PgConnectOptions::new_without_pgpass()
-        .socket(sockets)
-        .port(port)
-        .username(user)
-        .database(database)
+    quiet(PgConnectOptions::new_without_pgpass().socket(sockets).port(port).username(user).database(database))
+}
+
+/// The same where there is no such socket: over TLS with a password.
+pub(crate) fn admin_over_tcp(port: u16, user: &str, password: &Secret, ca: &Path) -> PgConnectOptions {
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username(user);
+    quiet(options.password(password.expose()).ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(ca))
+}
+
+fn quiet(options: PgConnectOptions) -> PgConnectOptions {
+    options
         .application_name("bulkhead")
         .options([
             ("log_min_error_statement", "panic"),

@@ -9,7 +9,11 @@ use tokio::{
     process::ChildStdin,
 };
 
-use crate::{Error, TargetSpec, backends::native, process::RUN_VARIABLE};
+use crate::{
+    Error, TargetSpec,
+    backends::{docker, native},
+    process::RUN_VARIABLE,
+};
 
 use super::{
     link::{Link, failed},
@@ -42,7 +46,10 @@ pub(crate) async fn join(
             Some(stream) => (stream, None),
             None => {
                 if !looked {
-                    native::ensure(spec, progress).await?;
+                    match &spec.images {
+                        None => native::ensure(spec, progress).await?,
+                        Some(images) => docker::ensure(images, |note| progress(RunEvent::Note(note))).await?,
+                    }
                     looked = true;
                 }
                 let first_lease = spawn(spec, &name).await?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     S3Kind, TargetSpec,
+    backends::docker::Images,
     spec::{MINIO_BIN, POSTGRES_BIN, Places, RABBITMQ_HOME, REDIS_BIN, Variable},
 };
 
@@ -17,6 +18,8 @@ pub const OTHER_HINT: &str = "stop them with `bulkhead down`, then `bulkhead up`
 /// What makes servers others: two specs of one kind may share a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
+    /// The images that servers run from; none when they are processes of this machine.
+    pub images: Option<Images>,
     /// Which program plays S3.
     pub s3: S3Kind,
     /// The folders that were named, of those that play a part.
@@ -30,11 +33,17 @@ impl Kind {
         if spec.s3 != S3Kind::Minio {
             places.minio_bin = None;
         }
-        Self { s3: spec.s3, places }
+        if spec.images.is_some() {
+            (places.postgres_bin, places.redis_bin, places.rabbitmq_home) = (None, None, None);
+        }
+        Self { images: spec.images.clone(), s3: spec.s3, places }
     }
 
     /// The first thing in which servers of this kind are not what is asked for.
     pub fn difference(&self, asked: &Self) -> Option<String> {
+        if self.images != asked.images {
+            return Some(format!("the servers run {}, not {}", how(&self.images), how(&asked.images)));
+        }
         if self.s3 != asked.s3 {
             return Some(format!("S3 is played by {}, not by {}", s3_name(self.s3), s3_name(asked.s3)));
         }
@@ -86,6 +95,12 @@ fn shown(place: Option<&Path>) -> String {
     place.map_or_else(|| String::from("PATH or the usual folders"), |place| format!("`{}`", place.display()))
 }
 
+fn how(images: &Option<Images>) -> String {
+    let Some(images) = images else { return String::from("as processes of this machine") };
+    let named: Vec<_> = images.iter().map(|(_, image)| format!("`{image}`")).collect();
+    format!("in containers of {}", named.join(", "))
+}
+
 const fn s3_name(kind: S3Kind) -> &'static str {
     match kind {
         S3Kind::Embedded => "the embedded server",
@@ -100,7 +115,7 @@ mod tests {
     use super::*;
 
     fn kind(s3: S3Kind, redis: Option<&str>) -> Kind {
-        Kind { s3, places: Places { redis_bin: redis.map(PathBuf::from), ..Places::default() } }
+        Kind { images: None, s3, places: Places { redis_bin: redis.map(PathBuf::from), ..Places::default() } }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Error, TargetSpec, deadlines::SWEPT};
+use crate::{Error, TargetSpec, backends::docker, deadlines::SWEPT};
 
 use super::{
     begin::{prepare, refuse_all, sweep},
@@ -196,6 +196,7 @@ impl Keeper {
                 Ok((stream, _)) = listener.accept() => self.accept(stream),
                 Some(event) = happened.recv() => self.handle(event),
                 _ = children.recv() => self.look_at_children(),
+                () = docker::ENDED.notified() => self.look_at_children(),
                 _ = terminate.recv() => return End::Commanded,
                 _ = interrupt.recv() => return End::Commanded,
                 () = async { sleep_until(stop_at.unwrap_or_else(Instant::now)).await }, if stop_at.is_some() => {

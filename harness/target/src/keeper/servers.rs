@@ -308,9 +308,9 @@ impl Slot {
                 }
                 started
             }
-            Disturbance::Mend => running.pause(false),
+            Disturbance::Mend => running.pause(false).await,
             _ if halted => Err(Error::serve(self.service, "disturb the server")("it does not run")),
-            Disturbance::Pause => running.pause(true),
+            Disturbance::Pause => running.pause(true).await,
             Disturbance::Kill | Disturbance::Stop => {
                 self.halted.store(true, Ordering::Relaxed);
                 running.halt(how == Disturbance::Stop).await

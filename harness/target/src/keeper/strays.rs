@@ -27,6 +27,7 @@ use crate::{
 /// # Errors
 /// What would not end, or what could not be removed.
 pub(super) fn clear(run: &str, dir: &Path) -> io::Result<()> {
+    crate::backends::docker::clear(run, dir).map_err(|error| io::Error::other(error.chain()))?;
     let end = Instant::now() + STRAYS_GONE;
     wait_all(&hold_all(run, dir)?, STRAYS_END)?;
     loop {

@@ -118,7 +118,7 @@ pub trait Running: Send {
     ///
     /// # Errors
     /// When it could not be told.
-    fn pause(&mut self, paused: bool) -> Result<(), Error>;
+    async fn pause(&mut self, paused: bool) -> Result<(), Error>;
 
     /// Ends the server and keeps its data: in good order, or at once with every process of it.
     ///

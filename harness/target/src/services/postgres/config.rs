@@ -1,6 +1,6 @@
 //! What the server obeys: `postgresql.conf`, `pg_hba.conf` and `pg_ident.conf`, written whole over the cloned ones.
 
-use std::{fmt::Write as _, io::Write as _, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt, path::Path};
 
 use bulkhead_model::Service;
 
@@ -27,8 +27,7 @@ const NEON: [(&str, &str); 3] = [
 ];
 
 /// What makes a server that comes and goes cheap and clean.
-const STAND_IN: [(&str, &str); 9] = [
-    ("listen_addresses", "127.0.0.1"),
+const STAND_IN: [(&str, &str); 8] = [
     ("unix_socket_permissions", "0700"),
     // Not in /dev/shm, where a killed server would leave its segments for good.
     ("dynamic_shared_memory_type", "mmap"),
@@ -64,7 +63,7 @@ pub(super) fn write(
          hostssl   all all     127.0.0.1/32 scram-sha-256\n"
     );
     let files = [
-        ("postgresql.conf", settings(sockets, port, identity)),
+        ("postgresql.conf", settings(&sockets.display().to_string(), Ipv4Addr::LOCALHOST, port, identity)),
         ("pg_hba.conf", hba),
         ("pg_ident.conf", format!("ours \"{}\" {ADMIN}\n", account.ours)),
     ];
@@ -78,13 +77,15 @@ pub(super) fn write(
     Ok(())
 }
 
-fn settings(sockets: &Path, port: u16, identity: &Identity) -> String {
-    let (sockets, port) = (sockets.display().to_string(), port.to_string());
+/// `postgresql.conf` of a server that listens there.
+pub(super) fn settings(sockets: &str, listens: Ipv4Addr, port: u16, identity: &Identity) -> String {
+    let (listens, port) = (listens.to_string(), port.to_string());
     let file = |path: &Path| path.display().to_string();
     let (ca, cert, key) = (file(&identity.ca), file(&identity.cert), file(&identity.key));
     let own = [
         ("port", port.as_str()),
-        ("unix_socket_directories", &sockets),
+        ("listen_addresses", &listens),
+        ("unix_socket_directories", sockets),
         ("ssl", "on"),
         ("ssl_ca_file", &ca),
         ("ssl_cert_file", &cert),
@@ -100,7 +101,7 @@ fn settings(sockets: &Path, port: u16, identity: &Identity) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::net::Ipv4Addr;
 
     use crate::Identity;
 
@@ -108,7 +109,7 @@ mod tests {
     fn values_are_quoted() {
         let identity =
             Identity { ca: "/r'n/ca.pem".into(), cert: "/run/c.pem".into(), key: "/run/k.pem".into() };
-        let text = super::settings(Path::new("/run"), 4711, &identity);
+        let text = super::settings("/run", Ipv4Addr::LOCALHOST, 4711, &identity);
         assert!(
             text.contains("ssl_ca_file = '/r''n/ca.pem'\n") && text.contains("port = '4711'\n"),
             "{text}"

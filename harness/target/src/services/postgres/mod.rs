@@ -4,7 +4,8 @@
 //! what it obeys, `server` carves it into slices in the statements that `sql` writes, `faults` are what befalls its clients.
 //!
 //! Nobody has the superuser's password, because it has none: we come in over a socket in the server's own folder
-//! (mode 0700), where the kernel tells the server who we are (`peer`). Over TCP the superuser is refused.
+//! (mode 0700), where the kernel tells the server who we are (`peer`). Over TCP the superuser is refused. In a container
+//! (`contained`) there is no such socket: there it has a password that only we know.
 
 use std::{path::PathBuf, process::Stdio, time::Instant};
 
@@ -12,11 +13,14 @@ use async_trait::async_trait;
 use bulkhead_model::{Service, report::ServerReport};
 use nix::sys::signal::Signal;
 
+use sqlx::postgres::PgConnectOptions;
+
 use super::{Place, Running, StandIn, locate, port};
-use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
+use crate::{ChildSpec, Error, Missing, TargetSpec, clients, instance::InstanceSpec};
 
 mod account;
 mod config;
+mod contained;
 mod faults;
 mod initdb;
 mod prune;
@@ -41,6 +45,9 @@ const FOLDERS: [&str; 7] = [
     "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
 ];
 
+/// The file of the server's log.
+const LOG: &str = "postgres.log";
+
 /// The stand-in for a managed PostgreSQL.
 pub struct Postgres;
 
@@ -61,39 +68,14 @@ impl StandIn for Postgres {
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-        let installation = Installation::find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
         let begun = Instant::now();
-        let account = Account::choose()?;
-        account.check_path_to(&installation.postgres)?;
-        account.check_path_to(&place.dir)?;
-        account.give(&place.dir)?;
-        let data = place.dir.join("data");
-        template::data_folder(&installation, &account, place, &data).await?;
-
-        let identity = place.authority.identity("postgres", &place.dir)?;
-        for file in [&identity.ca, &identity.cert, &identity.key] {
-            account.give(file)?;
-        }
-        let port = port::pick(Service::Postgres, place)?;
-        config::write(&data, &place.dir, port, &identity, &account)?;
-        let spec = ChildSpec {
-            service: Service::Postgres,
-            run: place.run.clone(),
-            program: installation.postgres,
-            args: vec!["-D".into(), data.into()],
-            env: Vec::new(),
-            dir: place.dir.clone(),
-            log: place.dir.join("postgres.log"),
-            user: account.switch(),
-            // Immediate shutdown: unlike SIGKILL it removes the shared-memory segment and ends every backend.
-            death_signal: Signal::SIGQUIT,
-            piped: false,
+        let prepared = match spec.images.as_ref().and_then(|images| images.of(Service::Postgres)) {
+            Some(image) => contained::prepare(image, place)?,
+            None => process(spec, place).await?,
         };
-        let mut child = spec.clone().spawn()?;
-
-        // Only our own server listens in our folder, so a stranger on the port is never taken for it.
-        let admin = clients::postgres::admin(&place.dir, port, config::ADMIN, config::ADMIN_DATABASE);
-        let mut connection = server::ready(&mut child, place.deadline, &admin).await?;
+        let Prepared { spec, admin, port } = prepared;
+        let mut instance = spec.start().await?;
+        let mut connection = server::ready(&mut instance, place.deadline, &admin).await?;
         let version = clients::postgres::server_version(&mut connection).await?;
         let report = ServerReport {
             service: Service::Postgres,
@@ -101,9 +83,49 @@ impl StandIn for Postgres {
             version,
             startup_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let server = server::Server::open((child, spec), connection, admin, report, port, place).await?;
+        let server = server::Server::open((instance, spec), connection, admin, report, port, place).await?;
         Ok(Box::new(server))
     }
+}
+
+/// A server that is ready to be started.
+struct Prepared {
+    spec: InstanceSpec,
+    /// How its administrator gets in. Only our own server lets it in, so a stranger on the port is never taken for it.
+    admin: PgConnectOptions,
+    port: u16,
+}
+
+async fn process(spec: &TargetSpec, place: &Place) -> Result<Prepared, Error> {
+    let installation = Installation::find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
+    let account = Account::choose()?;
+    account.check_path_to(&installation.postgres)?;
+    account.check_path_to(&place.dir)?;
+    account.give(&place.dir)?;
+    let data = place.dir.join("data");
+    template::data_folder(&installation, &account, place, &data).await?;
+
+    let identity = place.authority.identity("postgres", &place.dir)?;
+    for file in [&identity.ca, &identity.cert, &identity.key] {
+        account.give(file)?;
+    }
+    let port = port::pick(Service::Postgres, place)?;
+    config::write(&data, &place.dir, port, &identity, &account)?;
+    let spec = InstanceSpec::Process(ChildSpec {
+        service: Service::Postgres,
+        run: place.run.clone(),
+        program: installation.postgres,
+        args: vec!["-D".into(), data.into()],
+        env: Vec::new(),
+        dir: place.dir.clone(),
+        log: place.dir.join(LOG),
+        user: account.switch(),
+        // Immediate shutdown: unlike SIGKILL it removes the shared-memory segment and ends every backend.
+        death_signal: Signal::SIGQUIT,
+        piped: false,
+    });
+    let admin = clients::postgres::admin(&place.dir, port, config::ADMIN, config::ADMIN_DATABASE);
+    Ok(Prepared { spec, admin, port })
 }
 
 impl Installation {

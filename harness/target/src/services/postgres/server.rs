@@ -13,18 +13,18 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 
 use super::{spares::Spares, sql};
 use crate::{
-    Child, ChildSpec, Error, ServiceFault, clients,
+    Error, ServiceFault, clients,
     clients::{ALIVE_DEADLINE, COMMAND_DEADLINE},
-    deadlines::SERVER_STOPS,
     error::Cause,
+    instance::{Instance, InstanceSpec},
     ready,
     services::{Access, HALT, Place, Running, password},
 };
 
 pub(super) struct Server {
-    child: Child,
-    /// How the child is started.
-    spec: ChildSpec,
+    instance: Instance,
+    /// How it is started.
+    spec: InstanceSpec,
     /// From its start to ready.
     deadline: Duration,
     pub(super) admin: PgConnection,
@@ -51,7 +51,7 @@ struct Slice<'a> {
 impl Server {
     /// Takes a server that serves, and closes its maintenance databases to everybody.
     pub(super) async fn open(
-        (child, spec): (Child, ChildSpec),
+        (instance, spec): (Instance, InstanceSpec),
         admin: PgConnection,
         options: PgConnectOptions,
         report: ServerReport,
@@ -61,7 +61,7 @@ impl Server {
         let version = report.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
         let spares = Spares::start(options.clone(), version);
         let mut server = Self {
-            child,
+            instance,
             spec,
             deadline: place.deadline,
             admin,
@@ -255,11 +255,11 @@ impl Plan<'_> {
 
 /// Waits until the server lets its administrator in.
 pub(super) async fn ready(
-    child: &mut Child,
+    instance: &mut Instance,
     deadline: Duration,
     options: &PgConnectOptions,
 ) -> Result<PgConnection, Error> {
-    ready::until(Service::Postgres, child, deadline, || async {
+    ready::until(Service::Postgres, instance, deadline, || async {
         clients::postgres::open(options).await.map_err(|error| error.to_string())
     })
     .await
@@ -323,22 +323,23 @@ impl Running for Server {
         self.befall(fault, tenant, begins).await
     }
 
-    fn pause(&mut self, paused: bool) -> Result<(), Error> {
-        self.child.pause(paused).map_err(Error::serve(Service::Postgres, "pause the server, or let it go on"))
+    async fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        let failed = Error::serve(Service::Postgres, "pause the server, or let it go on");
+        self.instance.pause(paused).await.map_err(failed)
     }
 
     async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
         if in_good_order {
             // Fast shutdown: clients are told, and a checkpoint is written.
-            self.child.stop(Signal::SIGINT, HALT).await;
+            self.instance.stop(Signal::SIGINT, HALT).await;
             return Ok(());
         }
-        self.child.kill().await.map_err(Error::serve(Service::Postgres, "kill the server"))
+        self.instance.kill().await.map_err(Error::serve(Service::Postgres, "kill the server"))
     }
 
     async fn start_again(&mut self) -> Result<(), Error> {
-        self.child = self.spec.clone().spawn()?;
-        self.admin = ready(&mut self.child, self.deadline, &self.options).await?;
+        self.spec.start_again(&mut self.instance).await?;
+        self.admin = ready(&mut self.instance, self.deadline, &self.options).await?;
         Ok(())
     }
 
@@ -347,14 +348,14 @@ impl Running for Server {
     }
 
     fn exited(&mut self) -> Option<Error> {
-        self.child.end()
+        self.instance.end()
     }
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
-        self.child.log_tail(lines)
+        self.instance.log_tail(lines)
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGQUIT, SERVER_STOPS).await;
+        self.instance.discard(Signal::SIGQUIT).await;
     }
 }

@@ -49,25 +49,14 @@ pub(super) async fn boot(
 ) -> Result<Server, Error> {
     let begun = Instant::now();
     let home = Home::prepare(&place.dir)?;
-    let admin = Login::new(ADMIN);
-    let mut definitions = Definitions::admin(&admin, ADMIN);
-    let first = place.first.as_ref().map(|(tenants, enforcement)| {
-        let (theirs, logins) = Definitions::tenants(tenants, *enforcement);
-        definitions.join(theirs);
-        First { tenants: tenants.clone(), enforcement: *enforcement, logins }
-    });
-    let (port, identity) = configure(place, &definitions)?;
+    let port = crate::services::port::pick(Service::Rabbitmq, place)?;
+    let admin = admin(port);
+    let (definitions, first) = definitions(place, &admin);
+    let identity = place.authority.identity("rabbitmq", &place.dir)?;
+    configure(place, &definitions, Ipv4Addr::LOCALHOST, port, &identity)?;
     let before = std::fs::read(place.dir.join(LOG)).map_or(0, |log| log.len());
     let mut node = Node::spawn(install, place, &home, launch(&home))?;
-    let url = AmqpUrl {
-        host: Ipv4Addr::LOCALHOST.to_string(),
-        port,
-        user: admin.user,
-        password: admin.password,
-        vhost: ADMIN.into(),
-        tls: true,
-    };
-    let opened = match serving(&mut node, place, before, &url, &identity.ca).await {
+    let opened = match serving(&mut node, place, before, &admin, &identity.ca).await {
         Ok(version) => {
             let failed = Error::serve(Service::Rabbitmq, "open the node's console");
             node.caller.open().await.map(|()| version).map_err(failed)
@@ -83,7 +72,7 @@ pub(super) async fn boot(
     };
     Ok(Server {
         node,
-        origin: Origin { install: install.clone(), place: place.clone() },
+        origin: Origin::Process { install: install.clone(), place: place.clone() },
         version,
         port,
         dir: home.dir,
@@ -98,18 +87,42 @@ pub(super) async fn boot(
     })
 }
 
-/// Writes what the broker reads at boot; returns its AMQP port and its certificate.
-fn configure(place: &Place, definitions: &Definitions) -> Result<(u16, Identity), Error> {
-    let port = crate::services::port::pick(Service::Rabbitmq, place)?;
-    let identity = place.authority.identity("rabbitmq", &place.dir)?;
+/// The harness's own way in, with a fresh password.
+pub(super) fn admin(port: u16) -> AmqpUrl {
+    let Login { user, password } = Login::new(ADMIN);
+    AmqpUrl { host: Ipv4Addr::LOCALHOST.to_string(), port, user, password, vhost: ADMIN.into(), tls: true }
+}
+
+/// What the broker is to have from the beginning: our own user and vhost, and the slices that were asked for with the start.
+pub(super) fn definitions(place: &Place, admin: &AmqpUrl) -> (Definitions, Option<First>) {
+    let login = Login { user: admin.user.clone(), password: admin.password.clone() };
+    let mut definitions = Definitions::admin(&login, ADMIN);
+    let first = place.first.as_ref().map(|(tenants, enforcement)| {
+        let (theirs, logins) = Definitions::tenants(tenants, *enforcement);
+        definitions.join(theirs);
+        First { tenants: tenants.clone(), enforcement: *enforcement, logins }
+    });
+    (definitions, first)
+}
+
+/// The files that the broker reads at boot, in its folder.
+pub(super) const READ: [&str; 3] = ["definitions.json", "enabled_plugins", "rabbitmq.config"];
+
+/// Writes them.
+pub(super) fn configure(
+    place: &Place,
+    definitions: &Definitions,
+    listens: Ipv4Addr,
+    port: u16,
+    identity: &Identity,
+) -> Result<(), Error> {
     let document = serde_json::to_string(definitions);
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
     let definitions = place.dir.join("definitions.json");
     write_private(&definitions, &document, 0o600)?;
     write_private(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
-    let config = Config { port, identity: &identity, definitions: &definitions };
-    write_private(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)?;
-    Ok((port, identity))
+    let config = Config { listens, port, identity, definitions: &definitions };
+    write_private(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)
 }
 
 /// Waits until our own user is let in over TLS, then asks the node itself who it is: a stranger's broker on the same
@@ -123,16 +136,12 @@ async fn serving(
 ) -> Result<String, Error> {
     let begun = Instant::now();
     let caller = node.caller.clone();
-    let pid = node.beam.pid().to_string();
+    let pid = node.beam.pid().map(|pid| pid.to_string()).unwrap_or_default();
     let log = place.dir.join(LOG);
     let ready = ready::until(Service::Rabbitmq, &mut node.beam, place.deadline, || async {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        // Cheaper than a client that reads certificates on every attempt while nobody listens yet.
-        TcpStream::connect((admin.host.as_str(), admin.port)).await.map_err(|e| text(&e))?;
-        let connection = clients::rabbitmq::dial(admin, Some(ca)).await.map_err(|e| e.chain())?;
-        connection.close(200, "ready".into()).await.map_err(|e| text(&e))?;
-        let answer =
-            caller.eval("os:getpid() ++ \" \" ++ rabbit_misc:version()").await.map_err(|e| text(&e))?;
+        reach(admin, ca).await?;
+        let asked = caller.eval("os:getpid() ++ \" \" ++ rabbit_misc:version()").await;
+        let answer = asked.map_err(|error| error.to_string())?;
         match answer.trim_matches('"').split_once(' ') {
             Some((answering, version)) if answering == pid => Ok(version.to_owned()),
             _ => Err(format!("the node that answers is not process {pid}: {answer}")),
@@ -147,6 +156,14 @@ async fn serving(
             log: tail(&log, 20),
         }),
     }
+}
+
+/// Sees that our own user is let in over TLS.
+pub(super) async fn reach(admin: &AmqpUrl, ca: &Path) -> Result<(), String> {
+    // Cheaper than a client that reads certificates on every attempt while nobody listens yet.
+    TcpStream::connect((admin.host.as_str(), admin.port)).await.map_err(|error| error.to_string())?;
+    let connection = clients::rabbitmq::dial(admin, Some(ca)).await.map_err(|error| error.chain())?;
+    connection.close(200, "ready".into()).await.map_err(|error| error.to_string())
 }
 
 /// Returns when the broker has said that it could not listen: it only logs that and stays up without a listener. What

@@ -15,14 +15,38 @@ use std::{
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::console::Console;
-use crate::error::Cause;
+use crate::{backends::docker::Inside, error::Cause};
 
 /// The longest that one expression may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// What is run in a container, by the broker's user, who has the cookie: the one from RabbitMQ 4.0 on Erlang 27 waits for
+/// the end of standard input in vain, so it is given a file.
+const INSIDE: [&str; 3] = [
+    "sh",
+    "-c",
+    "umask 077; file=$(mktemp) && cat >\"$file\" && rabbitmqctl --quiet eval_file \"$file\"; \
+     status=$?; rm -f \"$file\"; exit $status",
+];
+
 /// How to reach one node.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
+    way: Way,
+    /// Open, once [`Caller::open`] succeeded.
+    console: Option<Console>,
+}
+
+/// How an expression gets to the node without its console.
+#[derive(Clone, Debug)]
+enum Way {
+    Program(Program),
+    /// Through the `rabbitmqctl` of the node's container.
+    Inside(Inside),
+}
+
+#[derive(Clone, Debug)]
+struct Program {
     /// The program and its arguments.
     program: PathBuf,
     args: Vec<OsString>,
@@ -30,8 +54,6 @@ pub(super) struct Caller {
     env: Vec<(OsString, OsString)>,
     dir: PathBuf,
     kind: Kind,
-    /// Open, once [`Caller::open`] succeeded.
-    console: Option<Console>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +71,8 @@ impl Caller {
         dir: PathBuf,
     ) -> Self {
         let args = ["-n", node, "-e"].map(OsString::from).to_vec();
-        Self { program, args, env, dir, kind: Kind::ErlCall, console: None }
+        let way = Way::Program(Program { program, args, env, dir, kind: Kind::ErlCall });
+        Self { way, console: None }
     }
 
     /// Through `rabbitmqctl`, which starts an Erlang of its own each time. Without an expression among its arguments
@@ -61,14 +84,24 @@ impl Caller {
         dir: PathBuf,
     ) -> Self {
         let args = ["--node", node, "--quiet", "eval"].map(OsString::from).to_vec();
-        Self { program, args, env, dir, kind: Kind::Rabbitmqctl, console: None }
+        let way = Way::Program(Program { program, args, env, dir, kind: Kind::Rabbitmqctl });
+        Self { way, console: None }
+    }
+
+    /// Through the `rabbitmqctl` of the node's container.
+    pub(super) fn inside(inside: Inside) -> Self {
+        Self { way: Way::Inside(inside), console: None }
     }
 
     /// Opens the node's console for every later expression. Where there is no room for its socket, each goes through
     /// the program.
     pub(super) async fn open(&mut self) -> Result<(), Cause> {
         self.console = None;
-        let Some(console) = Console::of(&self.dir) else { return Ok(()) };
+        let console = match &self.way {
+            Way::Program(program) => Console::of(&program.dir),
+            Way::Inside(inside) => Some(Console::inside(inside.clone())),
+        };
+        let Some(console) = console else { return Ok(()) };
         match self.run(&console.opening()).await?.as_str() {
             "ok" => self.console = Some(console),
             other => return Err(format!("the node did not open its console: {other}").into()),
@@ -86,7 +119,22 @@ impl Caller {
         }
     }
 
-    /// The same through the program.
+    /// The same without the console.
+    async fn run(&self, expression: &str) -> Result<String, Cause> {
+        match &self.way {
+            Way::Program(program) => program.run(expression).await,
+            Way::Inside(inside) => {
+                let asked = format!("{expression}.\n");
+                let asked = inside.run("rabbitmq", &INSIDE, asked.as_bytes());
+                let late = |_| format!("`rabbitmqctl` gave no answer within {DEADLINE:?}");
+                tokio::time::timeout(DEADLINE, asked).await.map_err(late)?
+            }
+        }
+    }
+}
+
+impl Program {
+    /// The value of the expression.
     async fn run(&self, expression: &str) -> Result<String, Cause> {
         let mut command = Command::new(&self.program);
         if self.kind == Kind::ErlCall {

@@ -1,15 +1,17 @@
 //! The broker's own configuration, written as Erlang terms: `rabbitmq.conf` would first be translated into the same
 //! terms by the broker, which takes it longer than anything else that it reads.
 //!
-//! No plaintext listener exists, every listener is on 127.0.0.1, the log goes to standard output, and since
+//! No plaintext listener exists, every listener is on one address, the log goes to standard output, and since
 //! definitions are given the broker makes no `guest` user.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, net::Ipv4Addr, path::Path};
 
 use crate::Identity;
 
 /// What the configuration depends on.
 pub(super) struct Config<'a> {
+    /// The address that it listens on.
+    pub(super) listens: Ipv4Addr,
     /// The AMQP port.
     pub(super) port: u16,
     /// The server's certificate.
@@ -21,27 +23,27 @@ pub(super) struct Config<'a> {
 impl Config<'_> {
     /// The file's text. Plugins that may be turned on later are kept on loopback from the start.
     pub(super) fn text(&self) -> String {
-        let Self { port, identity, definitions } = self;
-        let (tls, management) = (tls(identity), listener(0, identity));
+        let Self { listens, port, identity, definitions } = self;
+        let (tls, management) = (tls(identity), listener(*listens, 0, identity));
         let definitions = string(&definitions.to_string_lossy());
         format!(
             r#"[{{rabbit, [
     {{tcp_listeners, []}},
-    {{ssl_listeners, [{{"127.0.0.1", {port}}}]}},
+    {{ssl_listeners, [{{"{listens}", {port}}}]}},
     {{ssl_options, {tls}}},
     {{loopback_users, []}},
     {{load_definitions, {definitions}}},
     {{log, [{{console, [{{enabled, true}}]}}, {{file, [{{file, false}}]}}]}}]}},
  {{rabbitmq_management, [{{listener, {management}}}]}},
- {{rabbitmq_prometheus, [{{tcp_config, [{{ip, "127.0.0.1"}}, {{port, 0}}]}}]}}].
+ {{rabbitmq_prometheus, [{{tcp_config, [{{ip, "{listens}"}}, {{port, 0}}]}}]}}].
 "#
         )
     }
 }
 
 /// The management API's listener.
-pub(super) fn listener(port: u16, identity: &Identity) -> String {
-    format!(r#"[{{ip, "127.0.0.1"}}, {{port, {port}}}, {{ssl, true}}, {{ssl_opts, {}}}]"#, tls(identity))
+pub(super) fn listener(listens: Ipv4Addr, port: u16, identity: &Identity) -> String {
+    format!(r#"[{{ip, "{listens}"}}, {{port, {port}}}, {{ssl, true}}, {{ssl_opts, {}}}]"#, tls(identity))
 }
 
 fn tls(identity: &Identity) -> String {

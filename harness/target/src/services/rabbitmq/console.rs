@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
 };
 
-use crate::error::Cause;
+use crate::{backends::docker::Inside, error::Cause};
 
 /// The longest path that a Unix socket can have, less the final zero (`unix(7)`).
 const LONGEST: usize = 107;
@@ -23,7 +23,6 @@ const LARGEST: u32 = 16 * 1024 * 1024;
 /// the rest is the value, a text as it is between quotes as `erl_call` prints it, and with `-` when it is the reason
 /// why there is none.
 const OPEN: &str = r#"
-Path = binary_to_list(base64:decode("$PATH")),
 Shown = fun(Value) ->
     case Value =/= [] andalso io_lib:printable_latin1_list(Value) of
         true -> [$", Value, $"];
@@ -59,42 +58,71 @@ end,
 Caller = self(),
 Console = spawn(fun() ->
     group_leader(whereis(user), self()),
-    file:delete(Path),
-    {ok, Listener} = gen_tcp:listen(0, [{ifaddr, {local, Path}}, binary, {packet, 4}, {active, false}]),
+    $BEFORE,
+    {ok, Listener} = gen_tcp:listen($AT, [binary, {packet, 4}, {active, false}, {reuseaddr, true}]),
     Caller ! {self(), open},
     Accept(Listener)
 end),
 receive {Console, open} -> ok after 5000 -> closed end"#;
 
-/// The console's socket.
+/// Where the console is in a container, whose loopback nobody else reaches.
+const PORT: u16 = 25_699;
+
+/// Connects a program's two ends with it, in the shell that the image has.
+const BRIDGE: &str = "if command -v bash >/dev/null; then \
+        exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0; cat <&3 & cat >&3; kill $!' \"$0\"; \
+    else exec nc 127.0.0.1 \"$0\"; fi";
+
+/// The console's place.
 #[derive(Clone, Debug)]
-pub(super) struct Console(PathBuf);
+pub(super) enum Console {
+    /// A socket in the node's own folder.
+    Socket(PathBuf),
+    /// A port on a container's own loopback.
+    Inside(Inside),
+}
 
 impl Console {
     /// The console of the node in this folder; none where the folder's path leaves no room for a socket's.
     pub(super) fn of(dir: &Path) -> Option<Self> {
         let path = dir.join("console");
-        (path.as_os_str().len() <= LONGEST).then_some(Self(path))
+        (path.as_os_str().len() <= LONGEST).then_some(Self::Socket(path))
+    }
+
+    /// The console of the node in a container.
+    pub(super) fn inside(inside: Inside) -> Self {
+        Self::Inside(inside)
     }
 
     /// The expression that opens it, whose value is `ok`.
     pub(super) fn opening(&self) -> String {
         use base64::{Engine, engine::general_purpose::STANDARD};
-        OPEN.replace("$PATH", &STANDARD.encode(self.0.as_os_str().as_encoded_bytes()))
+        let (before, at) = match self {
+            Self::Socket(path) => {
+                let path = STANDARD.encode(path.as_os_str().as_encoded_bytes());
+                let path = format!("binary_to_list(base64:decode(\"{path}\"))");
+                (format!("file:delete({path})"), format!("0, [{{ifaddr, {{local, {path}}}}}] ++ "))
+            }
+            Self::Inside(_) => (String::from("ok"), format!("{PORT}, [{{ip, {{127,0,0,1}}}}] ++ ")),
+        };
+        OPEN.replace("$BEFORE", &before).replace("$AT, ", &at)
     }
 
     /// The value of an expression without its final stop.
     pub(super) async fn eval(&self, expression: &str) -> Result<String, Cause> {
-        let mut socket = UnixStream::connect(&self.0).await?;
         let text = format!("{expression}.");
-        socket.write_u32(u32::try_from(text.len())?).await?;
-        socket.write_all(text.as_bytes()).await?;
-        let length = socket.read_u32().await?;
-        if length > LARGEST {
-            return Err(format!("the answer has {length} bytes, more than {LARGEST}").into());
-        }
-        let mut answer = vec![0; usize::try_from(length)?];
-        socket.read_exact(&mut answer).await?;
+        let answer = match self {
+            Self::Socket(path) => {
+                let mut socket = UnixStream::connect(path).await?;
+                ask(&mut socket, &text).await?;
+                answer(&mut socket).await?
+            }
+            Self::Inside(inside) => {
+                let mut ends = inside.start("root", &["sh", "-c", BRIDGE, &PORT.to_string()]).await?;
+                ask(&mut ends.input, &text).await?;
+                answer(&mut ends.output()).await?
+            }
+        };
         let answer = String::from_utf8_lossy(&answer).into_owned();
         match (answer.strip_prefix('+'), answer.strip_prefix('-')) {
             (Some(value), _) => Ok(value.to_owned()),
@@ -102,6 +130,22 @@ impl Console {
             (None, None) => Err(format!("the console answered `{answer}`").into()),
         }
     }
+}
+
+async fn ask(to: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<(), Cause> {
+    to.write_u32(u32::try_from(text.len())?).await?;
+    to.write_all(text.as_bytes()).await?;
+    Ok(to.flush().await?)
+}
+
+async fn answer(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, Cause> {
+    let length = from.read_u32().await?;
+    if length > LARGEST {
+        return Err(format!("the answer has {length} bytes, more than {LARGEST}").into());
+    }
+    let mut answer = vec![0; usize::try_from(length)?];
+    from.read_exact(&mut answer).await?;
+    Ok(answer)
 }
 
 #[cfg(test)]

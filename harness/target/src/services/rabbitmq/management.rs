@@ -3,12 +3,14 @@
 //! It listens on loopback over TLS with the server's certificate. Tenants have no user tag and are refused, which the
 //! probes that go through it see.
 
+use std::net::Ipv4Addr;
+
 use bulkhead_model::Service;
 
 use super::{
     config::{self, string},
     node::{free_port, write_private},
-    server::Server,
+    server::{Origin, Server},
 };
 use crate::Error;
 
@@ -21,12 +23,20 @@ case rabbit_plugins:ensure($FILE) of
     Other -> lists:flatten(io_lib:format("~tp", [Other]))
 end"#;
 
+/// What is in the file of plugins once it runs.
+pub(super) const PLUGINS: &str = "[rabbitmq_management].\n";
+
 /// Starts the API.
 pub(super) async fn enable(server: &Server) -> Result<String, Error> {
-    let port = free_port()?;
-    let file = server.dir.join("enabled_plugins");
-    write_private(&file, "[rabbitmq_management].\n", 0o600)?;
-    let listener = config::listener(port, &server.identity);
+    let (file, port, listens) = match &server.origin {
+        Origin::Process { .. } => {
+            let file = server.dir.join("enabled_plugins");
+            write_private(&file, PLUGINS, 0o600)?;
+            (file, free_port()?, Ipv4Addr::LOCALHOST)
+        }
+        Origin::Container(contained) => (contained.plugins(), contained.management, Ipv4Addr::UNSPECIFIED),
+    };
+    let listener = config::listener(listens, port, &server.identity);
     let expression =
         ENABLE.replace("$LISTENER", &listener).replace("$FILE", &string(&file.to_string_lossy()));
     server

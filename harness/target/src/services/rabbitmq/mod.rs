@@ -20,6 +20,7 @@ mod boot;
 mod call;
 mod config;
 mod console;
+mod contained;
 mod definitions;
 mod fast;
 mod faults;
@@ -55,7 +56,10 @@ impl StandIn for Rabbitmq {
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-        start_as(Boot::Fast, spec, place).await
+        match spec.images.as_ref().and_then(|images| images.of(Service::Rabbitmq)) {
+            Some(image) => Ok(Box::new(contained::start(image, place).await?)),
+            None => start_as(Boot::Fast, spec, place).await,
+        }
     }
 }
 

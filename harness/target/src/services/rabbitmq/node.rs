@@ -17,6 +17,7 @@ use super::{call::Caller, install::Install};
 use crate::{
     Child, ChildSpec, Error,
     deadlines::HELPERS_STOP,
+    instance::Instance,
     process::{self, Process, all_gone},
     services::{Place, port},
 };
@@ -33,8 +34,9 @@ pub(super) const LOG: &str = "rabbitmq.log";
 /// The broker's processes.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) beam: Child,
-    epmd: Child,
+    pub(super) beam: Instance,
+    /// The port mapper; in a container it is within.
+    epmd: Option<Child>,
     dir: PathBuf,
     pub(super) caller: Caller,
 }
@@ -137,15 +139,24 @@ impl Node {
         let args = ["-address", "127.0.0.1", "-port", &port].map(OsString::from).to_vec();
         let epmd = spec(install.erlang.epmd.clone(), args, Vec::new(), "epmd.log").spawn()?;
         let env = home.rabbitmq_env().into_iter().chain(launch.env).collect();
-        let beam = spec(launch.program, launch.args, env, LOG).spawn()?;
-        Ok(Self { beam, epmd, dir: home.dir.clone(), caller: caller(install, place, home) })
+        let beam = Instance::Process(spec(launch.program, launch.args, env, LOG).spawn()?);
+        Ok(Self { beam, epmd: Some(epmd), dir: home.dir.clone(), caller: caller(install, place, home) })
+    }
+
+    /// A node in a container.
+    pub(super) fn contained(beam: Instance, dir: PathBuf, caller: Caller) -> Self {
+        Self { beam, epmd: None, dir, caller }
     }
 
     /// Kills node and port mapper and returns when they and the node's helpers are gone.
     pub(super) async fn stop(&mut self) {
+        let Some(epmd) = &mut self.epmd else {
+            self.beam.discard(Signal::SIGKILL).await;
+            return;
+        };
         let family = family(&self.dir);
         self.beam.stop(Signal::SIGKILL, HELPERS_STOP).await;
-        self.epmd.stop(Signal::SIGKILL, HELPERS_STOP).await;
+        epmd.stop(Signal::SIGKILL, HELPERS_STOP).await;
         // Helpers end when the pipe to the node closes.
         if !all_gone(&family, HELPERS_STOP).await {
             family.iter().for_each(|helper| helper.signal(Signal::SIGKILL));

@@ -12,6 +12,7 @@ use bulkhead_model::{Enforcement, Secret, Service, Tenant, report::ServerReport,
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use super::{
+    contained::Contained,
     definitions::{self, Definitions, Login},
     fast_or_plain,
     install::Install,
@@ -83,9 +84,9 @@ pub(super) struct First {
 
 /// What the broker was started from.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
-    pub(super) install: Install,
-    pub(super) place: Place,
+pub(super) enum Origin {
+    Process { install: Install, place: Place },
+    Container(Contained),
 }
 
 /// What a removal takes away.
@@ -173,24 +174,35 @@ impl Running for Server {
         self.befall(fault, tenant, begins).await
     }
 
-    fn pause(&mut self, paused: bool) -> Result<(), Error> {
-        self.node
-            .beam
-            .pause(paused)
-            .map_err(Error::serve(Service::Rabbitmq, "pause the server, or let it go on"))
+    async fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        let failed = Error::serve(Service::Rabbitmq, "pause the server, or let it go on");
+        self.node.beam.pause(paused).await.map_err(failed)
     }
 
     async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
         if in_good_order {
             self.node.beam.stop(Signal::SIGTERM, HALT).await;
         }
-        self.node.stop().await;
+        match &self.origin {
+            Origin::Process { .. } => self.node.stop().await,
+            Origin::Container(_) if in_good_order => {}
+            Origin::Container(_) => {
+                let failed = Error::serve(Service::Rabbitmq, "kill the server");
+                self.node.beam.kill().await.map_err(failed)?;
+            }
+        }
         Ok(())
     }
 
     /// The way in which it was started once is the way in which it starts again.
     async fn start_again(&mut self) -> Result<(), Error> {
-        let Origin { install, place } = &self.origin;
+        let (install, place) = match &self.origin {
+            Origin::Process { install, place } => (install, place),
+            Origin::Container(contained) => {
+                self.management = None;
+                return contained.start_again(&mut self.node).await;
+            }
+        };
         // Its data folder has the first slices, or no longer.
         let place = Place { port: Some(self.port), first: None, ..place.clone() };
         let started = if self.notes.is_empty() {

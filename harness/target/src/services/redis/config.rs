@@ -1,6 +1,6 @@
 //! The server's configuration file.
 
-use std::{fmt::Write as _, io::Write as _, os::unix::fs::OpenOptionsExt, path::PathBuf};
+use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
 use bulkhead_model::Secret;
 
@@ -17,6 +17,10 @@ const DURABILITY: &str = "save \"\"\nappendonly yes\nappendfsync no\nauto-aof-re
 pub(super) struct Config {
     /// The server's folder.
     pub(super) dir: PathBuf,
+    /// Where its data lie.
+    pub(super) data: PathBuf,
+    /// The address that it listens on.
+    pub(super) bind: Ipv4Addr,
     pub(super) port: u16,
     pub(super) identity: Identity,
     /// The administrator's password.
@@ -35,8 +39,8 @@ pub(super) fn write(config: &Config, users: &[(String, Vec<String>)]) -> Result<
 }
 
 fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
-    let Config { dir, port, identity, admin } = config;
-    let mut text = String::from("daemonize no\nlogfile \"\"\nbind 127.0.0.1\nport 0\ntls-auth-clients no\n");
+    let Config { dir: _, data, bind, port, identity, admin } = config;
+    let mut text = String::from("daemonize no\nlogfile \"\"\nport 0\ntls-auth-clients no\n");
     // Upstash serves logical database 0 only; with one database, SELECT cannot leave it.
     text.push_str("databases 1\n");
     // A process title would be written over the environment, and with it over the mark by which strays are found.
@@ -46,8 +50,9 @@ fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
         // Writing to a string cannot fail.
         let _written = writeln!(text, "{key} {value}");
     };
+    line("bind", &bind.to_string());
     line("tls-port", &port.to_string());
-    line("dir", &quoted(&dir.display().to_string()));
+    line("dir", &quoted(&data.display().to_string()));
     line("tls-cert-file", &quoted(&identity.cert.display().to_string()));
     line("tls-key-file", &quoted(&identity.key.display().to_string()));
     line("tls-ca-cert-file", &quoted(&identity.ca.display().to_string()));
@@ -78,11 +83,17 @@ mod tests {
             cert: "/run/cert.pem".into(),
             key: "/run/key.pem".into(),
         };
-        let (dir, admin) = ("/run".into(), Secret::new("hunter2"));
+        let (dir, data, admin) = ("/run".into(), "/run".into(), Secret::new("hunter2"));
+        let bind = std::net::Ipv4Addr::LOCALHOST;
         let users = [(String::from("default"), vec![String::from("off"), String::from(r#"~a"b\c *"#)])];
-        let text = super::text(&Config { dir, port: 4711, identity, admin }, &users);
+        let text = super::text(&Config { dir, data, bind, port: 4711, identity, admin }, &users);
         assert!(!text.contains("hunter2"), "{text}");
-        assert!(text.contains("\nport 0\n") && text.contains("\ntls-port 4711\n"), "{text}");
+        assert!(
+            text.contains("\nport 0\n")
+                && text.contains("\nbind 127.0.0.1\n")
+                && text.contains("\ntls-port 4711\n"),
+            "{text}"
+        );
         assert!(text.contains(r#"tls-ca-cert-file "/r u\"n/ca.pem""#), "{text}");
         assert!(text.contains(r#"user "default" "off" "~a\"b\\c *""#), "{text}");
     }

@@ -4,14 +4,23 @@
 //! what befalls its clients. Passwords
 //! reach the server as SHA-256 digests only, so neither its configuration nor its ACL ever holds one.
 
-use std::time::Instant;
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use bulkhead_model::{Service, url::RedisUrl};
 use nix::sys::signal::Signal;
 
 use super::{Place, Running, StandIn, locate, password, port};
-use crate::{ChildSpec, Error, Missing, TargetSpec, clients};
+use crate::{
+    ChildSpec, Error, Identity, Missing, TargetSpec,
+    backends::docker::{ContainerSpec, File, Image},
+    clients,
+    instance::InstanceSpec,
+};
 
 mod acl;
 mod config;
@@ -36,6 +45,9 @@ const FOLDERS: [&str; 6] = [
     "/opt/homebrew/opt/valkey/bin",
 ];
 
+/// The file of the server's log.
+const LOG: &str = "redis.log";
+
 /// The stand-in for a managed Redis.
 pub struct Redis;
 
@@ -50,7 +62,6 @@ impl StandIn for Redis {
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-        let program = program(spec).map_err(|missing| Error::Missing(vec![missing]))?;
         let begun = Instant::now();
         let identity = place.authority.identity("redis", &place.dir)?;
         let port = port::pick(Service::Redis, place)?;
@@ -62,37 +73,66 @@ impl StandIn for Redis {
             database: 0,
             tls: true,
         };
+        let image = spec.images.as_ref().and_then(|images| images.of(Service::Redis));
         let config = Config {
             dir: place.dir.clone(),
+            // The image's own folder for it, which belongs to the user that it runs as.
+            data: if image.is_some() { "/data".into() } else { place.dir.clone() },
+            bind: if image.is_some() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST },
             port,
             identity: identity.clone(),
             admin: admin.password.clone(),
         };
         let file = config::write(&config, &[acl::nobody()])?;
-        let spec = ChildSpec {
-            service: Service::Redis,
-            run: place.run.clone(),
-            program,
-            args: vec![file.into()],
-            env: Vec::new(),
-            dir: place.dir.clone(),
-            log: place.dir.join("redis.log"),
-            user: None,
-            death_signal: Signal::SIGKILL,
-            piped: false,
+        let spec = match image {
+            Some(image) => contained(image, place, &file, &identity, port),
+            None => process(spec, place, file)?,
         };
-        let mut child = spec.clone().spawn()?;
+        let mut instance = spec.start().await?;
 
         // Only our own server has both the certificate and the password, so a stranger on the port is never taken.
         let client = clients::redis::client(&admin, Some(&identity.ca))?;
-        let mut connection = server::ready(&mut child, place.deadline, &client).await?;
+        let mut connection = server::ready(&mut instance, place.deadline, &client).await?;
         let facts = clients::redis::server_facts(&mut connection).await?;
         let origin = Origin { spec, config, deadline: place.deadline };
-        Ok(Box::new(server::Server::new(child, origin, client, connection, facts, begun.elapsed())))
+        Ok(Box::new(server::Server::new(instance, origin, client, connection, facts, begun.elapsed())))
     }
 }
 
-fn program(spec: &TargetSpec) -> Result<std::path::PathBuf, Missing> {
+fn process(spec: &TargetSpec, place: &Place, config: PathBuf) -> Result<InstanceSpec, Error> {
+    let program = program(spec).map_err(|missing| Error::Missing(vec![missing]))?;
+    Ok(InstanceSpec::Process(ChildSpec {
+        service: Service::Redis,
+        run: place.run.clone(),
+        program,
+        args: vec![config.into()],
+        env: Vec::new(),
+        dir: place.dir.clone(),
+        log: place.dir.join(LOG),
+        user: None,
+        death_signal: Signal::SIGKILL,
+        piped: false,
+    }))
+}
+
+fn contained(image: &Image, place: &Place, config: &Path, identity: &Identity, port: u16) -> InstanceSpec {
+    // Its own user reads them there.
+    let file = |path: &Path| File { path: path.to_owned(), mode: 0o644 };
+    let Identity { ca, cert, key } = identity;
+    InstanceSpec::Container(ContainerSpec {
+        service: Service::Redis,
+        run: place.run.clone(),
+        image: image.clone(),
+        command: vec![config.display().to_string()],
+        env: Vec::new(),
+        files: [config, ca, cert, key].into_iter().map(file).collect(),
+        ports: vec![port],
+        dir: place.dir.clone(),
+        log: place.dir.join(LOG),
+    })
+}
+
+fn program(spec: &TargetSpec) -> Result<PathBuf, Missing> {
     let named = spec.places.redis_bin.as_deref();
     locate::program(&PROGRAMS, named, &FOLDERS).ok_or_else(|| Missing {
         service: Service::Redis,

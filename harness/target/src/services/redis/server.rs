@@ -12,10 +12,10 @@ use super::{
     config::{self, Config},
 };
 use crate::{
-    Child, ChildSpec, Error, ServiceFault,
+    Error, ServiceFault,
     clients::{self, ALIVE_DEADLINE, redis::ServerFacts},
-    deadlines::SERVER_STOPS,
     error::Cause,
+    instance::{Instance, InstanceSpec},
     ready,
     services::{Access, HALT, Running, password},
 };
@@ -25,14 +25,14 @@ const SCAN_STEP: u32 = 1000;
 
 /// What the server was started from.
 pub(super) struct Origin {
-    pub(super) spec: ChildSpec,
+    pub(super) spec: InstanceSpec,
     pub(super) config: Config,
     /// From its start to ready.
     pub(super) deadline: Duration,
 }
 
 pub(super) struct Server {
-    child: Child,
+    instance: Instance,
     origin: Origin,
     /// Makes the administrator's connection.
     client: Client,
@@ -75,7 +75,7 @@ impl Login {
 
 impl Server {
     pub(super) fn new(
-        child: Child,
+        instance: Instance,
         origin: Origin,
         client: Client,
         admin: MultiplexedConnection,
@@ -89,7 +89,7 @@ impl Server {
             startup_ms: u64::try_from(startup.as_millis()).unwrap_or(u64::MAX),
         };
         let (logins, revoked) = (BTreeMap::new(), BTreeMap::new());
-        Self { child, origin, client, admin, report, logins, refused: 0, revoked }
+        Self { instance, origin, client, admin, report, logins, refused: 0, revoked }
     }
 
     /// Sees that the administrator's connection answers, or makes another: the server may have ended it, or have been
@@ -235,11 +235,11 @@ impl Server {
 /// Waits until the server lets its administrator in and has read its data: until then it lets everybody in and answers
 /// nothing (LOADING).
 pub(super) async fn ready(
-    child: &mut Child,
+    instance: &mut Instance,
     deadline: Duration,
     client: &Client,
 ) -> Result<MultiplexedConnection, Error> {
-    ready::until(Service::Redis, child, deadline, || async {
+    ready::until(Service::Redis, instance, deadline, || async {
         let told = |error: RedisError| error.to_string();
         let mut connection = clients::redis::multiplexed(client).await.map_err(told)?;
         cmd("PING").query_async::<()>(&mut connection).await.map_err(told)?;
@@ -310,23 +310,24 @@ impl Running for Server {
         self.befall(fault, tenant, begins).await
     }
 
-    fn pause(&mut self, paused: bool) -> Result<(), Error> {
-        self.child.pause(paused).map_err(Error::serve(Service::Redis, "pause the server, or let it go on"))
+    async fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        let failed = Error::serve(Service::Redis, "pause the server, or let it go on");
+        self.instance.pause(paused).await.map_err(failed)
     }
 
     async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
         if in_good_order {
-            self.child.stop(Signal::SIGTERM, HALT).await;
+            self.instance.stop(Signal::SIGTERM, HALT).await;
             return Ok(());
         }
-        self.child.kill().await.map_err(Error::serve(Service::Redis, "kill the server"))
+        self.instance.kill().await.map_err(Error::serve(Service::Redis, "kill the server"))
     }
 
     /// Its logins are in its configuration from the beginning, so that nobody who comes early is refused.
     async fn start_again(&mut self) -> Result<(), Error> {
         config::write(&self.origin.config, &self.users())?;
-        self.child = self.origin.spec.clone().spawn()?;
-        self.admin = ready(&mut self.child, self.origin.deadline, &self.client).await?;
+        self.origin.spec.start_again(&mut self.instance).await?;
+        self.admin = ready(&mut self.instance, self.origin.deadline, &self.client).await?;
         Ok(())
     }
 
@@ -335,14 +336,14 @@ impl Running for Server {
     }
 
     fn exited(&mut self) -> Option<Error> {
-        self.child.end()
+        self.instance.end()
     }
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
-        self.child.log_tail(lines)
+        self.instance.log_tail(lines)
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGKILL, SERVER_STOPS).await;
+        self.instance.discard(Signal::SIGKILL).await;
     }
 }

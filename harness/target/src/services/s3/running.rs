@@ -228,7 +228,7 @@ impl Running for Embedded {
         self.ask(Command::Fault { slice: slice(&tenant.slices.s3), fault, begins }, &doing).await
     }
 
-    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+    async fn pause(&mut self, paused: bool) -> Result<(), Error> {
         self.child.pause(paused).map_err(Error::serve(Service::S3, "pause the server, or let it go on"))
     }
 

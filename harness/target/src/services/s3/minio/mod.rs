@@ -15,8 +15,9 @@ use bulkhead_model::{Service, url::S3Access};
 use nix::sys::signal::Signal;
 
 use crate::{
-    Child, ChildSpec, Error, Missing, TargetSpec,
+    ChildSpec, Error, Missing, TargetSpec,
     clients::s3::connect,
+    instance::{Instance, InstanceSpec},
     ready,
     services::{Place, locate, password, port},
 };
@@ -65,7 +66,7 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
         bucket: String::new(),
     };
     let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-    let spec = ChildSpec {
+    let spec = InstanceSpec::Process(ChildSpec {
         service: Service::S3,
         run: place.run.clone(),
         program,
@@ -85,21 +86,21 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
         user: None,
         death_signal: Signal::SIGKILL,
         piped: false,
-    };
-    let mut child = spec.clone().spawn()?;
+    });
+    let mut instance = spec.start().await?;
     let client = connect(&root, Some(&place.ca))?;
-    ready(&mut child, place.deadline, &client).await?;
+    ready(&mut instance, place.deadline, &client).await?;
     let admin = Admin::new(&root, port, &place.ca)?;
-    Ok(Server::new((child, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
+    Ok(Server::new((instance, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
 }
 
 /// Waits until it answers its administrator.
-async fn ready(child: &mut Child, deadline: Duration, client: &Client) -> Result<(), Error> {
+async fn ready(instance: &mut Instance, deadline: Duration, client: &Client) -> Result<(), Error> {
     let asked = || {
         let list = client.list_buckets().send();
         async move { list.await.map(drop).map_err(|error| DisplayErrorContext(error).to_string()) }
     };
-    ready::until(Service::S3, child, deadline, asked).await
+    ready::until(Service::S3, instance, deadline, asked).await
 }
 
 /// What it says about itself: `minio version RELEASE.2025-02-28T09-55-16Z (commit-id=…)`.

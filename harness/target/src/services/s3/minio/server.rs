@@ -13,17 +13,17 @@ use serde::Deserialize;
 
 use super::{admin::Admin, policy::document};
 use crate::{
-    Child, ChildSpec, Error,
-    deadlines::SERVER_STOPS,
+    Error,
     error::Cause,
+    instance::{Instance, InstanceSpec},
     services::{Access, HALT, Running, password},
 };
 
 /// The running server.
 pub(crate) struct Server {
-    child: Child,
-    /// How the child is started.
-    spec: ChildSpec,
+    instance: Instance,
+    /// How it is started.
+    spec: InstanceSpec,
     /// From its start to ready.
     deadline: Duration,
     root: Client,
@@ -44,14 +44,14 @@ struct Replaced {
 
 impl Server {
     pub(super) fn new(
-        (child, spec, deadline): (Child, ChildSpec, Duration),
+        (instance, spec, deadline): (Instance, InstanceSpec, Duration),
         root: Client,
         admin: Admin,
         endpoint: String,
         version: String,
         startup: Duration,
     ) -> Self {
-        Self { child, spec, deadline, root, admin, endpoint, version, startup, users: Vec::new() }
+        Self { instance, spec, deadline, root, admin, endpoint, version, startup, users: Vec::new() }
     }
 
     async fn make_bucket(&self, name: &str) -> Result<(), Cause> {
@@ -186,21 +186,22 @@ impl Running for Server {
         replaced.map(|()| String::from("done")).map_err(Error::serve(Service::S3, doing))
     }
 
-    fn pause(&mut self, paused: bool) -> Result<(), Error> {
-        self.child.pause(paused).map_err(Error::serve(Service::S3, "pause the server, or let it go on"))
+    async fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        let failed = Error::serve(Service::S3, "pause the server, or let it go on");
+        self.instance.pause(paused).await.map_err(failed)
     }
 
     async fn halt(&mut self, in_good_order: bool) -> Result<(), Error> {
         if in_good_order {
-            self.child.stop(Signal::SIGTERM, HALT).await;
+            self.instance.stop(Signal::SIGTERM, HALT).await;
             return Ok(());
         }
-        self.child.kill().await.map_err(Error::serve(Service::S3, "kill the server"))
+        self.instance.kill().await.map_err(Error::serve(Service::S3, "kill the server"))
     }
 
     async fn start_again(&mut self) -> Result<(), Error> {
-        self.child = self.spec.clone().spawn()?;
-        super::ready(&mut self.child, self.deadline, &self.root).await
+        self.spec.start_again(&mut self.instance).await?;
+        super::ready(&mut self.instance, self.deadline, &self.root).await
     }
 
     fn pid(&self) -> Pid {
@@ -208,15 +209,15 @@ impl Running for Server {
     }
 
     fn exited(&mut self) -> Option<Error> {
-        self.child.end()
+        self.instance.end()
     }
 
     fn log_tail(&self, lines: usize) -> Vec<String> {
-        self.child.log_tail(lines)
+        self.instance.log_tail(lines)
     }
 
     async fn stop(&mut self) {
-        self.child.stop(Signal::SIGKILL, SERVER_STOPS).await;
+        self.instance.discard(Signal::SIGKILL).await;
     }
 }
 

@@ -1,0 +1,122 @@
+//! Which image plays which service.
+
+use std::ffi::OsString;
+
+use bulkhead_model::Service;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Variable;
+
+/// Each service with the variable that names another image, and the image that plays it when nothing does.
+const DEFAULTS: [(Service, Variable, &str); 3] = [
+    (
+        Service::Postgres,
+        Variable {
+            name: "BULKHEAD_IMAGE_POSTGRES",
+            text: "Image of PostgreSQL, for `--target docker` (postgres:18).",
+        },
+        "postgres:18",
+    ),
+    (
+        Service::Redis,
+        Variable {
+            name: "BULKHEAD_IMAGE_REDIS",
+            text: "Image of Redis or Valkey, for `--target docker` (redis:8).",
+        },
+        "redis:8",
+    ),
+    (
+        Service::Rabbitmq,
+        Variable {
+            name: "BULKHEAD_IMAGE_RABBITMQ",
+            text: "Image of RabbitMQ, for `--target docker` (rabbitmq:4.2-management).",
+        },
+        "rabbitmq:4.2-management",
+    ),
+];
+
+/// The variables that name images.
+pub const VARIABLES: [Variable; 3] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1];
+
+/// An image by name and tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Image {
+    /// `registry:5000/rabbitmq`.
+    pub name: String,
+    /// `4.2-management`.
+    pub tag: String,
+}
+
+impl Image {
+    /// Reads `name`, `name:tag`, `registry:port/name:tag`. Without a tag it is `latest`, as Docker reads it.
+    pub fn read(text: &str) -> Self {
+        match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => Self { name: name.to_owned(), tag: tag.to_owned() },
+            _ => Self { name: text.to_owned(), tag: String::from("latest") },
+        }
+    }
+}
+
+impl std::fmt::Display for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.name, self.tag)
+    }
+}
+
+/// One image for each service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Images(Vec<(Service, Image)>);
+
+impl Images {
+    /// The default ones, but for those that a variable names.
+    pub(crate) fn read(read: impl Fn(Variable) -> Option<OsString>) -> Self {
+        let image = |(service, variable, default): (Service, Variable, &str)| {
+            let named = read(variable).map(|value| value.to_string_lossy().into_owned());
+            (service, Image::read(named.as_deref().unwrap_or(default)))
+        };
+        Self(DEFAULTS.into_iter().map(image).collect())
+    }
+
+    /// The image that plays a service; none where none does.
+    pub fn of(&self, service: Service) -> Option<&Image> {
+        self.0.iter().find(|(other, _)| *other == service).map(|(_, image)| image)
+    }
+
+    /// Every service that an image plays.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Service, &Image)> {
+        self.0.iter().map(|(service, image)| (*service, image))
+    }
+}
+
+/// The variable that names another image for a service.
+pub(crate) fn variable(service: Service) -> &'static str {
+    DEFAULTS.iter().find(|(other, ..)| *other == service).map_or("", |(_, variable, _)| variable.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_tag() {
+        for (text, name, tag) in [
+            ("redis", "redis", "latest"),
+            ("redis:8", "redis", "8"),
+            ("registry:5000/redis", "registry:5000/redis", "latest"),
+            ("registry:5000/team/redis:8.0", "registry:5000/team/redis", "8.0"),
+        ] {
+            assert_eq!(Image::read(text), Image { name: name.into(), tag: tag.into() });
+        }
+    }
+
+    #[test]
+    fn a_variable_names_another_image() {
+        let none = Images::read(|_| None);
+        assert_eq!(none.of(Service::Postgres).unwrap().to_string(), "postgres:18");
+        let named =
+            Images::read(|variable| (variable.name == "BULKHEAD_IMAGE_REDIS").then(|| "mine:1".into()));
+        assert_eq!(named.of(Service::Redis).unwrap().to_string(), "mine:1");
+        assert_eq!(named.of(Service::Postgres), none.of(Service::Postgres));
+        assert_eq!(variable(Service::Redis), "BULKHEAD_IMAGE_REDIS");
+    }
+}

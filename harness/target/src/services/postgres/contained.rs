@@ -1,0 +1,81 @@
+//! The server in a container of the official image, or of one that is used in the same way.
+
+use std::{io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use bulkhead_model::Service;
+
+use super::{LOG, Prepared, config};
+use crate::{
+    Error,
+    backends::docker::{ContainerSpec, File, Image, quoted},
+    clients,
+    instance::InstanceSpec,
+    services::{Place, password, port},
+};
+
+/// Where the image keeps its sockets.
+const SOCKETS: &str = "/var/run/postgresql";
+
+/// Whom it lets in: everybody with a password and TLS. Its own script comes over the socket, as the superuser.
+fn hba() -> String {
+    format!(
+        "local     all {0} scram-sha-256\n\
+         local     all all reject\n\
+         hostnossl all all all reject\n\
+         hostssl   all all all scram-sha-256\n",
+        config::ADMIN
+    )
+}
+
+/// Writes what goes into the container.
+pub(super) fn prepare(image: &Image, place: &Place) -> Result<Prepared, Error> {
+    let identity = place.authority.identity("postgres", &place.dir)?;
+    let port = port::pick(Service::Postgres, place)?;
+    let (conf, hba_file, word) =
+        (place.dir.join("postgresql.conf"), place.dir.join("pg_hba.conf"), place.dir.join("password"));
+    let secret = password::random();
+    let mut settings = config::settings(SOCKETS, Ipv4Addr::UNSPECIFIED, port, &identity);
+    settings.push_str(&format!("hba_file = '{}'\n", hba_file.display().to_string().replace('\'', "''")));
+    write(&conf, &settings)?;
+    write(&hba_file, &hba())?;
+    write(&word, secret.expose())?;
+    let file = |path: &Path, mode| File { path: path.to_owned(), mode };
+    let key = quoted(&identity.key);
+    // The server takes a key that is its user's alone, of whom only the image knows the number.
+    let start = format!(
+        "chown postgres {key} && exec docker-entrypoint.sh postgres -c config_file={}",
+        quoted(&conf)
+    );
+    let spec = InstanceSpec::Container(ContainerSpec {
+        service: Service::Postgres,
+        run: place.run.clone(),
+        image: image.clone(),
+        command: vec!["sh".into(), "-c".into(), start],
+        env: vec![
+            ("POSTGRES_USER".into(), config::ADMIN.into()),
+            ("POSTGRES_DB".into(), config::ADMIN_DATABASE.into()),
+            ("POSTGRES_PASSWORD".into(), String::new()),
+            ("POSTGRES_PASSWORD_FILE".into(), word.display().to_string()),
+            ("POSTGRES_INITDB_ARGS".into(), "--encoding=UTF8 --locale=C.UTF-8 --no-sync".into()),
+        ],
+        files: vec![
+            file(&conf, 0o644),
+            file(&hba_file, 0o644),
+            file(&word, 0o600),
+            file(&identity.ca, 0o644),
+            file(&identity.cert, 0o644),
+            file(&identity.key, 0o600),
+        ],
+        ports: vec![port],
+        dir: place.dir.clone(),
+        log: place.dir.join(LOG),
+    });
+    let admin = clients::postgres::admin_over_tcp(port, config::ADMIN, &secret, &identity.ca)
+        .database(config::ADMIN_DATABASE);
+    Ok(Prepared { spec, admin, port })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", path))
+}
