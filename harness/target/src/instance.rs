@@ -1,12 +1,12 @@
 //! What a server runs as: a process of this machine or a container.
 
-use std::{io, process::ExitStatus, time::Duration};
+use std::{io, path::Path, process::ExitStatus, time::Duration};
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::{
     Child, ChildSpec, Error,
-    backends::docker::{Container, ContainerSpec},
+    backends::docker::{Container, ContainerSpec, File},
     deadlines::SERVER_STOPS,
     error::Cause,
 };
@@ -58,6 +58,19 @@ impl Instance {
         match self {
             Self::Process(child) => Some(child.pid()),
             Self::Container(_) => None,
+        }
+    }
+
+    /// Has it see a file as it is here now, which a container does not by itself. It is for everybody there.
+    ///
+    /// # Errors
+    /// When the engine does not take it.
+    pub(crate) async fn put(&self, path: &Path) -> Result<(), Cause> {
+        match self {
+            Self::Process(_) => Ok(()),
+            Self::Container(container) => {
+                container.put(&[File { path: path.to_owned(), mode: 0o644 }]).await
+            }
         }
     }
 

@@ -153,13 +153,10 @@ impl ContainerSpec {
     /// When the engine does not.
     pub(crate) async fn start_again(&self, container: &mut Container) -> Result<(), Error> {
         let failed = |cause: Cause| Error::serve(self.service, "start the container again")(cause);
-        let api = |error: ApiError| failed(error.into());
-        let archive = archive(&self.files).await.map_err(|error| failed(error.into()))?;
-        let options = UploadToContainerOptionsBuilder::new().path("/").build();
+        container.put(&self.files).await.map_err(failed)?;
         let Container { docker, id, .. } = &*container;
-        docker.upload_to_container(id, Some(options), body_full(archive.into())).await.map_err(api)?;
         let since = time::OffsetDateTime::now_utc().unix_timestamp();
-        docker.start_container(id, None::<StartContainerOptions>).await.map_err(api)?;
+        docker.start_container(id, None::<StartContainerOptions>).await.map_err(|error| failed(error.into()))?;
         container.ended = watch(self, docker, id, since)?;
         Ok(())
     }
@@ -300,6 +297,13 @@ impl Container {
             Ok(()) => clear::forget(&self.dir),
             Err(error) => tracing::warn!("{}: its container stays for the janitor: {error}", self.service),
         }
+    }
+
+    /// Puts files into it as they are here now.
+    pub(crate) async fn put(&self, files: &[File]) -> Result<(), Cause> {
+        let options = UploadToContainerOptionsBuilder::new().path("/").build();
+        let archive = body_full(archive(files).await?.into());
+        Ok(self.docker.upload_to_container(&self.id, Some(options), archive).await?)
     }
 
     /// Where programs can be run in it.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Instant,
 };
 
@@ -12,8 +12,7 @@ use bulkhead_model::{Service, url::AmqpUrl};
 use super::{
     boot,
     call::Caller,
-    management::PLUGINS,
-    node::{LOG, Node, write_private},
+    node::{LOG, Node},
     server::{Origin, Server},
 };
 use crate::{
@@ -46,7 +45,6 @@ pub(super) async fn start(image: &Image, place: &Place) -> Result<Server, Error>
     let (definitions, first) = boot::definitions(place, &admin);
     let identity = place.authority.identity("rabbitmq", &place.dir)?;
     boot::configure(place, &definitions, Ipv4Addr::UNSPECIFIED, port, &identity)?;
-    write_private(&plugins(place), PLUGINS, 0o600)?;
     let spec = InstanceSpec::Container(spec(image, place, &identity, [port, management]));
     let contained = Contained { spec, place: place.clone(), admin, identity: identity.clone(), management };
     let instance = contained.spec.start().await?;
@@ -81,11 +79,8 @@ pub(super) async fn start(image: &Image, place: &Place) -> Result<Server, Error>
 
 fn spec(image: &Image, place: &Place, identity: &Identity, ports: [u16; 2]) -> ContainerSpec {
     let at = |name: &str| place.dir.join(name).display().to_string();
-    // The broker's user reads them there, and nobody else is there.
-    let file = |path: &Path| File { path: path.to_owned(), mode: 0o644 };
     let read = boot::READ.map(|name| place.dir.join(name));
     let Identity { ca, cert, key } = identity;
-    let plugins = plugins(place);
     ContainerSpec {
         service: Service::Rabbitmq,
         run: place.run.clone(),
@@ -97,24 +92,20 @@ fn spec(image: &Image, place: &Place, identity: &Identity, ports: [u16; 2]) -> C
             ("RABBITMQ_CONFIG_FILES".into(), at("none")),
             ("RABBITMQ_ENABLED_PLUGINS_FILE".into(), at("enabled_plugins")),
         ],
-        files: read.iter().map(PathBuf::as_path).chain([&**ca, cert, key, &plugins]).map(file).collect(),
+        files: read.iter().chain([ca, cert, key]).map(file).collect(),
         ports: ports.to_vec(),
         dir: place.dir.clone(),
         log: place.dir.join(LOG),
     }
 }
 
-/// The file of plugins for when the management API is asked for.
-fn plugins(place: &Place) -> PathBuf {
-    place.dir.join("management_plugins")
+/// The broker's user reads it there, and nobody else is there.
+#[expect(clippy::ptr_arg, reason = "mapped over paths as they are kept")]
+fn file(path: &PathBuf) -> File {
+    File { path: path.clone(), mode: 0o644 }
 }
 
 impl Contained {
-    /// That file.
-    pub(super) fn plugins(&self) -> PathBuf {
-        plugins(&self.place)
-    }
-
     /// Starts it again after it has ended.
     pub(super) async fn start_again(&self, node: &mut Node) -> Result<(), Error> {
         // Its data have the first slices, or no longer.

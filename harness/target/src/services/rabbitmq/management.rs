@@ -23,18 +23,17 @@ case rabbit_plugins:ensure($FILE) of
     Other -> lists:flatten(io_lib:format("~tp", [Other]))
 end"#;
 
-/// What is in the file of plugins once it runs.
-pub(super) const PLUGINS: &str = "[rabbitmq_management].\n";
-
 /// Starts the API.
 pub(super) async fn enable(server: &Server) -> Result<String, Error> {
-    let (file, port, listens) = match &server.origin {
-        Origin::Process { .. } => {
-            let file = server.dir.join("enabled_plugins");
-            write_private(&file, PLUGINS, 0o600)?;
-            (file, free_port()?, Ipv4Addr::LOCALHOST)
+    let failed = || Error::serve(Service::Rabbitmq, "start the management API");
+    let file = server.dir.join("enabled_plugins");
+    write_private(&file, "[rabbitmq_management].\n", 0o600)?;
+    let (port, listens) = match &server.origin {
+        Origin::Process { .. } => (free_port()?, Ipv4Addr::LOCALHOST),
+        Origin::Container(contained) => {
+            server.node.beam.put(&file).await.map_err(failed())?;
+            (contained.management, Ipv4Addr::UNSPECIFIED)
         }
-        Origin::Container(contained) => (contained.plugins(), contained.management, Ipv4Addr::UNSPECIFIED),
     };
     let listener = config::listener(listens, port, &server.identity);
     let expression =
@@ -42,6 +41,6 @@ pub(super) async fn enable(server: &Server) -> Result<String, Error> {
     server
         .evaluate(&expression)
         .await
-        .map_err(Error::serve(Service::Rabbitmq, "start the management API"))?;
+        .map_err(|error| failed()(error.into()))?;
     Ok(format!("https://127.0.0.1:{port}"))
 }
