@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::Variable;
 
-/// Each service with the variable that names another image, and the image that plays it when nothing does.
-const DEFAULTS: [(Service, Variable, &str); 3] = [
+/// Each service with the variable that names another image, and the image that plays it when nothing does. MinIO's own
+/// images have left Docker Hub, so S3 is played by the server inside this binary until an image is named.
+const DEFAULTS: [(Service, Variable, Option<&str>); 4] = [
     (
         Service::Postgres,
         Variable {
             name: "BULKHEAD_IMAGE_POSTGRES",
             text: "Image of PostgreSQL, for `--target docker` (postgres:18).",
         },
-        "postgres:18",
+        Some("postgres:18"),
     ),
     (
         Service::Redis,
@@ -23,7 +24,7 @@ const DEFAULTS: [(Service, Variable, &str); 3] = [
             name: "BULKHEAD_IMAGE_REDIS",
             text: "Image of Redis or Valkey, for `--target docker` (redis:8).",
         },
-        "redis:8",
+        Some("redis:8"),
     ),
     (
         Service::Rabbitmq,
@@ -31,12 +32,20 @@ const DEFAULTS: [(Service, Variable, &str); 3] = [
             name: "BULKHEAD_IMAGE_RABBITMQ",
             text: "Image of RabbitMQ, for `--target docker` (rabbitmq:4.2-management).",
         },
-        "rabbitmq:4.2-management",
+        Some("rabbitmq:4.2-management"),
+    ),
+    (
+        Service::S3,
+        Variable {
+            name: "BULKHEAD_IMAGE_S3",
+            text: "Image of MinIO, for `--target docker` (none: the embedded server plays S3).",
+        },
+        None,
     ),
 ];
 
 /// The variables that name images.
-pub const VARIABLES: [Variable; 3] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1];
+pub const VARIABLES: [Variable; 4] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1, DEFAULTS[3].1];
 
 /// An image by name and tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,11 +79,11 @@ pub struct Images(Vec<(Service, Image)>);
 impl Images {
     /// The default ones, but for those that a variable names.
     pub(crate) fn read(read: impl Fn(Variable) -> Option<OsString>) -> Self {
-        let image = |(service, variable, default): (Service, Variable, &str)| {
+        let image = |(service, variable, default): (Service, Variable, Option<&str>)| {
             let named = read(variable).map(|value| value.to_string_lossy().into_owned());
-            (service, Image::read(named.as_deref().unwrap_or(default)))
+            Some((service, Image::read(named.as_deref().or(default)?)))
         };
-        Self(DEFAULTS.into_iter().map(image).collect())
+        Self(DEFAULTS.into_iter().filter_map(image).collect())
     }
 
     /// The image that plays a service; none where none does.
@@ -113,6 +122,7 @@ mod tests {
     fn a_variable_names_another_image() {
         let none = Images::read(|_| None);
         assert_eq!(none.of(Service::Postgres).unwrap().to_string(), "postgres:18");
+        assert_eq!(none.of(Service::S3), None);
         let named =
             Images::read(|variable| (variable.name == "BULKHEAD_IMAGE_REDIS").then(|| "mine:1".into()));
         assert_eq!(named.of(Service::Redis).unwrap().to_string(), "mine:1");

@@ -5,8 +5,9 @@
 
 use std::{
     ffi::OsString,
-    os::unix::fs::DirBuilderExt as _,
-    path::PathBuf,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     ChildSpec, Error, Missing, TargetSpec,
+    backends::docker::{ContainerSpec, File, Image},
     clients::s3::connect,
     instance::{Instance, InstanceSpec},
     ready,
@@ -33,6 +35,13 @@ use server::Server;
 /// The program's name.
 const NAMES: [&str; 1] = ["minio"];
 
+/// What it calls its certificate and the certificate's key.
+const PUBLIC: &str = "public.crt";
+const PRIVATE: &str = "private.key";
+
+/// The file of the server's log.
+const LOG: &str = "minio.log";
+
 /// Looks for the program.
 pub(super) fn find(spec: &TargetSpec) -> Result<PathBuf, Missing> {
     let named = spec.places.minio_bin.as_deref();
@@ -45,19 +54,6 @@ pub(super) fn find(spec: &TargetSpec) -> Result<PathBuf, Missing> {
 /// Starts it and waits until it serves.
 pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Error> {
     let begun = Instant::now();
-    let program = find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
-    let version = version(&program).await?;
-    let (certs, data) = (place.dir.join("certs"), place.dir.join("data"));
-    for folder in [&certs, &data] {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(folder).map_err(Error::disk("create", folder))?;
-    }
-    let identity = place.authority.identity("s3", &certs)?;
-    // The two names that it looks for.
-    for (from, to) in [(&identity.cert, certs.join("public.crt")), (&identity.key, certs.join("private.key"))]
-    {
-        std::fs::rename(from, &to).map_err(Error::disk("create", to))?;
-    }
     let port = port::pick(Service::S3, place)?;
     let root = S3Access {
         endpoint: format!("https://127.0.0.1:{port}"),
@@ -65,15 +61,54 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
         secret_access_key: password::random(),
         bucket: String::new(),
     };
+    let certs = certificates(place)?;
+    let spec = match spec.images.as_ref().and_then(|images| images.of(Service::S3)) {
+        Some(image) => contained(image, place, port, &root, &certs)?,
+        None => process(spec, place, port, &root, &certs)?,
+    };
+    let mut instance = spec.start().await?;
+    let client = connect(&root, Some(&place.ca))?;
+    ready(&mut instance, place.deadline, &client).await?;
+    let version = version(&spec, &instance).await?;
+    let admin = Admin::new(&root, port, &place.ca)?;
+    Ok(Server::new((instance, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
+}
+
+/// A folder with the certificate under the two names that it looks for.
+fn certificates(place: &Place) -> Result<PathBuf, Error> {
+    let certs = place.dir.join("certs");
+    folder(&certs)?;
+    let identity = place.authority.identity("s3", &certs)?;
+    for (from, to) in [(&identity.cert, certs.join(PUBLIC)), (&identity.key, certs.join(PRIVATE))] {
+        std::fs::rename(from, &to).map_err(Error::disk("create", to))?;
+    }
+    Ok(certs)
+}
+
+fn folder(path: &Path) -> Result<(), Error> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(Error::disk("create", path))
+}
+
+fn process(
+    spec: &TargetSpec,
+    place: &Place,
+    port: u16,
+    root: &S3Access,
+    certs: &Path,
+) -> Result<InstanceSpec, Error> {
+    let program = find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
+    let data = place.dir.join("data");
+    folder(&data)?;
     let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
-    let spec = InstanceSpec::Process(ChildSpec {
+    Ok(InstanceSpec::Process(ChildSpec {
         service: Service::S3,
         run: place.run.clone(),
         program,
         args: ["server", "--address", &format!("127.0.0.1:{port}"), "--certs-dir"]
             .map(OsString::from)
             .into_iter()
-            .chain([certs.into_os_string(), data.into_os_string()])
+            .chain([certs.into(), data.into_os_string()])
             .collect(),
         env: vec![
             variable("MINIO_ROOT_USER", &root.access_key_id),
@@ -82,16 +117,50 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
             variable("MINIO_UPDATE", "off"),
         ],
         dir: place.dir.clone(),
-        log: place.dir.join("minio.log"),
+        log: place.dir.join(LOG),
         user: None,
         death_signal: Signal::SIGKILL,
         piped: false,
-    });
-    let mut instance = spec.start().await?;
-    let client = connect(&root, Some(&place.ca))?;
-    ready(&mut instance, place.deadline, &client).await?;
-    let admin = Admin::new(&root, port, &place.ca)?;
-    Ok(Server::new((instance, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
+    }))
+}
+
+fn contained(
+    image: &Image,
+    place: &Place,
+    port: u16,
+    root: &S3Access,
+    certs: &Path,
+) -> Result<InstanceSpec, Error> {
+    let word = place.dir.join("password");
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&word);
+    let written = file.and_then(|mut file| file.write_all(root.secret_access_key.expose().as_bytes()));
+    written.map_err(Error::disk("write", &word))?;
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let file = |path: PathBuf| File { path, mode: 0o600 };
+    Ok(InstanceSpec::Container(ContainerSpec {
+        service: Service::S3,
+        run: place.run.clone(),
+        image: image.clone(),
+        command: vec![
+            "server".into(),
+            "--address".into(),
+            format!(":{port}"),
+            "--certs-dir".into(),
+            certs.display().to_string(),
+            "/data".into(),
+        ],
+        env: vec![
+            variable("MINIO_ROOT_USER", &root.access_key_id),
+            variable("MINIO_ROOT_PASSWORD_FILE", &word.display().to_string()),
+            variable("MINIO_BROWSER", "off"),
+            variable("MINIO_UPDATE", "off"),
+        ],
+        files: vec![file(certs.join(PUBLIC)), file(certs.join(PRIVATE)), file(word)],
+        ports: vec![port],
+        dir: place.dir.clone(),
+        log: place.dir.join(LOG),
+    }))
 }
 
 /// Waits until it answers its administrator.
@@ -104,10 +173,18 @@ async fn ready(instance: &mut Instance, deadline: Duration, client: &Client) -> 
 }
 
 /// What it says about itself: `minio version RELEASE.2025-02-28T09-55-16Z (commit-id=…)`.
-async fn version(program: &std::path::Path) -> Result<String, Error> {
-    let asked = tokio::process::Command::new(program).arg("--version").kill_on_drop(true).output();
-    let failed = |source| Error::Spawn { service: Service::S3, program: program.to_path_buf(), source };
-    let said = asked.await.map_err(failed)?.stdout;
-    let said = String::from_utf8_lossy(&said);
+async fn version(spec: &InstanceSpec, instance: &Instance) -> Result<String, Error> {
+    let said = match (spec, instance) {
+        (InstanceSpec::Process(ChildSpec { program, .. }), _) => {
+            let asked = tokio::process::Command::new(program).arg("--version").kill_on_drop(true).output();
+            let failed = |source| Error::Spawn { service: Service::S3, program: program.clone(), source };
+            String::from_utf8_lossy(&asked.await.map_err(failed)?.stdout).into_owned()
+        }
+        (_, Instance::Container(container)) => {
+            let asked = container.inside().run("root", &["minio", "--version"], &[]).await;
+            asked.map_err(Error::serve(Service::S3, "ask for its version"))?
+        }
+        _ => String::new(),
+    };
     Ok(said.split_whitespace().nth(2).unwrap_or("unknown").to_owned())
 }
