@@ -82,8 +82,8 @@ pub(crate) struct Volume {
 /// Where the services are and who shares them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    /// Where the services are: `native` starts real servers as child processes, `env` works on those that the environment
-    /// variables name
+    /// Where the services are: `native` starts real servers as child processes, `docker` in containers, `env` works on those
+    /// that the environment variables name
     #[arg(long, value_name = "TARGET", default_value = "native")]
     pub(crate) target: TargetArg,
     /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]

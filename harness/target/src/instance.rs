@@ -68,9 +68,7 @@ impl Instance {
     pub(crate) async fn put(&self, path: &Path) -> Result<(), Cause> {
         match self {
             Self::Process(_) => Ok(()),
-            Self::Container(container) => {
-                container.put(&[File { path: path.to_owned(), mode: 0o644 }]).await
-            }
+            Self::Container(container) => container.put(&[File { path: path.to_owned(), mode: 0o644 }]).await,
         }
     }
 

@@ -7,7 +7,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use bulkhead_model::{Problem, Problems, Service};
 
-use crate::{backends::docker::Images, deadlines::SLICES, first::FirstSlices};
+use crate::{
+    backends::docker::{self, Images},
+    deadlines::SLICES,
+    first::FirstSlices,
+};
 
 /// An environment variable and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +59,23 @@ pub const CACHE: Variable = Variable {
 };
 
 /// Every variable of Bulkhead's that this room reads.
-pub const VARIABLES: [Variable; 8] =
-    [POSTGRES_BIN, REDIS_BIN, RABBITMQ_HOME, MINIO_BIN, INSTALL, LINGER, START_DEADLINE, CACHE];
+pub const VARIABLES: [Variable; 12] = {
+    let [postgres, redis, rabbitmq, s3] = docker::VARIABLES;
+    [
+        POSTGRES_BIN,
+        REDIS_BIN,
+        RABBITMQ_HOME,
+        MINIO_BIN,
+        INSTALL,
+        LINGER,
+        START_DEADLINE,
+        CACHE,
+        postgres,
+        redis,
+        rabbitmq,
+        s3,
+    ]
+};
 
 /// The longest span that a variable may ask for: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -44,7 +44,7 @@ enum Opened {
 impl Up {
     /// Starts the servers, makes the topology's slices under its own names, says where they are.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        if self.place.target != TargetArg::Native {
+        if self.place.target == TargetArg::Env {
             let hint = "real services are up already; `bulkhead verify --target env` works on them";
             return Err(Hinted::error("`up` starts stand-ins only", hint));
         }
@@ -52,6 +52,9 @@ impl Up {
         let (topology, mut spec) = Problems::both(topology, stand_ins::of_this_project())?;
         spec.s3 = self.place.s3.into();
         spec.install |= self.place.install;
+        if self.place.target == TargetArg::Docker {
+            spec = spec.in_containers();
+        }
         spec.linger = Duration::ZERO;
         spec.first = Some(FirstSlices::of(&topology));
 

@@ -156,7 +156,10 @@ impl ContainerSpec {
         container.put(&self.files).await.map_err(failed)?;
         let Container { docker, id, .. } = &*container;
         let since = time::OffsetDateTime::now_utc().unix_timestamp();
-        docker.start_container(id, None::<StartContainerOptions>).await.map_err(|error| failed(error.into()))?;
+        docker
+            .start_container(id, None::<StartContainerOptions>)
+            .await
+            .map_err(|error| failed(error.into()))?;
         container.ended = watch(self, docker, id, since)?;
         Ok(())
     }

@@ -1,11 +1,6 @@
 //! The broker in a container of the official image, or of one that is used in the same way.
 
-use std::{
-    collections::BTreeMap,
-    net::Ipv4Addr,
-    path::PathBuf,
-    time::Instant,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Instant};
 
 use bulkhead_model::{Service, url::AmqpUrl};
 

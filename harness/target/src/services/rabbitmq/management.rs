@@ -38,9 +38,6 @@ pub(super) async fn enable(server: &Server) -> Result<String, Error> {
     let listener = config::listener(listens, port, &server.identity);
     let expression =
         ENABLE.replace("$LISTENER", &listener).replace("$FILE", &string(&file.to_string_lossy()));
-    server
-        .evaluate(&expression)
-        .await
-        .map_err(|error| failed()(error.into()))?;
+    server.evaluate(&expression).await.map_err(|error| failed()(error.into()))?;
     Ok(format!("https://127.0.0.1:{port}"))
 }
