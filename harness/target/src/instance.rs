@@ -53,11 +53,11 @@ impl InstanceSpec {
 }
 
 impl Instance {
-    /// Its process id on this machine; none for a container.
+    /// The number of its first process; none for a container of another system.
     pub(crate) fn pid(&self) -> Option<Pid> {
         match self {
             Self::Process(child) => Some(child.pid()),
-            Self::Container(_) => None,
+            Self::Container(container) => container.pid(),
         }
     }
 

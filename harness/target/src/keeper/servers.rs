@@ -15,6 +15,7 @@ use bulkhead_model::{
     url::Connections,
 };
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use nix::unistd::Pid;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -97,7 +98,7 @@ impl Servers {
                     let report = running.report();
                     tell(Step::Ready(report.clone()));
                     running.notes().into_iter().for_each(|note| tell(Step::Note(note)));
-                    let pid = AtomicI32::new(running.pid().as_raw());
+                    let pid = AtomicI32::new(running.pid().map_or(0, Pid::as_raw));
                     let (running, dead, halted) =
                         (Mutex::new(running), OnceLock::new(), AtomicBool::new(false));
                     slots.push(Slot {
@@ -300,7 +301,7 @@ impl Slot {
         match how {
             Disturbance::Mend if halted => {
                 let started = running.start_again().await;
-                self.pid.store(running.pid().as_raw(), Ordering::Relaxed);
+                self.pid.store(running.pid().map_or(0, Pid::as_raw), Ordering::Relaxed);
                 match &started {
                     Ok(()) => self.halted.store(false, Ordering::Relaxed),
                     // Nobody could mend it later either.

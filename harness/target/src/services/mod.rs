@@ -132,8 +132,8 @@ pub trait Running: Send {
     /// As [`StandIn::start`].
     async fn start_again(&mut self) -> Result<(), Error>;
 
-    /// The number of the server's first process, below which all others of it are.
-    fn pid(&self) -> Pid;
+    /// The number of the server's first process, below which all others of it are; none where it is not this system's.
+    fn pid(&self) -> Option<Pid>;
 
     /// How the process ended, if it has.
     fn exited(&mut self) -> Option<Error>;

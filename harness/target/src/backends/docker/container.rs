@@ -12,7 +12,7 @@ use std::{
 
 use bulkhead_model::Service;
 use futures::{StreamExt as _, future::BoxFuture};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use testcontainers::{
     ContainerAsync, ContainerRequest, CopyDataSource, CopyTargetOptions, Image as Module, ImageExt as _,
     bollard::{
@@ -76,6 +76,8 @@ pub(crate) struct Container {
     held: Option<Box<dyn Held>>,
     dir: PathBuf,
     log: PathBuf,
+    /// The number of its first process on this system; none where the engine runs them on another.
+    pid: Option<Pid>,
     /// How its first process ended, once it has.
     ended: watch::Receiver<Option<ExitStatus>>,
 }
@@ -144,7 +146,8 @@ impl ContainerSpec {
         let id = held.id().to_owned();
         let ended = watch(self, &docker, &id, 0)?;
         let (dir, log) = (self.dir.clone(), self.log.clone());
-        Ok(Container { service: self.service, docker, id, held: Some(Box::new(held)), dir, log, ended })
+        let (pid, held) = (first_process(&docker, &id).await, Some(Box::new(held) as Box<dyn Held>));
+        Ok(Container { service: self.service, docker, id, held, dir, log, pid, ended })
     }
 
     /// Starts a container again that has ended, with its files as they are here now.
@@ -160,9 +163,19 @@ impl ContainerSpec {
             .start_container(id, None::<StartContainerOptions>)
             .await
             .map_err(|error| failed(error.into()))?;
+        let pid = first_process(docker, id).await;
         container.ended = watch(self, docker, id, since)?;
+        container.pid = pid;
         Ok(())
     }
+}
+
+/// The number of a container's first process, where that is a process here: its control group bears the container's name.
+async fn first_process(docker: &Docker, id: &str) -> Option<Pid> {
+    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
+    let pid = found.state?.pid.filter(|pid| *pid > 0)?;
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    groups.contains(id).then(|| Pid::from_raw(i32::try_from(pid).unwrap_or_default()))
 }
 
 fn on_loopback(ports: &[u16]) -> HashMap<String, Option<Vec<PortBinding>>> {
@@ -229,6 +242,10 @@ async fn status(docker: &Docker, id: &str) -> ExitStatus {
 }
 
 impl Container {
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
     pub(crate) fn service(&self) -> Service {
         self.service
     }

@@ -72,7 +72,7 @@ pub(super) async fn boot(
     };
     Ok(Server {
         node,
-        origin: Origin::Process { install: install.clone(), place: place.clone() },
+        origin: Origin::Process(Box::new((install.clone(), place.clone()))),
         version,
         port,
         dir: home.dir,

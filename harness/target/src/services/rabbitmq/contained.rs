@@ -57,7 +57,7 @@ pub(super) async fn start(image: &Image, place: &Place) -> Result<Server, Error>
     };
     Ok(Server {
         node,
-        origin: Origin::Container(contained),
+        origin: Origin::Container(Box::new(contained)),
         version,
         port,
         dir: place.dir.clone(),

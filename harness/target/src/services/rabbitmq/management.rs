@@ -29,7 +29,7 @@ pub(super) async fn enable(server: &Server) -> Result<String, Error> {
     let file = server.dir.join("enabled_plugins");
     write_private(&file, "[rabbitmq_management].\n", 0o600)?;
     let (port, listens) = match &server.origin {
-        Origin::Process { .. } => (free_port()?, Ipv4Addr::LOCALHOST),
+        Origin::Process(_) => (free_port()?, Ipv4Addr::LOCALHOST),
         Origin::Container(contained) => {
             server.node.beam.put(&file).await.map_err(failed())?;
             (contained.management, Ipv4Addr::UNSPECIFIED)

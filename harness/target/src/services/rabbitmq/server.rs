@@ -85,8 +85,8 @@ pub(super) struct First {
 /// What the broker was started from.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    Process { install: Install, place: Place },
-    Container(Contained),
+    Process(Box<(Install, Place)>),
+    Container(Box<Contained>),
 }
 
 /// What a removal takes away.
@@ -184,7 +184,7 @@ impl Running for Server {
             self.node.beam.stop(Signal::SIGTERM, HALT).await;
         }
         match &self.origin {
-            Origin::Process { .. } => self.node.stop().await,
+            Origin::Process(_) => self.node.stop().await,
             Origin::Container(_) if in_good_order => {}
             Origin::Container(_) => {
                 let failed = Error::serve(Service::Rabbitmq, "kill the server");
@@ -197,7 +197,7 @@ impl Running for Server {
     /// The way in which it was started once is the way in which it starts again.
     async fn start_again(&mut self) -> Result<(), Error> {
         let (install, place) = match &self.origin {
-            Origin::Process { install, place } => (install, place),
+            Origin::Process(origin) => (&origin.0, &origin.1),
             Origin::Container(contained) => {
                 self.management = None;
                 return contained.start_again(&mut self.node).await;
@@ -215,7 +215,7 @@ impl Running for Server {
         Ok(())
     }
 
-    fn pid(&self) -> Pid {
+    fn pid(&self) -> Option<Pid> {
         self.node.beam.pid()
     }
 

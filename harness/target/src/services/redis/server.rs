@@ -331,8 +331,8 @@ impl Running for Server {
         Ok(())
     }
 
-    fn pid(&self) -> Pid {
-        self.child.pid()
+    fn pid(&self) -> Option<Pid> {
+        self.instance.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {

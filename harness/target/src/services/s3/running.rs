@@ -245,8 +245,8 @@ impl Running for Embedded {
         Ok(())
     }
 
-    fn pid(&self) -> Pid {
-        self.child.pid()
+    fn pid(&self) -> Option<Pid> {
+        Some(self.child.pid())
     }
 
     fn exited(&mut self) -> Option<Error> {

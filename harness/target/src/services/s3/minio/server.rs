@@ -204,8 +204,8 @@ impl Running for Server {
         super::ready(&mut self.instance, self.deadline, &self.root).await
     }
 
-    fn pid(&self) -> Pid {
-        self.child.pid()
+    fn pid(&self) -> Option<Pid> {
+        self.instance.pid()
     }
 
     fn exited(&mut self) -> Option<Error> {
