@@ -121,7 +121,11 @@ impl TargetSpec {
         Self::from_variables(executable.into(), |variable| std::env::var_os(variable.name))
     }
 
-    fn from_variables(
+    /// The same where the variables are somebody else's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_variables(
         executable: PathBuf,
         read: impl Fn(Variable) -> Option<OsString>,
     ) -> Result<Self, Problems> {
