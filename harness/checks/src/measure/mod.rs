@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 
 use crate::ops::{Op, ops};
 
+pub mod compare;
 mod gate;
 mod knee;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::{
     report::{InvariantReport, ServerReport},
 };
 
+pub mod compare;
 pub mod gate;
 
 /// A bench, as `--format json` prints it. Times are in nanoseconds.
