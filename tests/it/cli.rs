@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod compare;
 mod doctor;
 mod env;
 mod input;
