@@ -137,8 +137,9 @@ async fn measure(plan: &Plan) -> Result<()> {
             let Comparison { change, rounds, figures, stopped, .. } = &comparison;
             came.push((kind.claim, kind.claim.holds(*change) && stopped.is_empty()));
             println!(
-                "{:<32} seed {seed:>2}   {change:<8} {rounds:>2} rounds   {:>5.1} s   noise {} {stopped}",
+                "{:<32} seed {seed:>2}   {:<8} {rounds:>2} rounds   {:>5.1} s   noise {} {stopped}",
                 kind.says,
+                change.name(),
                 took.as_secs_f64(),
                 noisiest(figures).unwrap_or_default(),
             );
