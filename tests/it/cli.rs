@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod compare;
 mod docker;
 mod doctor;
 mod env;

@@ -32,6 +32,11 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
+    /// Whether it was.
+    pub(crate) fn was_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits for it.
     pub(crate) async fn asked(&mut self) {
         if self.0.wait_for(|asked| *asked).await.is_err() {

@@ -25,7 +25,9 @@ mod plan;
 mod project;
 mod proof;
 mod real;
+mod rounds;
 mod scenarios;
+mod sides;
 mod stand_ins;
 mod standing;
 

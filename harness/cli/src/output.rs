@@ -8,8 +8,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use bulkhead_checks::measure::Interval;
-use bulkhead_model::{RunReport, bench::BenchReport, proof::ProofReport};
-use bulkhead_report::{bench, charts, hdr, json, junit, markdown, proof};
+use bulkhead_model::{
+    RunReport,
+    bench::{BenchReport, compare::Comparison},
+    proof::ProofReport,
+};
+use bulkhead_report::{bench, charts, compare, hdr, json, junit, markdown, proof};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::args::Output;
@@ -102,6 +106,19 @@ impl Folder {
     pub(crate) fn write_bench(&self, report: &BenchReport) -> Result<()> {
         write(&self.bench(), |sink| bench::json(report, sink))?;
         write(&self.bench().with_extension("html"), |sink| charts::write(report, sink))
+    }
+
+    /// Where a comparison is.
+    pub(crate) fn comparison(&self) -> PathBuf {
+        self.path.join("compare.json")
+    }
+
+    /// Writes a comparison into the folder.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(crate) fn write_comparison(&self, comparison: &Comparison) -> Result<()> {
+        write(&self.comparison(), |sink| compare::json(comparison, sink))
     }
 
     /// Writes the times of a case beside its history.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Seeds that nobody chose are at most this long, so that people can say them.
-const SEEDS: u64 = 10_000_000;
+pub(crate) const SEEDS: u64 = 10_000_000;
 
 /// A run, planned.
 #[derive(Debug)]

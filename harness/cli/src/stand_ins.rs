@@ -22,7 +22,7 @@ pub(crate) fn common(place: &Place) -> Result<TargetSpec, Problems> {
     spec.s3 = place.s3.into();
     spec.install |= place.install;
     if place.target == TargetArg::Docker {
-        spec = spec.in_containers();
+        spec = spec.in_containers(|variable| env::var_os(variable.name));
     }
     Ok(spec)
 }

@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod charts;
 pub mod checklist;
+pub mod compare;
 pub mod counts;
 pub mod doctor;
 pub mod explain;

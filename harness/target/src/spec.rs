@@ -142,14 +142,18 @@ impl TargetSpec {
         Self::from_variables(executable.into(), |variable| std::env::var_os(variable.name))
     }
 
-    /// The same in containers of the images that the environment names.
+    /// The same in containers of the images that the variables name.
     #[must_use]
-    pub fn in_containers(self) -> Self {
-        let read = |variable: Variable| std::env::var_os(variable.name).filter(|value| !value.is_empty());
-        Self { images: Some(Images::read(read)), ..self }
+    pub fn in_containers(self, read: impl Fn(Variable) -> Option<OsString>) -> Self {
+        let images = Images::read(|variable| read(variable).filter(|value| !value.is_empty()));
+        Self { images: Some(images), ..self }
     }
 
-    fn from_variables(
+    /// The same where the variables are somebody else's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_variables(
         executable: PathBuf,
         read: impl Fn(Variable) -> Option<OsString>,
     ) -> Result<Self, Problems> {

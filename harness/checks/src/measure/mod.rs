@@ -18,6 +18,7 @@ use crate::{
     ops::{Op, ops},
 };
 
+pub mod compare;
 mod gate;
 mod knee;
 #[cfg(test)]

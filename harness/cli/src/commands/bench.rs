@@ -14,10 +14,11 @@ use bulkhead_model::{
     scenario::{self, Case, Scenario, Subject},
 };
 use bulkhead_report::bench;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     args::{Format, Place, Real, Volume},
+    commands::compare::Compare,
     exit, failure,
     interrupt::Interrupt,
     load::{self, Benched},
@@ -42,6 +43,8 @@ Examples:
                                                       the workloads and faults of a scenario
   bulkhead bench --gate gate.txt                      the workloads of a gate at its rates, and whether they pass; a line is
                                                       redis.sessions: p99 < 5ms at 2000/s
+  bulkhead bench compare 'redis.sessions --set clients=4' 'redis.sessions --set clients=8'
+                                                      whether one is faster than the other, beyond the noise
   bulkhead bench redis.query-cache --format json | jq '.cases[].loads[].acts[].latency.p99'
 
 `bulkhead scenario reference` lists workloads, what each may be told, and faults. Beside each history lies an HdrHistogram log
@@ -54,8 +57,11 @@ const RUN_FOR: &str = "10s";
 
 /// `bulkhead bench`
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Names of workloads, and scenario files that have some
     #[arg(value_name = "WORKLOAD|FILE", required_unless_present = "gate")]
     what: Vec<String>,
@@ -89,7 +95,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
-    place: Place,
+    pub(crate) place: Place,
     #[command(flatten)]
     real: Real,
     /// What to print on stdout
@@ -99,6 +105,13 @@ pub(crate) struct Bench {
     /// [default: target/bulkhead beside bulkhead.toml, or here where there is none]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// What `bench` does besides measuring.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Measure two sides in turns and say whether they differ by more than the noise.
+    Compare(Box<Compare>),
 }
 
 /// The lowest and the highest rate that are tried, in operations a minute.
@@ -150,7 +163,10 @@ fn time(text: &str) -> Result<Duration, String> {
 
 impl Bench {
     /// Measures, prints the tables.
-    pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
+    pub(crate) async fn run(mut self, volume: Volume) -> Result<u8> {
+        if let Some(Action::Compare(compare)) = self.action.take() {
+            return compare.run(volume).await;
+        }
         let project = Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
@@ -216,7 +232,7 @@ impl Bench {
     }
 
     /// Everything that is to be measured.
-    fn cases(
+    pub(crate) fn cases(
         &self,
         project: &Project,
         topology: &Topology,

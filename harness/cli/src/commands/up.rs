@@ -53,7 +53,7 @@ impl Up {
         spec.s3 = self.place.s3.into();
         spec.install |= self.place.install;
         if self.place.target == TargetArg::Docker {
-            spec = spec.in_containers();
+            spec = spec.in_containers(|variable| std::env::var_os(variable.name));
         }
         spec.linger = Duration::ZERO;
         spec.first = Some(FirstSlices::of(&topology));

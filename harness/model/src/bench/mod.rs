@@ -8,6 +8,7 @@ use crate::{
     report::{InvariantReport, ServerReport},
 };
 
+pub mod compare;
 pub mod gate;
 mod usage;
 mod wrong;
