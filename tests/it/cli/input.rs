@@ -15,7 +15,7 @@ fn usage_errors_are_64_and_help_is_0() {
         &["--bogus"][..],
         &["verify", "--bogus"],
         &["verify", "--jobs", "0"],
-        &["verify", "--target", "docker"],
+        &["verify", "--target", "nowhere"],
         &["env"],
         &["no-such-command"],
         &[],
