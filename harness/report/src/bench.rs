@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use bulkhead_model::{
     Amount, Unit, Verdict,
-    bench::{BenchCase, BenchReport, Knee, Load, Measure, Second, Stretch},
+    bench::{BenchCase, BenchReport, Knee, Load, Measure, Recovery, Second, Stretch},
 };
 
 use crate::{proof::table, redact, text};
@@ -94,6 +94,9 @@ fn block(case: &BenchCase, width: usize, sink: &mut dyn Write) -> io::Result<()>
     table(&rows, HEADS, sink)?;
     for load in &case.loads {
         writeln!(sink, "{}: {}", load.workload, kept(load))?;
+        if let Some(recovery) = &load.recovery {
+            writeln!(sink, "{}: {}", load.workload, recovered(recovery))?;
+        }
     }
     let stretched = |load: &Load| load.acts.iter().any(|act| !act.stretches.is_empty());
     if case.loads.iter().any(stretched) {
@@ -138,6 +141,23 @@ pub(crate) fn kept(load: &Load) -> String {
             let Load { late, skipped, .. } = load;
             format!("{planned} due, {late} of them begun late, {skipped} never")
         }
+    }
+}
+
+/// How long it took to work again, in words.
+pub(crate) fn recovered(recovery: &Recovery) -> String {
+    match (recovery.first_ns, recovery.steady_ns) {
+        (Some(first), Some(steady)) => {
+            format!(
+                "once no fault was on, it worked after {} and failed no more after {}",
+                span(first),
+                span(steady)
+            )
+        }
+        (Some(first), None) => {
+            format!("once no fault was on, it worked after {} and never ceased to fail", span(first))
+        }
+        (None, _) => String::from("once no fault was on, it never worked again"),
     }
 }
 
@@ -274,6 +294,7 @@ pub(crate) mod tests {
             planned: Some(24),
             skipped: 3,
             late: 2,
+            recovery: Some(Recovery { first_ns: Some(1_240_000_000), steady_ns: None }),
             acts: vec![touch()],
         };
         let invariant = InvariantReport {
@@ -329,6 +350,7 @@ pub(crate) mod tests {
             "bench/redis.sessions (engine)  measured for 4.0 s\n",
             "redis.sessions touch   4.5    18   1        2         3       84.0 µs   950 µs   1.24 ms   20.5 ms   20.5 ms   2.05 s   ▁·█▄\n",
             "redis.sessions: 24 due, 2 of them begun late, 3 never\n",
+            "redis.sessions: once no fault was on, it worked after 1.24 s and never ceased to fail\n",
             "touch       during   1.50 s   0.0    3        -     -     -\n",
             "client    1.23 s      30.8 %        68.3 ms            48.3 MiB RSS   57.2 MiB\n",
             "redis: processor time and memory not measured: it is",

@@ -11,7 +11,7 @@ use bulkhead_model::{
 };
 
 use crate::{
-    bench::{bent, kept, rate, span, usage, wrong},
+    bench::{bent, kept, rate, recovered, span, usage, wrong},
     redact, text,
 };
 
@@ -79,6 +79,9 @@ fn section(case: &BenchCase, sink: &mut dyn Write) -> io::Result<()> {
     writeln!(sink, "</table>")?;
     for load in &case.loads {
         writeln!(sink, "<p>{}: {}</p>", escaped(&load.workload), escaped(&kept(load)))?;
+        if let Some(recovery) = &load.recovery {
+            writeln!(sink, "<p>{}: {}</p>", escaped(&load.workload), escaped(&recovered(recovery)))?;
+        }
         for act in &load.acts {
             let about = format!("{} {}", load.workload, act.act);
             figure(&format!("{about}: p99 by the second"), &latencies(&act.seconds), sink)?;

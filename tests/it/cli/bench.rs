@@ -53,6 +53,9 @@ fn a_known_delay_is_what_is_reported_and_ends_with_its_fault() {
     assert!(during.latency.p50 >= 60 * MS, "{:?}", act.stretches);
     assert!(before.latency.p50.min(after.latency.p50) < during.latency.p50, "{:?}", act.stretches);
     assert!(load.planned.is_some_and(|planned| planned >= 295), "{load:?}");
+    // A delay keeps nothing from succeeding, before it ends or after.
+    let recovery = load.recovery.expect("the delay came to its end");
+    assert!(recovery.first_ns.is_some() && recovery.first_ns == recovery.steady_ns, "{recovery:?}");
 
     let figures = used(&report.cases[0]);
     assert_eq!(figures.len(), Part::ALL.len(), "{:?}", report.cases[0].usage);

@@ -77,6 +77,7 @@ mod tests {
             planned: None,
             skipped: 0,
             late: 0,
+            recovery: None,
             acts,
         }]
     }

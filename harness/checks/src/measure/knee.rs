@@ -88,7 +88,15 @@ mod tests {
             seconds: Vec::new(),
         };
         let workload = String::from("redis.sessions");
-        let load = Load { workload, rate: Some(rate), planned: Some(1_000), skipped, late, acts: vec![act] };
+        let load = Load {
+            workload,
+            rate: Some(rate),
+            planned: Some(1_000),
+            skipped,
+            late,
+            recovery: None,
+            acts: vec![act],
+        };
         BenchCase {
             id: rate.to_string(),
             tenant: TenantName::new("engine").unwrap(),

@@ -16,6 +16,7 @@ use hdrhistogram::Histogram;
 use crate::{
     Culprit,
     ops::{Op, ops},
+    recovers_within,
 };
 
 pub mod compare;
@@ -80,7 +81,7 @@ pub fn measure(
     let took = window.1.saturating_sub(window.0);
     let (faults, mut found) = (faulty(history), Found::of(culprits));
     let mut kinds = BTreeMap::<(&str, &'static str), Vec<Op<'_>>>::new();
-    for op in all {
+    for op in all.iter().copied() {
         if (window.0..window.1).contains(&moment(&op)) {
             kinds.entry((&op.invoked.workload, op.invoked.act.name())).or_default().push(op);
         }
@@ -93,6 +94,7 @@ pub fn measure(
             planned: rates.get(*workload).map(|rate| planned(*rate, took)),
             skipped: 0,
             late: 0,
+            recovery: None,
             acts: Vec::new(),
         });
         let seconds = by_seconds(ops, window.0, took, &mut found);
@@ -124,6 +126,8 @@ pub fn measure(
             clients.insert(op.client());
             begun += 1;
         }
+        let own: Vec<_> = all.iter().filter(|op| op.invoked.workload == load.workload).copied().collect();
+        load.recovery = recovers_within::slowest(history, &own);
         let skipped = load.planned.unwrap_or_default().saturating_sub(begun);
         // At the edges of what is measured each client may be one off.
         load.skipped = if skipped > count(clients.iter()) { skipped } else { 0 };

@@ -144,6 +144,16 @@ fn what_a_neighbour_does_meanwhile_is_not_the_tenants() {
     assert_eq!(the_one(&measure(&events, &engine(), 0, &BTreeMap::new(), &[])).1.ok, 2);
 }
 
+/// The same of the 99th operation.
+fn other(mut event: Event) -> Event {
+    match &mut event.kind {
+        EventKind::Invoked(invoked) => (invoked.op, invoked.client) = (99, String::from("client 99")),
+        EventKind::Ended(ended) => ended.op = 99,
+        _ => {}
+    }
+    event
+}
+
 #[test]
 fn stretches_are_told_apart_by_the_faults() {
     let at = |due: u64, took: u64, outcome| Made {
@@ -174,4 +184,19 @@ fn stretches_are_told_apart_by_the_faults() {
         told,
         [(When::Before, 1_000, 0, 2.0), (When::During, 1_000, 1, 0.0), (When::After, 2_000, 0, 0.5)]
     );
+    // The fault ended at 2 s.
+    let recovery = |events: &[Event]| {
+        let recovery = the_one(&measure(events, &engine(), 0, &BTreeMap::new(), &[])).0.recovery.unwrap();
+        (recovery.first_ns.map(|time| time / MS), recovery.steady_ns.map(|time| time / MS))
+    };
+    assert_eq!(recovery(&events), (Some(503), Some(503)));
+    for (late, wanted) in [(Ending::Failed, (Some(503), Some(1_004))), (Ending::Ok, (Some(503), Some(503)))] {
+        let mut events = events.clone();
+        events
+            .extend(history(&[at(3_000, 4, late)], 4_000 * MS).into_iter().take(2).map(|event| other(event)));
+        events.sort_by_key(|event| event.at);
+        assert_eq!(recovery(&events), wanted);
+    }
+    let unbroken = measure(&history(&made, 4_000 * MS), &engine(), 0, &BTreeMap::new(), &[]);
+    assert_eq!(the_one(&unbroken).0.recovery, None);
 }

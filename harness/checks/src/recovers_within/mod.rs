@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use bulkhead_model::{
     Act, Ending, Unit, Verdict,
+    bench::Recovery,
     history::{Event, EventKind},
 };
 
@@ -65,6 +66,22 @@ impl Check for RecoversWithin {
     }
 }
 
+/// How long these operations of one use took to succeed again after the heal that they took longest for; none where no fault
+/// came to its end, or nothing tells.
+pub(crate) fn slowest(history: &[Event], ops: &[Op<'_>]) -> Option<Recovery> {
+    let last = history.iter().map(|event| event.at).max().unwrap_or_default();
+    // Nothing is judged, so whatever failed did.
+    let scene = Scene { whole: is_whole(history), last, within: 0 };
+    let heals = heals(history);
+    let courses = heals.iter().map(|heal| scene.recovery(heal, ops));
+    let worst = courses.filter(|course| course.time().is_some()).max_by_key(Course::time)?;
+    let known = |time: u64| (time < u64::MAX).then_some(time);
+    Some(match worst {
+        Course::Works { first, steady, .. } => Recovery { first_ns: Some(first), steady_ns: known(steady) },
+        Course::Fails { .. } | Course::Unknown(_) => Recovery { first_ns: None, steady_ns: None },
+    })
+}
+
 /// What all of a history's uses are judged by.
 struct Scene {
     /// Whether the case came to its end, and with it whatever was going on.
@@ -76,7 +93,7 @@ struct Scene {
 }
 
 /// How long a use took to recover once.
-enum Recovery<'h> {
+enum Course<'h> {
     /// It works: the times to the first success and to the steady state, and what did not succeed last.
     Works { first: u64, steady: u64, failed: Option<Op<'h>> },
     /// Nothing succeeded for so long, of so many operations.
@@ -85,7 +102,7 @@ enum Recovery<'h> {
     Unknown(String),
 }
 
-impl Recovery<'_> {
+impl Course<'_> {
     /// What is compared with the bound, in nanoseconds.
     fn time(&self) -> Option<u64> {
         match self {
@@ -100,12 +117,12 @@ impl Scene {
     fn judge_use(&self, heals: &[Heal<'_>], ops: &[Op<'_>]) -> Judgement {
         let all: Vec<_> = heals.iter().map(|heal| (heal, self.recovery(heal, ops))).collect();
         // Where the next fault came before anything could be told, the heal after that one tells.
-        let cut_short = |(heal, recovery): &(&Heal<'_>, Recovery<'_>)| {
-            heal.next_at.is_some() && matches!(recovery, Recovery::Unknown(_))
+        let cut_short = |(heal, recovery): &(&Heal<'_>, Course<'_>)| {
+            heal.next_at.is_some() && matches!(recovery, Course::Unknown(_))
         };
         let (short, recoveries): (Vec<_>, Vec<_>) = all.into_iter().partition(cut_short);
         if recoveries.is_empty()
-            && let Some((heal, Recovery::Unknown(why))) = short.first()
+            && let Some((heal, Course::Unknown(why))) = short.first()
         {
             return Judgement::new(Verdict::Unknown, format!("{why} {}", heal.told()));
         }
@@ -114,7 +131,7 @@ impl Scene {
         // The slowest, of several the first.
         let worst = recoveries.iter().rev().max_by_key(|(_, recovery)| recovery.time());
         let unknown = recoveries.iter().find_map(|(heal, recovery)| match recovery {
-            Recovery::Unknown(why) => Some(format!("{why} {}", heal.told())),
+            Course::Unknown(why) => Some(format!("{why} {}", heal.told())),
             _ => None,
         });
         let (count, total, bound) = (late.count(), recoveries.len(), bound(self.within));
@@ -137,12 +154,12 @@ impl Scene {
     }
 
     /// What a use did after one heal.
-    fn recovery<'h>(&self, heal: &Heal<'_>, ops: &[Op<'h>]) -> Recovery<'h> {
+    fn recovery<'h>(&self, heal: &Heal<'_>, ops: &[Op<'h>]) -> Course<'h> {
         let until = |place: usize| ops.partition_point(|op| op.place < place);
         let began = ops.get(until(heal.place)..until(heal.next)).unwrap_or_default();
         let telling: Vec<_> = began.iter().filter(|op| !op.is_conflict()).collect();
         if telling.is_empty() {
-            return Recovery::Unknown(String::from("no operation that tells began"));
+            return Course::Unknown(String::from("no operation that tells began"));
         }
         let since = |at: u64| at.saturating_sub(heal.at);
         let good = telling.iter().filter(|op| op.outcome() == Ending::Ok);
@@ -151,15 +168,15 @@ impl Scene {
             let certain =
                 time > self.within.saturating_mul(1_000_000) || (self.whole && heal.next_at.is_none());
             return if certain {
-                Recovery::Fails { since: time, of: telling.len() }
+                Course::Fails { since: time, of: telling.len() }
             } else {
-                Recovery::Unknown(format!("nothing succeeded in only {}", span(time)))
+                Course::Unknown(format!("nothing succeeded in only {}", span(time)))
             };
         };
         let bad = telling.iter().filter(|op| op.outcome() != Ending::Ok && op.place < heal.steady_until);
         let failed = bad.max_by_key(|op| self.end(op)).map(|op| **op);
         let steady = failed.map_or(first, |op| since(self.end(&op)).max(first));
-        Recovery::Works { first, steady, failed }
+        Course::Works { first, steady, failed }
     }
 
     /// When an operation was over; the end of time where it never was and nothing more can come.
@@ -167,10 +184,10 @@ impl Scene {
         op.ended_at().unwrap_or(if self.whole { u64::MAX } else { self.last })
     }
 
-    fn told(&self, heal: &Heal<'_>, recovery: &Recovery<'_>) -> String {
+    fn told(&self, heal: &Heal<'_>, recovery: &Course<'_>) -> String {
         let heal = heal.told();
         match recovery {
-            Recovery::Works { first, steady, failed } => {
+            Course::Works { first, steady, failed } => {
                 let (first, time) = (span(*first), span(*steady));
                 let last = match failed {
                     Some(op) => {
@@ -191,10 +208,10 @@ impl Scene {
                 };
                 format!("{heal}: first success after {first}, {steady}{last}")
             }
-            Recovery::Fails { since, of } => {
+            Course::Fails { since, of } => {
                 format!("{heal}: none of {of} operations that began in {} succeeded", span(*since))
             }
-            Recovery::Unknown(why) => format!("{heal}: {why}"),
+            Course::Unknown(why) => format!("{heal}: {why}"),
         }
     }
 }

@@ -96,6 +96,9 @@ pub struct Load {
     pub skipped: u64,
     /// How many began later than [`LATE`] after they were due.
     pub late: u64,
+    /// How long it took to work again, where a fault came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// Each kind of operation, the most frequent first.
     pub acts: Vec<Measure>,
 }
@@ -103,6 +106,17 @@ pub struct Load {
 /// An operation is late when it begins so many nanoseconds after it was due: its client was busy, or the machine. Timers of
 /// the runtime are as coarse as a millisecond.
 pub const LATE: u64 = 2_000_000;
+
+/// How long a workload took to work again once no fault was on any more, where it took longest for that: as the invariant
+/// `recovers-within` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// To the end of the first operation that succeeded; none where none did.
+    pub first_ns: Option<u64>,
+    /// To the end of the last that did not succeed, or to that first one where it is later; none where they never ceased to
+    /// fail.
+    pub steady_ns: Option<u64>,
+}
 
 /// What one kind of operation came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
