@@ -57,10 +57,11 @@ async fn all_probes_of_rabbitmq_take_few_connections() {
     take_few(Service::Rabbitmq, 30, 8).await;
 }
 
-/// Each of the two clients has as many as it has requests under way.
+/// Each of the two clients has as many as it has requests under way, and some that it began to make while the answer came
+/// that made one free: on a busy machine more.
 #[tokio::test]
 async fn all_probes_of_s3_take_few_connections() {
-    take_few(Service::S3, 40, 2 * BESIDE + 4).await;
+    take_few(Service::S3, 40, 3 * BESIDE + 4).await;
 }
 
 /// More than so many probes take at most so many connections, which are counted at a door before the server: not every one
