@@ -15,7 +15,7 @@ use redis::{Cmd, Pipeline, aio::MultiplexedConnection};
 
 use crate::{
     Plan,
-    compare::{Arena, Client, Measure, Turn},
+    compare::{Arena, Client, Measure, Turn, runtime},
     draw::Draw,
     pen::Pen,
     tool::{self, Tool},
@@ -50,7 +50,7 @@ pub(crate) fn measure(arena: &mut Arena<'_>) -> Result<()> {
         return Ok(());
     };
     let access = arena.access.clone();
-    arena.runtime.block_on(fill(&access))?;
+    runtime()?.block_on(fill(&access))?;
     let Plan { quick, turn, .. } = arena.plan;
     for work in ROWS.into_iter().take(if quick { 2 } else { ROWS.len() }) {
         let Work { command, at_once, target } = work;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bulkhead_engine::{
     recorder::{Clock, Recorder},
     scribe::Scribe,
@@ -15,7 +15,10 @@ use bulkhead_engine::{
 use bulkhead_model::Service;
 use bulkhead_target::TenantAccess;
 use futures::future::try_join_all;
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 
 use crate::{
     Plan,
@@ -27,8 +30,6 @@ use crate::{
 /// What both sides work with.
 pub(crate) struct Arena<'a> {
     pub(crate) plan: Plan,
-    /// Where our clients run.
-    pub(crate) runtime: &'a Runtime,
     pub(crate) access: &'a TenantAccess,
     pub(crate) table: &'a mut Table,
 }
@@ -61,8 +62,7 @@ pub(crate) trait Client: Send + 'static {
 
 impl Arena<'_> {
     /// Lets our clients, which `connect` connects for each turn, and the tool take turns, and adds the rows: our clients by
-    /// themselves beside the tool, and what is left of them in `bulkhead bench`, which writes a history and polls them on
-    /// the command's own thread, so that every request and answer wakes another.
+    /// themselves beside the tool, and what is left of them in `bulkhead bench`, which writes a history.
     pub(crate) fn compare<C: Client, F>(
         &mut self,
         measure: &Measure,
@@ -109,12 +109,16 @@ impl Arena<'_> {
             let operations = f64::from(u32::try_from(done.load(Ordering::Relaxed))?);
             anyhow::Ok((operations, operations / begun.elapsed().as_secs_f64()))
         };
-        let (operations, rate) = match journal {
-            None => self.runtime.block_on(self.runtime.spawn(whole))??,
-            Some(_) => self.runtime.block_on(whole)?,
-        };
+        // What is left of the connections ends with it.
+        let (operations, rate) = runtime()?.block_on(whole)?;
         Ok(Turn { rate, operations, processor: spent("self")? - before })
     }
+}
+
+/// Where our clients run: on one thread, as those of `bulkhead bench`.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.context("cannot start a runtime")
 }
 
 async fn work(client: &mut impl Client, pen: Pen<'_>, done: &AtomicU64) -> Result<()> {

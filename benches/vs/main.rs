@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 mod cache;
 mod compare;
@@ -61,11 +61,12 @@ fn main() -> ExitCode {
     }
     // Cargo passes `--bench`; a filter or anything else that a runner may pass changes nothing.
     let plan = if env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
-    match measure(plan) {
-        Ok(table) => {
-            println!("{table}");
-            ExitCode::SUCCESS
-        }
+    let mut table = table::Table::default();
+    let measured = measure(plan, &mut table);
+    // What was measured before something failed, too.
+    println!("{table}");
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -73,9 +74,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(plan: Plan) -> Result<table::Table> {
+fn measure(plan: Plan, table: &mut table::Table) -> Result<()> {
     let began = Instant::now();
-    let mut table = table::Table::default();
     if cfg!(debug_assertions) {
         table.note("an unoptimised build: these figures say little");
     }
@@ -84,14 +84,10 @@ fn measure(plan: Plan) -> Result<table::Table> {
     cores.be_server()?;
     let place = Place::open()?;
     cores.be_client()?;
-    // What runs on it inherits the cores of this thread.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let mut arena = Arena { plan, runtime: &runtime, access: &place.access, table: &mut table };
+    let mut arena = Arena { plan, access: &place.access, table };
     let measured = SERVICES.iter().try_for_each(|measure| measure(&mut arena));
-    drop(runtime);
     place.close()?;
     measured?;
     table.note(format!("took {:.0} s", began.elapsed().as_secs_f64()));
-    Ok(table)
+    Ok(())
 }

@@ -59,7 +59,12 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Proxy(_) => commands::proxy::log(),
         _ => log(cli.volume),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = match cli.command {
+        // As most load generators: on several threads every request and every answer would wake another one.
+        Command::Bench(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let code = runtime.block_on(async {
         match cli.command {
             Command::Verify(command) => command.run(cli.volume).await,
