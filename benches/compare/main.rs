@@ -29,6 +29,7 @@ const RIGHT: usize = 19;
 struct Plan {
     /// Comparisons of each kind, of which there are two that are to come to the same.
     each: u64,
+    /// At most: of what is to be told apart twice as many, since a noisy moment takes longer to see through.
     rounds: u32,
     warm_up: &'static str,
     run_for: &'static str,
@@ -167,7 +168,8 @@ async fn measure(plan: &Plan) -> Result<()> {
 /// One comparison, and how long it took.
 fn compare(kind: &Kind, plan: &Plan, seed: u64, desk: &Path) -> Result<(Comparison, Duration)> {
     let Kind { sides: [a, b], figures, .. } = kind;
-    let (rounds, seed) = (plan.rounds.to_string(), seed.to_string());
+    let times = if kind.claim == Claim::Slower { 2 } else { 1 };
+    let (rounds, seed) = ((times * plan.rounds).to_string(), seed.to_string());
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
     command.args(["bench", "compare", a, b, "--figure", figures, "--rounds", &rounds, "--seed", &seed]);
     command.args(["--format", "json", "--quiet", "--out", "out"]).current_dir(desk);

@@ -192,8 +192,7 @@ fn stretches_are_told_apart_by_the_faults() {
     assert_eq!(recovery(&events), (Some(503), Some(503)));
     for (late, wanted) in [(Ending::Failed, (Some(503), Some(1_004))), (Ending::Ok, (Some(503), Some(503)))] {
         let mut events = events.clone();
-        events
-            .extend(history(&[at(3_000, 4, late)], 4_000 * MS).into_iter().take(2).map(|event| other(event)));
+        events.extend(history(&[at(3_000, 4, late)], 4_000 * MS).into_iter().take(2).map(other));
         events.sort_by_key(|event| event.at);
         assert_eq!(recovery(&events), wanted);
     }
