@@ -15,6 +15,7 @@ mod error;
 mod first;
 mod instance;
 pub mod keeper;
+mod private;
 mod process;
 pub mod program;
 mod ready;

@@ -4,9 +4,7 @@
 //! `localhost`, `127.0.0.1` and `::1`, so `verify-full` works by name and by address.
 
 use std::{
-    io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +13,7 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
-use crate::Error;
+use crate::{Error, private};
 
 /// The run's own authority. Its key lives in memory only.
 pub struct Authority {
@@ -70,14 +68,9 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).map_err(Error::Certificates)?;
         let files = Identity { ca: dir.join("ca.pem"), cert: dir.join("cert.pem"), key: dir.join("key.pem") };
-        write(&files.ca, &self.pem, 0o644)?;
-        write(&files.cert, &certificate.pem(), 0o644)?;
-        write(&files.key, &key.serialize_pem(), 0o600)?;
+        private::write(&files.ca, &self.pem, 0o644)?;
+        private::write(&files.cert, &certificate.pem(), 0o644)?;
+        private::write(&files.key, &key.serialize_pem(), 0o600)?;
         Ok(files)
     }
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", path))
 }

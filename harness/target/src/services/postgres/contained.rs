@@ -1,6 +1,6 @@
 //! The server in a container of the official image, or of one that is used in the same way.
 
-use std::{io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{net::Ipv4Addr, path::Path};
 
 use bulkhead_model::Service;
 
@@ -10,6 +10,7 @@ use crate::{
     backends::docker::{ContainerSpec, File, Image, quoted},
     clients,
     instance::InstanceSpec,
+    private,
     services::{Place, password, port},
 };
 
@@ -36,9 +37,9 @@ pub(super) fn prepare(image: &Image, place: &Place) -> Result<Prepared, Error> {
     let secret = password::random();
     let mut settings = config::settings(SOCKETS, Ipv4Addr::UNSPECIFIED, port, &identity);
     settings.push_str(&format!("hba_file = '{}'\n", hba_file.display().to_string().replace('\'', "''")));
-    write(&conf, &settings)?;
-    write(&hba_file, &hba())?;
-    write(&word, secret.expose())?;
+    private::write(&conf, &settings, 0o600)?;
+    private::write(&hba_file, &hba(), 0o600)?;
+    private::write(&word, secret.expose(), 0o600)?;
     let file = |path: &Path, mode| File { path: path.to_owned(), mode };
     let key = quoted(&identity.key);
     // The server takes a key that is its user's alone, of whom only the image knows the number.
@@ -73,9 +74,4 @@ pub(super) fn prepare(image: &Image, place: &Place) -> Result<Prepared, Error> {
     let admin = clients::postgres::admin_over_tcp(port, config::ADMIN, &secret, &identity.ca)
         .database(config::ADMIN_DATABASE);
     Ok(Prepared { spec, admin, port })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", path))
 }

@@ -14,10 +14,10 @@ use super::{
     config::Config,
     definitions::{Definitions, Login},
     install::Install,
-    node::{Home, LOG, Launch, Node, write_private},
+    node::{Home, LOG, Launch, Node},
     server::{First, Origin, Server},
 };
-use crate::{Error, Identity, clients, process::tail, ready, services::Place};
+use crate::{Error, Identity, clients, private, process::tail, ready, services::Place};
 
 /// How the log calls a port that another process has.
 pub(super) const TAKEN: &str = "eaddrinuse";
@@ -119,10 +119,10 @@ pub(super) fn configure(
     let document = serde_json::to_string(definitions);
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
     let definitions = place.dir.join("definitions.json");
-    write_private(&definitions, &document, 0o600)?;
-    write_private(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
+    private::write(&definitions, &document, 0o600)?;
+    private::write(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
     let config = Config { listens, port, identity, definitions: &definitions };
-    write_private(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)
+    private::write(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)
 }
 
 /// Waits until our own user is let in over TLS, then asks the node itself who it is: a stranger's broker on the same

@@ -9,10 +9,10 @@ use bulkhead_model::Service;
 
 use super::{
     config::{self, string},
-    node::{free_port, write_private},
+    node::free_port,
     server::{Origin, Server},
 };
-use crate::Error;
+use crate::{Error, private};
 
 /// Turns the plugin on as `rabbitmq-plugins enable` does, and returns when it listens.
 const ENABLE: &str = r#"
@@ -27,7 +27,7 @@ end"#;
 pub(super) async fn enable(server: &Server) -> Result<String, Error> {
     let failed = || Error::serve(Service::Rabbitmq, "start the management API");
     let file = server.dir.join("enabled_plugins");
-    write_private(&file, "[rabbitmq_management].\n", 0o600)?;
+    private::write(&file, "[rabbitmq_management].\n", 0o600)?;
     let (port, listens) = match &server.origin {
         Origin::Process(_) => (free_port()?, Ipv4Addr::LOCALHOST),
         Origin::Container(contained) => {

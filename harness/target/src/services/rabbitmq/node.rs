@@ -18,6 +18,7 @@ use crate::{
     Child, ChildSpec, Error,
     deadlines::HELPERS_STOP,
     instance::Instance,
+    private,
     process::{self, Process, all_gone},
     services::{Place, port},
 };
@@ -67,9 +68,9 @@ impl Home {
             Ok(name) => name,
             Err(_) => {
                 let name = format!("bh{}@localhost", hex::encode(rand::random::<[u8; 6]>()));
-                write_private(&file, &name, 0o600)?;
+                private::write(&file, &name, 0o600)?;
                 let cookie: [u8; 24] = rand::random();
-                write_private(&dir.join(".erlang.cookie"), &hex::encode(cookie), 0o400)?;
+                private::write(&dir.join(".erlang.cookie"), &hex::encode(cookie), 0o400)?;
                 name
             }
         };
@@ -191,11 +192,4 @@ fn family(dir: &Path) -> Vec<Process> {
 /// A port that nobody else is given until the broker has it.
 pub(super) fn free_port() -> Result<u16, Error> {
     port::reserve().map_err(Error::serve(Service::Rabbitmq, "reserve a loopback port"))
-}
-
-/// Writes a file that only we can read, replacing what was there.
-pub(super) fn write_private(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::disk("write", path))
 }

@@ -5,8 +5,7 @@
 
 use std::{
     ffi::OsString,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -20,7 +19,7 @@ use crate::{
     backends::docker::{ContainerSpec, File, Image},
     clients::s3::connect,
     instance::{Instance, InstanceSpec},
-    ready,
+    private, ready,
     services::{Place, locate, password, port},
 };
 
@@ -132,10 +131,7 @@ fn contained(
     certs: &Path,
 ) -> Result<InstanceSpec, Error> {
     let word = place.dir.join("password");
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&word);
-    let written = file.and_then(|mut file| file.write_all(root.secret_access_key.expose().as_bytes()));
-    written.map_err(Error::disk("write", &word))?;
+    private::write(&word, root.secret_access_key.expose(), 0o600)?;
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let file = |path: PathBuf| File { path, mode: 0o600 };
     Ok(InstanceSpec::Container(ContainerSpec {
