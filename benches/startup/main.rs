@@ -1,7 +1,8 @@
 //! How long things take to start: `cargo bench --bench startup`, or with `-- --quick` for one round.
 //!
 //! Every figure is a median of rounds that take turns, so that a busy moment meets all of them alike, and whatever can
-//! be is a ratio inside this one run. It prints a table and never fails on a time: targets are for readers.
+//! be is a ratio inside this one run. Where a container engine answers and has the images, containers take their turns beside
+//! processes. It prints a table and never fails on a time: targets are for readers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
 use std::{
@@ -13,18 +14,20 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bulkhead_model::{Service, Topology};
-use bulkhead_target::{Session, TargetSpec};
+use bulkhead_target::TargetSpec;
 
 #[path = "../measure/alone.rs"]
 mod alone;
 mod bare;
 mod interrupt;
+mod side;
 mod stock;
 mod table;
 
-use table::{Table, median};
+use side::{Medians, Side};
+use table::{Reached, Table, median, ratio};
 
-/// One tenant, for the price of a fresh slice on all four services.
+/// One tenant, for the price of a fresh slice.
 const ONE_TENANT: &str = r#"
 [tenants.engine]
 postgres = { database = "enginedb" }
@@ -36,7 +39,7 @@ s3       = { bucket = "tl-engine" }
 /// How often each thing is measured.
 #[derive(Clone, Copy)]
 struct Rounds {
-    /// Boots of servers, of which a round holds eight.
+    /// Boots of servers, of which a round holds eight, and five more in containers.
     boots: usize,
     /// Joins and slices.
     calls: usize,
@@ -72,81 +75,112 @@ async fn measure(rounds: Rounds) -> Result<Table> {
     if cfg!(debug_assertions) {
         table.note("an unoptimised build: these figures say little");
     }
-    // Not measured: it fills the caches that every later start finds (template folder, page cache).
-    up(&spec).await?;
-
-    let up = boots(&spec, rounds, &mut table).await?;
-    calls(&spec, rounds, &mut table).await?;
+    let mut contained = spec.clone().in_containers(|variable| env::var_os(variable.name));
+    contained.name = Some(format!("bench {} in containers", std::process::id()));
+    let mut native = Side::new(spec.clone()).await?;
+    let mut docker = match Side::new(contained).await {
+        Ok(side) => Some(side),
+        Err(error) => {
+            table.note(format!("nothing was measured in containers: {error:#}"));
+            None
+        }
+    };
+    let brokers = boots(&spec, (&mut native, docker.as_mut()), rounds).await?;
+    calls((&mut native, docker.as_mut()), rounds).await?;
+    let native = native.medians();
+    tell(&native, docker.as_mut().map(Side::medians).as_ref(), brokers, &mut table)?;
     interrupts(rounds, &mut table).await?;
-    verify(rounds, up, &mut table).await?;
+    verify(rounds, native.up, &mut table).await?;
     Ok(table)
 }
 
-/// A whole `up` and its end; the time until all four were ready.
-async fn up(spec: &TargetSpec) -> Result<Duration> {
-    let start = Instant::now();
-    let session = Session::open(spec, &|_| {}).await?;
-    let took = start.elapsed();
-    session.close().await?;
-    Ok(took)
+/// Medians of the distribution's broker, and of brokers with their management API.
+struct Brokers {
+    stock: Duration,
+    managed: Duration,
+    stock_managed: Duration,
 }
 
-/// Bare boots, the distribution's broker and `up`, in turn. Returns the median of `up`.
-async fn boots(spec: &TargetSpec, rounds: Rounds, table: &mut Table) -> Result<Duration> {
-    let mut bare = Service::ALL.map(|service| (service, Vec::new()));
-    let (mut managed, mut stock, mut stock_managed, mut ups) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+/// Bare boots, the distribution's broker and `up`, in turn.
+async fn boots(
+    spec: &TargetSpec,
+    (native, mut docker): (&mut Side, Option<&mut Side>),
+    rounds: Rounds,
+) -> Result<Brokers> {
+    let (mut managed, mut stock, mut stock_managed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds.boots {
-        for (service, times) in &mut bare {
-            times.push(bare::boot(spec, *service, false).await?);
-        }
+        native.alone().await?;
         managed.push(bare::boot(spec, Service::Rabbitmq, true).await?);
-        ups.push(up(spec).await?);
+        native.up().await?;
+        if let Some(docker) = &mut docker {
+            docker.alone().await?;
+            docker.up().await?;
+        }
         stock.push(stock::boot(spec, false).await?);
         stock_managed.push(stock::boot(spec, true).await?);
     }
-    let up = median(&mut ups);
-    let bare = bare.map(|(service, mut times)| (service, median(&mut times)));
-    for (service, time) in bare {
-        table.time(format!("{service} alone, from nothing to ready"), time, None);
-    }
-    let (slowest, slowest_time) = bare.into_iter().max_by_key(|(_, time)| *time).context("no server")?;
-    table.time("up, until all four are ready", up, None);
-    table.ratio(format!("up : {slowest} alone, the slowest"), up, slowest_time, 1.1);
-
-    let fast = bare
-        .iter()
-        .find(|(service, _)| *service == Service::Rabbitmq)
-        .map_or(Duration::ZERO, |found| found.1);
-    let (stock, managed, stock_managed) =
-        (median(&mut stock), median(&mut managed), median(&mut stock_managed));
-    table.time("the distribution's rabbitmq-server", stock, None);
-    table.ratio("rabbitmq : the distribution's", fast, stock, 0.45);
-    table.time("rabbitmq with management", managed, None);
-    table.time("the distribution's with management", stock_managed, None);
-    table.ratio("the same two, with management", managed, stock_managed, 0.45);
-    Ok(up)
+    Ok(Brokers {
+        stock: median(&mut stock),
+        managed: median(&mut managed),
+        stock_managed: median(&mut stock_managed),
+    })
 }
 
-/// What a test process pays when the servers run already.
-async fn calls(spec: &TargetSpec, rounds: Rounds, table: &mut Table) -> Result<()> {
+/// What a test process pays when the servers run already, in turn on those of either kind.
+async fn calls((native, docker): (&mut Side, Option<&mut Side>), rounds: Rounds) -> Result<()> {
     let topology = Topology::parse(ONE_TENANT, "bench")?;
-    let held = Session::open(spec, &|_| {}).await?;
-    let (mut joins, mut slices) = (Vec::new(), Vec::new());
-    for _ in 0..rounds.calls {
-        let start = Instant::now();
-        let joined = Session::open(spec, &|_| {}).await?;
-        joins.push(start.elapsed());
-
-        let start = Instant::now();
-        let made = joined.slices(&topology).await?;
-        slices.push(start.elapsed());
-        joined.release(made).await?;
-        joined.close().await?;
+    let mut sides: Vec<&mut Side> = [Some(native), docker].into_iter().flatten().collect();
+    let mut held = Vec::new();
+    for side in &sides {
+        held.push(side.hold().await?);
     }
-    held.close().await?;
-    table.time("joining servers that run", median(&mut joins), Some(Duration::from_millis(50)));
-    table.time("a fresh slice on all four", median(&mut slices), Some(Duration::from_millis(150)));
+    for _ in 0..rounds.calls {
+        for side in &mut sides {
+            side.call(&topology).await?;
+        }
+    }
+    for session in held {
+        session.close().await?;
+    }
+    Ok(())
+}
+
+/// The rows of what either kind was measured by.
+fn tell(native: &Medians, docker: Option<&Medians>, brokers: Brokers, table: &mut Table) -> Result<()> {
+    let both =
+        |figure: fn(&Medians) -> Duration| Reached { native: figure(native), docker: docker.map(figure) };
+    for (at, (service, time)) in native.alone.into_iter().enumerate() {
+        let docker = docker.map(|docker| docker.alone[at].1);
+        table.time(format!("{service} alone, from nothing to ready"), Reached { native: time, docker }, None);
+    }
+    table.time("up, until all four are ready", both(|side| side.up), None);
+    let against = |side: &Medians| Ok::<_, anyhow::Error>(ratio(side.up, side.slowest()?.1));
+    let docker_ratio = docker.map(against).transpose()?;
+    let (slowest, _) = native.slowest()?;
+    table.ratio(
+        format!("up : {slowest} alone, the slowest"),
+        Reached { native: against(native)?, docker: docker_ratio },
+        1.1,
+    );
+
+    let Brokers { stock, managed, stock_managed } = brokers;
+    let fast = native.alone.iter().find(|(service, _)| *service == Service::Rabbitmq);
+    let fast = fast.map_or(Duration::ZERO, |found| found.1);
+    table.time("the distribution's rabbitmq-server", stock, None);
+    table.ratio("rabbitmq : the distribution's", ratio(fast, stock), 0.45);
+    table.time("rabbitmq with management", managed, None);
+    table.time("the distribution's with management", stock_managed, None);
+    table.ratio("the same two, with management", ratio(managed, stock_managed), 0.45);
+
+    table.time("joining servers that run", both(|side| side.join), Some(Duration::from_millis(50)));
+    table.time("a fresh slice on all four", both(|side| side.slice), Some(Duration::from_millis(150)));
+    for (at, (service, time)) in native.each.into_iter().enumerate() {
+        let docker = docker.map(|docker| docker.each[at].1);
+        table.time(format!("a fresh slice on {service}"), Reached { native: time, docker }, None);
+    }
+    if let Some(docker) = docker {
+        table.beside("a slice in containers : of processes", ratio(docker.slice, native.slice), 0.2);
+    }
     Ok(())
 }
 

@@ -61,6 +61,13 @@ impl Instance {
         }
     }
 
+    /// Tells it that it serves.
+    pub(crate) async fn serves(&self) {
+        if let Self::Container(container) = self {
+            container.serves().await;
+        }
+    }
+
     /// Has it see a file as it is here now, which a container does not by itself. It is for everybody there.
     ///
     /// # Errors

@@ -41,7 +41,10 @@ where
                 });
             }
             tried = tokio::time::timeout(left, attempt()) => match tried {
-                Ok(Ok(value)) => return Ok(value),
+                Ok(Ok(value)) => {
+                    child.serves().await;
+                    return Ok(value);
+                }
                 Ok(Err(reason)) => reason,
                 Err(_) => match port_taken(child) {
                     Some(line) => {

@@ -18,7 +18,7 @@ use testcontainers::{
     bollard::{
         Docker, body_full,
         errors::Error as ApiError,
-        models::PortBinding,
+        models::{ContainerUpdateBody, PortBinding},
         query_parameters::{
             InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions,
             UploadToContainerOptionsBuilder, WaitContainerOptions,
@@ -38,6 +38,15 @@ pub(crate) static ENDED: Notify = Notify::const_new();
 
 /// How long the engine may take for one thing that it is told.
 const ENGINE: Duration = Duration::from_secs(60);
+
+/// How much of the processors a container gets beside others that want them, until it serves, as the engine counts shares:
+/// the broker takes the longest to start, so the others wait for it and nobody waits longer.
+const fn at_first(service: Service) -> i64 {
+    if matches!(service, Service::Rabbitmq) { SHARES } else { SHARES / 8 }
+}
+
+/// What containers have by default.
+const SHARES: i64 = 1024;
 
 /// A file that is put into a container under the path that it has here.
 #[derive(Clone, Debug)]
@@ -116,7 +125,7 @@ impl ContainerSpec {
 
     async fn start_of<I: Module + 'static>(&self, module: ContainerRequest<I>) -> Result<Container, Error> {
         let docker = engine().await?;
-        let ports = self.ports.clone();
+        let (ports, shares) = (self.ports.clone(), at_first(self.service));
         let mut wanted = module
             .with_name(&self.image.name)
             .with_tag(&self.image.tag)
@@ -129,6 +138,7 @@ impl ContainerSpec {
                 // As testcontainers leaves it, every port is published on all interfaces.
                 config.publish_all_ports = Some(false);
                 config.port_bindings = Some(on_loopback(&ports));
+                config.cpu_shares = Some(shares);
             });
         for port in &self.ports {
             wanted = wanted.with_mapped_port(*port, port.tcp());
@@ -263,6 +273,17 @@ impl Container {
 
     pub(crate) fn log_tail(&self, lines: usize) -> Vec<String> {
         tail(&self.log, lines)
+    }
+
+    /// From now on it is worth as much as any other.
+    pub(crate) async fn serves(&self) {
+        let body = ContainerUpdateBody { cpu_shares: Some(SHARES), ..ContainerUpdateBody::default() };
+        if at_first(self.service) != SHARES
+            && let Err(error) = self.docker.update_container(&self.id, body).await
+        {
+            // It works all the same, though more slowly where processors are few.
+            tracing::warn!("{}: its container keeps few shares of the processors: {error}", self.service);
+        }
     }
 
     /// Freezes every process of it, or lets them go on.

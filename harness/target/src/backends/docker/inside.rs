@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use testcontainers::bollard::{
     Docker,
     container::LogOutput,
@@ -29,6 +29,11 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
+    /// Whether the program goes on and has said nothing that was not read.
+    pub(crate) fn quiet(&mut self) -> bool {
+        self.output.next().now_or_never().is_none()
+    }
+
     /// What it prints on standard output.
     pub(crate) fn output(&mut self) -> impl AsyncRead + Unpin {
         let pieces = self.output.as_mut().filter_map(|piece| async {

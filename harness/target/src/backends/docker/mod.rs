@@ -15,5 +15,5 @@ pub(crate) use clear::clear;
 pub(crate) use container::{Container, ContainerSpec, ENDED, File};
 pub(crate) use engine::{engine, ensure};
 pub use images::{Image, Images, VARIABLES};
-pub(crate) use inside::Inside;
+pub(crate) use inside::{Ends, Inside};
 pub(crate) use shell::quoted;

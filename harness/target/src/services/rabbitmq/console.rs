@@ -11,6 +11,7 @@ use tokio::{
     net::UnixStream,
 };
 
+use super::bridge::{Bridges, PORT};
 use crate::{backends::docker::Inside, error::Cause};
 
 /// The longest path that a Unix socket can have, less the final zero (`unix(7)`).
@@ -65,21 +66,13 @@ Console = spawn(fun() ->
 end),
 receive {Console, open} -> ok after 5000 -> closed end"#;
 
-/// Where the console is in a container, whose loopback nobody else reaches.
-const PORT: u16 = 25_699;
-
-/// Connects a program's two ends with it, in the shell that the image has.
-const BRIDGE: &str = "if command -v bash >/dev/null; then \
-        exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0; cat <&3 & cat >&3; kill $!' \"$0\"; \
-    else exec nc 127.0.0.1 \"$0\"; fi";
-
 /// The console's place.
 #[derive(Clone, Debug)]
 pub(super) enum Console {
     /// A socket in the node's own folder.
     Socket(PathBuf),
     /// A port on a container's own loopback.
-    Inside(Inside),
+    Inside(Bridges),
 }
 
 impl Console {
@@ -91,7 +84,7 @@ impl Console {
 
     /// The console of the node in a container.
     pub(super) fn inside(inside: Inside) -> Self {
-        Self::Inside(inside)
+        Self::Inside(Bridges::to(inside))
     }
 
     /// The expression that opens it, whose value is `ok`.
@@ -117,10 +110,13 @@ impl Console {
                 ask(&mut socket, &text).await?;
                 answer(&mut socket).await?
             }
-            Self::Inside(inside) => {
-                let mut ends = inside.start("root", &["sh", "-c", BRIDGE, &PORT.to_string()]).await?;
-                ask(&mut ends.input, &text).await?;
-                answer(&mut ends.output()).await?
+            Self::Inside(bridges) => {
+                let mut bridge = bridges.take().await?;
+                ask(&mut bridge.input, &text).await?;
+                let answer = answer(&mut bridge.output()).await?;
+                // One that failed, or that nobody waited for, is not used again.
+                bridges.give_back(bridge);
+                answer
             }
         };
         let answer = String::from_utf8_lossy(&answer).into_owned();

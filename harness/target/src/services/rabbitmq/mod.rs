@@ -17,6 +17,7 @@ use crate::{Error, Missing, TargetSpec};
 
 mod application;
 mod boot;
+mod bridge;
 mod call;
 mod config;
 mod console;
