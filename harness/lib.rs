@@ -1,5 +1,6 @@
 //! Stand-ins for an app's own tests: real PostgreSQL, Redis, RabbitMQ and S3 servers on this machine, over TLS, shared
-//! by every test process and gone a few seconds after the last one.
+//! by every test process and gone a few seconds after the last one. Where the servers are not installed they run in
+//! containers, if an engine answers.
 //!
 //! ```no_run
 //! # async fn test() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +29,7 @@ pub use bulkhead_model as model;
 pub use bulkhead_target as target;
 
 use bulkhead_model::{Problems, Topology, url::Connections};
-use bulkhead_target::{Session, TargetSpec, TenantAccess};
+use bulkhead_target::{Session, TargetSpec, TenantAccess, backends::auto};
 
 /// Names the `bulkhead` executable, when it is neither beside the tests nor on `PATH`.
 pub const EXECUTABLE_VARIABLE: &str = "BULKHEAD_BIN";
@@ -78,11 +79,13 @@ pub struct Tenant(TenantAccess);
 /// When the executable or a server is missing, the topology is wrong, or a server does not start.
 pub async fn stand_ins() -> Result<StandIns, Error> {
     let spec = TargetSpec::from_env(executable()?);
-    let (topology, mut spec) = Problems::both(Topology::load(None), spec)?;
+    let (topology, mut native) = Problems::both(Topology::load(None), spec)?;
     if env::var_os(target::spec::LINGER.name).is_none() {
-        spec.linger = LINGER;
+        native.linger = LINGER;
     }
-    let session = Session::open(&spec, &|_| {}).await?;
+    let contained = native.clone().in_containers(None, |variable| env::var_os(variable.name));
+    let settled = auto::choose(native, contained).await?;
+    let session = Session::open(&settled.spec, &|_| {}).await?;
     Ok(StandIns { session, topology })
 }
 

@@ -1,5 +1,6 @@
 //! The command as people and CI run it: real binary, real servers, exit codes, files, what is left behind.
 
+mod auto;
 mod bench;
 mod command;
 mod compare;

@@ -82,16 +82,17 @@ pub(crate) struct Volume {
 /// Where the services are and who shares them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    /// Where the services are: `native` starts real servers as child processes, `docker` in containers, `env` works on those
-    /// that the environment variables name
-    #[arg(long, value_name = "TARGET", default_value = "native")]
+    /// Where the services are: `native` starts real servers as child processes, `docker` in containers, `auto` takes the first
+    /// where its servers are on this machine or may be installed, else the second; `env` works on those that the environment
+    /// variables name
+    #[arg(long, value_name = "TARGET", default_value = "auto")]
     pub(crate) target: TargetArg,
     /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
-    /// Which program plays S3
-    #[arg(long, value_name = "PROGRAM", default_value = "embedded")]
-    pub(crate) s3: S3Arg,
+    /// Which program plays S3 [default: `embedded`; in containers `minio`]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) s3: Option<S3Arg>,
     /// Install missing servers with the system's package manager, after printing the command
     #[arg(long)]
     pub(crate) install: bool,
@@ -133,6 +134,8 @@ pub(crate) struct Output {
 /// The targets that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TargetArg {
+    /// `native` where it can be, else `docker`
+    Auto,
     /// Real servers, started here as child processes
     Native,
     /// The same in containers of the images that BULKHEAD_IMAGE_POSTGRES and its like name
@@ -144,6 +147,7 @@ pub(crate) enum TargetArg {
 impl TargetArg {
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Native => "native",
             Self::Docker => "docker",
             Self::Env => "env",
@@ -156,8 +160,17 @@ impl TargetArg {
 pub(crate) enum S3Arg {
     /// The server inside this binary
     Embedded,
-    /// A `minio` binary from PATH
+    /// A `minio` binary from PATH; in containers the image that BULKHEAD_IMAGE_S3 names
     Minio,
+}
+
+impl S3Arg {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Minio => "minio",
+        }
+    }
 }
 
 impl From<S3Arg> for S3Kind {

@@ -70,13 +70,11 @@ impl<'a> Course<'a> {
             None => Folder::make(&project.results())?,
         };
         let interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
-        let target = place.target.name();
         let topology = &project.topology(place.topology.as_deref());
         let drive = Drive {
             plan,
             opening,
             volume,
-            target,
             topology,
             jobs,
             retries,

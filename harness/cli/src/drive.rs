@@ -43,7 +43,6 @@ pub(crate) struct Drive<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) opening: &'a Opening,
     pub(crate) volume: Volume,
-    pub(crate) target: &'static str,
     /// Where the topology comes from, in words.
     pub(crate) topology: &'a str,
     pub(crate) jobs: usize,
@@ -102,9 +101,11 @@ impl Drive<'_> {
     pub(crate) async fn run(&self, mut interrupt: Interrupt) -> Result<Driven> {
         let begun = Instant::now();
         let look = self.admission.as_ref().and_then(|admission| admission.look.clone());
+        let (target, reason) = self.opening.place();
         self.terminal.event(&RunEvent::Planned {
             run: self.folder.run.clone(),
-            target: self.target.to_owned(),
+            target: target.to_owned(),
+            reason: reason.map(str::to_owned),
             topology: self.topology.to_owned(),
             seed: self.plan.seed,
             tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect(),
@@ -237,11 +238,13 @@ impl Drive<'_> {
             }
         }
         cases.sort_by(|a, b| a.id.cmp(&b.id));
+        let (target, reason) = self.opening.place();
         let mut report = RunReport {
             version: 1,
             run: self.folder.run.clone(),
             seed: self.plan.seed,
-            target: self.target.to_owned(),
+            target: target.to_owned(),
+            target_reason: reason.map(str::to_owned),
             verdict,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.clone()).collect(),

@@ -35,7 +35,6 @@ pub(crate) struct Bench<'a> {
     pub(crate) topology: &'a Topology,
     /// Where the topology comes from, in words.
     pub(crate) layout: &'a str,
-    pub(crate) target: &'static str,
     pub(crate) seed: u64,
     /// What is left out at the beginning of each case.
     pub(crate) warm_up: Duration,
@@ -80,9 +79,11 @@ impl Bench<'_> {
     }
 
     fn announce(&self) {
+        let (target, reason) = self.opening.place();
         self.terminal.event(&RunEvent::Planned {
             run: self.folder.run.clone(),
-            target: self.target.to_owned(),
+            target: target.to_owned(),
+            reason: reason.map(str::to_owned),
             topology: self.layout.to_owned(),
             seed: self.seed,
             tenants: self.topology.tenants.iter().map(|tenant| tenant.name.to_string()).collect(),
@@ -132,10 +133,12 @@ impl Bench<'_> {
         cut: bool,
     ) -> Benched {
         let worst = Verdict::worst(cases.iter().map(|case| case.verdict));
+        let (target, reason) = self.opening.place();
         let report = BenchReport {
             version: 1,
             run: self.folder.run.clone(),
-            target: self.target.to_owned(),
+            target: target.to_owned(),
+            target_reason: reason.map(str::to_owned),
             seed: self.seed,
             verdict: if cut { worst.max(Verdict::Unknown) } else { worst },
             duration_ms: millis(begun.elapsed()),

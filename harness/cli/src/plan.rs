@@ -9,7 +9,7 @@ use bulkhead_model::{
 };
 
 use crate::{
-    args::{Place, Real, S3Arg, TargetArg},
+    args::{Place, Real, TargetArg},
     project::Project,
     scenarios::{self, Source},
 };
@@ -142,7 +142,7 @@ fn nothing(keys: &[String], mut all: Vec<String>) -> Problem {
 /// What of the command line changes what a case does.
 pub(crate) fn options(place: &Place, real: &Real) -> String {
     let mut options = String::new();
-    if place.target != TargetArg::Native {
+    if place.target != TargetArg::Auto {
         options.push_str(&format!(" --target {}", place.target.name()));
     }
     if let Some(ca) = &real.ca {
@@ -154,8 +154,8 @@ pub(crate) fn options(place: &Place, real: &Real) -> String {
     if let Some(topology) = &place.topology {
         options.push_str(&format!(" --topology {}", quoted(&topology.display().to_string())));
     }
-    if place.s3 == S3Arg::Minio {
-        options.push_str(" --s3 minio");
+    if let Some(s3) = place.s3 {
+        options.push_str(&format!(" --s3 {}", s3.name()));
     }
     options
 }
@@ -177,10 +177,10 @@ pub(crate) fn fresh_seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::TargetArg;
+    use crate::args::S3Arg;
 
     fn place() -> Place {
-        Place { target: TargetArg::Native, topology: None, s3: S3Arg::Embedded, install: false }
+        Place { target: TargetArg::Auto, topology: None, s3: None, install: false }
     }
 
     fn plan(keys: &[&str]) -> Result<Plan, Problems> {
@@ -249,8 +249,13 @@ mod tests {
         let one = "bulkhead verify scenarios/chaos/s3/logs-link.yaml --seed 7 --case \
                    'chaos/s3/logs-link [faults=down] (engine)'";
         assert_eq!(repro("chaos/s3/logs-link [faults=down] "), one);
-        let place = Place { topology: Some("my file.toml".into()), s3: S3Arg::Minio, ..place() };
+        let place = Place { topology: Some("my file.toml".into()), s3: Some(S3Arg::Minio), ..place() };
         let odd = options(&place, &Real::default());
         assert_eq!(odd, " --topology 'my file.toml' --s3 minio");
+        let named = Place { target: TargetArg::Native, s3: Some(S3Arg::Embedded), ..place };
+        assert_eq!(
+            options(&named, &Real::default()),
+            " --target native --topology 'my file.toml' --s3 embedded"
+        );
     }
 }

@@ -63,6 +63,7 @@ impl Proof<'_> {
         self.terminal.event(&RunEvent::Planned {
             run: self.folder.run.clone(),
             target: String::from("native"),
+            reason: None,
             topology: String::from("built in"),
             seed: self.seeds.start,
             tenants: vec![String::from("engine")],

@@ -18,8 +18,11 @@ use bulkhead_model::{
     url::{Connections, S3Access},
 };
 use bulkhead_target::{
-    Detours, Session, Target, TargetSpec, TenantAccess,
-    backends::env::{Env, Seat},
+    Detours, Session, Target, TenantAccess,
+    backends::{
+        auto::Settled,
+        env::{Env, Seat},
+    },
     clients,
 };
 
@@ -28,13 +31,21 @@ use crate::{
     closing,
     commands::doctor,
     interrupt::Interrupt,
-    stand_ins,
+    stand_ins::{self, Wanted},
 };
+
+/// What the command line asks for.
+pub(crate) enum Asked {
+    /// Stand-ins.
+    StandIns(Box<Wanted>),
+    /// Real services.
+    Env(Variables),
+}
 
 /// What is to be opened.
 pub(crate) enum Opening {
     /// Stand-ins, started here.
-    StandIns(Box<TargetSpec>),
+    StandIns(Box<Settled>),
     /// Real services.
     Env(Variables),
 }
@@ -47,20 +58,43 @@ pub(crate) struct Variables {
     beware: Vec<String>,
 }
 
-impl Opening {
-    /// What the command line asks for.
+impl Asked {
+    /// Reads it.
     ///
     /// # Errors
     /// Every variable that is wrong.
     pub(crate) fn of(place: &Place, real: &Real) -> Result<Self, Problems> {
         match place.target {
-            TargetArg::Native | TargetArg::Docker => Ok(Self::StandIns(Box::new(stand_ins::common(place)?))),
+            TargetArg::Auto | TargetArg::Native | TargetArg::Docker => {
+                Ok(Self::StandIns(Box::new(stand_ins::common(place)?)))
+            }
             TargetArg::Env => {
                 // What is wrong with the topology is said by whoever needs it for more than this.
                 let topology = Topology::load(place.topology.as_deref());
                 let topology = topology.map_err(|_| Problems::from(Vec::new()))?;
                 Ok(Self::Env(Variables::read(&topology, real)?))
             }
+        }
+    }
+
+    /// Settles what is to be opened.
+    ///
+    /// # Errors
+    /// Why there can be no stand-ins.
+    pub(crate) async fn settle(self) -> Result<Opening, bulkhead_target::Error> {
+        match self {
+            Self::StandIns(wanted) => Ok(Opening::StandIns(Box::new(wanted.settle().await?))),
+            Self::Env(variables) => Ok(Opening::Env(variables)),
+        }
+    }
+}
+
+impl Opening {
+    /// Where the services are, and why there where the choice was left open.
+    pub(crate) fn place(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::StandIns(settled) => (settled.spec.target(), settled.reason.as_deref()),
+            Self::Env(_) => (TargetArg::Env.name(), None),
         }
     }
 
@@ -74,7 +108,7 @@ impl Opening {
         progress: &(dyn Fn(RunEvent) + Send + Sync),
     ) -> Result<Box<dyn Target>> {
         match self {
-            Self::StandIns(spec) => Ok(Box::new(Session::open(spec, progress).await?)),
+            Self::StandIns(settled) => Ok(Box::new(Session::open(&settled.spec, progress).await?)),
             Self::Env(variables) => Ok(Box::new(variables.open(volume, progress).await?)),
         }
     }

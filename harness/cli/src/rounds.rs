@@ -73,8 +73,15 @@ impl Rounds<'_> {
         let progress = |event| self.terminal.event(&event);
         let mut sessions = Vec::new();
         for (name, side) in ["A", "B"].into_iter().zip(self.sides) {
-            let Some(spec) = &side.spec else { continue };
-            match Session::open(spec, &progress).await {
+            let Some(wanted) = &side.wanted else { continue };
+            let opened = async {
+                let settled = wanted.clone().settle().await?;
+                if let Some(told) = settled.told() {
+                    self.note(format!("{name} has {told}"));
+                }
+                Session::open(&settled.spec, &progress).await
+            };
+            match opened.await {
                 Ok(session) => sessions.push(session),
                 // Another build may have a keeper that this one cannot talk to; its runs bring their servers up themselves.
                 Err(error) if side.foreign => {

@@ -16,7 +16,7 @@ use bulkhead_model::{
 use bulkhead_target::{TargetSpec, spec::Variable};
 use clap::{Args, Command, FromArgMatches};
 
-use crate::{args::TargetArg, commands::bench::Bench, project::Project};
+use crate::{args::TargetArg, commands::bench::Bench, project::Project, stand_ins::Wanted};
 
 /// The variable that chooses another build of the command for a side, as it does for the library.
 const PROGRAM: &str = "BULKHEAD_BIN";
@@ -46,7 +46,7 @@ pub(crate) struct Side {
     /// Whether that is not the one that runs.
     pub(crate) foreign: bool,
     /// The stand-ins that it works on, where it works on stand-ins.
-    pub(crate) spec: Option<TargetSpec>,
+    pub(crate) wanted: Option<Wanted>,
     /// Which workloads of which tenants it measures; another build may know others.
     loads: Option<BTreeSet<(TenantName, String)>>,
 }
@@ -101,7 +101,7 @@ impl Side {
         let bench: Vec<_> = words.collect();
         refuse(&bench, &variables)?;
         let (program, foreign) = program(&variables)?;
-        let side = Self { bench, variables, program, foreign, spec: None, loads: None };
+        let side = Self { bench, variables, program, foreign, wanted: None, loads: None };
         match (side.understood(project), foreign) {
             (Err(_), true) => Ok(side),
             (Err(problems), false) => Err(problems),
@@ -141,13 +141,8 @@ impl Side {
                 let own = self.variables.get(variable.name).map(|value| OsString::from(value.expose()));
                 own.or_else(|| env::var_os(variable.name))
             };
-            let mut spec = TargetSpec::from_variables(self.program.clone(), read)?;
-            if bench.place.target == TargetArg::Docker {
-                spec = spec.in_containers(read);
-            }
-            spec.s3 = bench.place.s3.into();
-            spec.install |= bench.place.install;
-            self.spec = Some(spec);
+            let spec = TargetSpec::from_variables(self.program.clone(), read)?;
+            self.wanted = Some(Wanted::of(spec, &bench.place, read));
         }
         self.loads = Some(loads);
         Ok(self)
@@ -239,10 +234,10 @@ mod tests {
         assert_eq!((a.variables.len(), a.foreign), (0, false));
         assert_eq!(b.bench, ["redis.sessions", "--set", "rate=20/s", "--target", "native"]);
         assert_eq!(b.report().variables, ["BULKHEAD_REDIS_BIN", "X"]);
-        assert_eq!(b.spec.unwrap().places.redis_bin, Some(PathBuf::from("/opt/redis")));
-        assert_eq!(a.spec.unwrap().executable, a.program);
+        assert_eq!(b.wanted.unwrap().native.places.redis_bin, Some(PathBuf::from("/opt/redis")));
+        assert_eq!(a.wanted.unwrap().native.executable, a.program);
         let [_, real] = both("redis.sessions", "redis.sessions --target env").unwrap();
-        assert!(real.spec.is_none());
+        assert!(real.wanted.is_none());
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum RunEvent {
         run: String,
         /// Where the services are: `native`, `docker`, `env`.
         target: String,
+        /// Why there, where the choice was left open.
+        reason: Option<String>,
         /// Where the topology comes from, in words: a file, or that it is built in.
         topology: String,
         /// The seed of every random choice.

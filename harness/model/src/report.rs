@@ -17,6 +17,9 @@ pub struct RunReport {
     pub seed: u64,
     /// `native`, `docker` or `env`.
     pub target: String,
+    /// Why there, where the choice was left open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_reason: Option<String>,
     /// The worst of all cases.
     pub verdict: Verdict,
     /// How long the whole run took.

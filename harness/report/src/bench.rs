@@ -332,6 +332,7 @@ pub(crate) mod tests {
             version: 1,
             run: String::from("run"),
             target: String::from("native"),
+            target_reason: None,
             seed: 7,
             verdict: Verdict::Fail,
             duration_ms: 5_300,

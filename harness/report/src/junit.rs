@@ -31,6 +31,9 @@ pub fn write(report: &RunReport, sink: &mut dyn Write) -> io::Result<()> {
         suite.set_time(Duration::from_millis(cases.iter().map(|case| case.duration_ms).sum()));
         suite.add_property(("seed", report.seed.to_string().as_str()));
         suite.add_property(("target", report.target.as_str()));
+        if let Some(reason) = &report.target_reason {
+            suite.add_property(("target-reason", reason.as_str()));
+        }
         for server in &report.servers {
             suite.add_property((
                 server.service.name(),
@@ -108,6 +111,8 @@ mod tests {
         let xml = xml(&samples::good());
         assert!(xml.contains(r#"<testsuite name="checklist" tests="1""#), "{xml}");
         assert!(xml.contains(r#"<testsuite name="isolation" tests="2""#), "{xml}");
+        let reason = r#"<property name="target-reason" value="its servers are on this machine""#;
+        assert!(xml.contains(reason), "{xml}");
         assert!(!xml.contains("<failure") && !xml.contains("<error") && !xml.contains("<skipped"), "{xml}");
         let version = r#"<property name="postgres" value="postgres 15.18"/>"#;
         assert_eq!(xml.matches(version).count(), 2, "one a suite: {xml}");

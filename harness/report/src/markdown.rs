@@ -23,11 +23,12 @@ pub fn write(report: &RunReport, sink: &mut dyn Write) -> io::Result<()> {
     writeln!(sink, "# Bulkhead: {}\n", explain::word(report.verdict).to_lowercase())?;
     writeln!(
         sink,
-        "{} in {}; seed {}, target {}.",
+        "{} in {}; seed {}, target {}{}.",
         counts.line(),
         text::duration(report.duration_ms),
         report.seed,
-        report.target
+        report.target,
+        report.target_reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
     )?;
     if counts.skipped > 0 {
         writeln!(sink, "\nSkipped: {}.", skip_reasons(&report.cases))?;
@@ -140,6 +141,7 @@ mod tests {
         assert!(text.contains(
             "| engine → plane | postgres | denied | denied | denied | not probed | invisible | not probed |"
         ));
+        assert!(text.contains("target native (its servers are on this machine)."), "{text}");
         assert!(text.contains("- engine → plane, redis: convention: "), "{text}");
         assert!(!text.contains("## Not passed") && !text.contains("<details"), "{text}");
         assert_eq!(text.matches("- [x]").count(), 12);

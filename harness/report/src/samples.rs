@@ -106,6 +106,7 @@ pub(crate) fn good() -> RunReport {
         run: String::from("2026-11-24T12-01-07"),
         seed: 7,
         target: String::from("native"),
+        target_reason: Some(String::from("its servers are on this machine")),
         verdict: Verdict::Pass,
         duration_ms: 9_300,
         tenants: vec![tenant("engine"), tenant("plane")],

@@ -25,6 +25,14 @@ pub enum Error {
     /// Servers are missing. Nothing was started.
     #[error("{}", missing_text(.0))]
     Missing(Vec<Missing>),
+    /// Servers are missing, and no container engine answers in their place. Nothing was started.
+    #[error("{}\n  docker: {engine}", missing_text(.missing))]
+    Neither {
+        /// What is missing.
+        missing: Vec<Missing>,
+        /// Who was asked for containers, and why there are none.
+        engine: String,
+    },
     /// No container engine answers.
     #[error("no container engine answers: {why}")]
     NoEngine {
@@ -159,12 +167,20 @@ impl Error {
             )),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Missing(missing) => Some(crate::backends::native::advice(missing)),
+            Self::Neither { missing, .. } => Some(format!(
+                "{}\nor start Docker or Podman, or name its socket in DOCKER_HOST: then the servers run in containers",
+                crate::backends::native::advice(missing)
+            )),
             Self::NoEngine { .. } => Some(String::from(
                 "start Docker or Podman, or name its socket in DOCKER_HOST; without one, `--target native` runs the servers \
                  of this machine",
             )),
-            Self::NoImage { variable, .. } => {
-                Some(format!("name an image that this machine has, or can pull, in {variable}"))
+            Self::NoImage { service, variable, .. } => {
+                let besides = match service {
+                    Service::S3 => "; with `--s3 embedded` S3 needs none",
+                    _ => "",
+                };
+                Some(format!("name an image that this machine has, or can pull, in {variable}{besides}"))
             }
             Self::Install { .. } => {
                 Some(String::from("run the printed script by hand, as root where it needs that"))

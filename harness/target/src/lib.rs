@@ -1,5 +1,5 @@
-//! Where the services are: stand-ins that are started here (`native`), the real ones that variables name (`env`) or
-//! containers (`docker`, later), all behind one [`Target`] that hands out lots and the connections to them.
+//! Where the services are: stand-ins that are started here as processes (`native`) or in containers (`docker`), or the
+//! real ones that variables name (`env`), all behind one [`Target`] that hands out lots and the connections to them.
 //!
 //! Only this room starts or signals a process, and only processes that it started itself. It never knows which
 //! scenario runs, what is checked or how results are shown.

@@ -87,7 +87,7 @@ pub enum S3Kind {
     /// The server inside this binary.
     #[default]
     Embedded,
-    /// A `minio` binary from PATH.
+    /// MinIO: a `minio` binary from PATH, or an image.
     Minio,
 }
 
@@ -142,11 +142,22 @@ impl TargetSpec {
         Self::from_variables(executable.into(), |variable| std::env::var_os(variable.name))
     }
 
-    /// The same in containers of the images that the variables name.
+    /// The same in containers of the images that the variables name. Where the server inside this binary is asked for, no
+    /// image plays S3.
     #[must_use]
-    pub fn in_containers(self, read: impl Fn(Variable) -> Option<OsString>) -> Self {
+    pub fn in_containers(self, s3: Option<S3Kind>, read: impl Fn(Variable) -> Option<OsString>) -> Self {
         let images = Images::read(|variable| read(variable).filter(|value| !value.is_empty()));
-        Self { images: Some(images), ..self }
+        match s3 {
+            Some(S3Kind::Embedded) => {
+                Self { images: Some(images.without(Service::S3)), s3: S3Kind::Embedded, ..self }
+            }
+            None | Some(S3Kind::Minio) => Self { images: Some(images), s3: S3Kind::Minio, ..self },
+        }
+    }
+
+    /// Where the servers are, as `--target` names it.
+    pub fn target(&self) -> &'static str {
+        if self.images.is_some() { "docker" } else { "native" }
     }
 
     /// The same where the variables are somebody else's.

@@ -14,6 +14,9 @@ use crate::support;
 /// The longest wait for anything: only a hang reaches it.
 pub(super) const CAP: Duration = Duration::from_secs(240);
 
+/// Where no container engine is. Tests are about servers of this machine, whatever else there is; those that are not say so.
+pub(super) const NO_ENGINE: &str = "unix:///nowhere/docker.sock";
+
 /// A folder to run `bulkhead` in. No topology and no scenarios are in it, so the built-in ones apply.
 pub(super) struct Desk {
     folder: tempfile::TempDir,
@@ -33,7 +36,8 @@ impl Desk {
     pub(super) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("bulkhead-it-cli-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        let env = BTreeMap::from([("BULKHEAD_LINGER", String::from("5s"))]);
+        let env = [("BULKHEAD_LINGER", "5s"), ("DOCKER_HOST", NO_ENGINE)];
+        let env = env.map(|(name, value)| (name, value.to_owned())).into();
         Self { folder, env }
     }
 
@@ -61,6 +65,12 @@ impl Desk {
 
     pub(super) fn set(&mut self, name: &'static str, value: &str) {
         self.env.insert(name, value.to_owned());
+    }
+
+    /// With the container engine of this machine, where there is one.
+    pub(super) fn with_engine(mut self) -> Self {
+        self.env.remove("DOCKER_HOST");
+        self
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {

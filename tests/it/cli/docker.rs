@@ -9,6 +9,7 @@ use std::{
     process::Stdio,
 };
 
+use bulkhead_model::{RunReport, Service};
 use futures::TryStreamExt as _;
 use nix::{
     sys::signal::{Signal, kill},
@@ -23,7 +24,7 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
-use super::command::Desk;
+use super::command::{Desk, NO_ENGINE};
 use crate::tools::skipped;
 
 /// The engine; none, and a word on it, where there is none.
@@ -44,7 +45,7 @@ async fn engine() -> Option<Docker> {
 
 /// A desk whose runs nobody shares. `alone` would look for servers of this machine, which there need not be.
 fn desk() -> Desk {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new().with_engine();
     let temp = desk.path("tmp");
     std::fs::create_dir(&temp).unwrap();
     desk.set("BULKHEAD_LINGER", "0");
@@ -86,13 +87,21 @@ async fn containers_are_on_loopback_alone_and_outlive_neither_harness_nor_keeper
     let runs = runs(&desk);
     assert_eq!(runs.len(), 1, "{runs:?}");
     let there = containers(&docker, &runs[0]).await;
-    assert!(there.len() >= 3, "{there:#?}");
+    assert_eq!(there.len(), 4, "{there:#?}");
     let ports: Vec<_> = there.iter().flat_map(|container| container.ports.iter().flatten()).collect();
     assert!(ports.iter().filter(|port| port.public_port.is_some()).count() >= there.len(), "{ports:?}");
     let published = ports.iter().filter(|port| port.public_port.is_some());
     for port in published {
         assert_eq!(port.ip.as_deref(), Some("127.0.0.1"), "{port:?}");
     }
+
+    // Who names no target means what runs, whatever this machine has.
+    let second = desk.run(&["up"]);
+    assert_eq!(second.code, Some(0), "{}", second.all());
+    assert!(second.stdout.starts_with("already up, held by"), "{}", second.all());
+    let embedded = desk.run(&["up", "--s3", "embedded"]);
+    assert_eq!(embedded.code, Some(3), "{}", embedded.all());
+    assert!(embedded.stderr.contains("the servers run in containers of"), "{}", embedded.all());
 
     let keeper = keeper(&desk);
     let gone = there.iter().map(|container| {
@@ -146,13 +155,48 @@ async fn an_image_that_nobody_has_is_one_error_with_the_variable() {
     for part in ["could not get the image `bulkhead.invalid/none:1`", "BULKHEAD_IMAGE_POSTGRES"] {
         assert_eq!(ran.all().matches(part).count(), 1, "{}", ran.all());
     }
+    assert!(!ran.all().contains("--s3 embedded"), "{}", ran.all());
+    desk.vanishes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_without_its_image_has_another_way_out() {
+    let Some(_) = engine().await else { return };
+    let mut desk = desk();
+    desk.set("BULKHEAD_IMAGE_S3", "bulkhead.invalid/none:1");
+    let ran = desk.run(&["verify", "scenarios/checklist", "--target", "docker"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    for part in ["could not get the image `bulkhead.invalid/none:1`", "BULKHEAD_IMAGE_S3", "`--s3 embedded`"]
+    {
+        assert_eq!(ran.all().matches(part).count(), 1, "{}", ran.all());
+    }
+    desk.vanishes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_servers_of_this_machine_containers_are_taken_and_s3_needs_no_image() {
+    let Some(_) = engine().await else { return };
+    let mut desk = desk();
+    for place in ["BULKHEAD_POSTGRES_BIN", "BULKHEAD_REDIS_BIN", "BULKHEAD_RABBITMQ_HOME"] {
+        desk.set(place, "/nonexistent");
+    }
+    desk.set("BULKHEAD_INSTALL", "0");
+    desk.set("BULKHEAD_IMAGE_S3", "bulkhead.invalid/none:1");
+    let ran = desk.run(&["verify", "scenarios/checklist", "--s3", "embedded", "--format", "json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let report: RunReport = serde_json::from_str(&ran.stdout).unwrap();
+    let reason = "a container engine answers; not on this machine: postgres, redis, rabbitmq";
+    assert_eq!((report.target.as_str(), report.target_reason.as_deref()), ("docker", Some(reason)));
+    assert_eq!(ran.stderr.matches(&format!("\ntarget      docker: {reason}\n")).count(), 1, "{}", ran.all());
+    let s3 = report.servers.iter().find(|server| server.service == Service::S3).unwrap();
+    assert_eq!(s3.product, "embedded");
     desk.vanishes();
 }
 
 #[test]
 fn without_an_engine_one_error_says_what_to_do() {
     let mut desk = desk();
-    desk.set("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    desk.set("DOCKER_HOST", NO_ENGINE);
     let ran = desk.run(&["checklist", "--target", "docker"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
     for part in ["no container engine answers", "DOCKER_HOST", "--target native"] {

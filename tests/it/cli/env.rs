@@ -205,6 +205,7 @@ fn stand_ins_are_not_started_for_real_services() {
         (&["verify", "--target", "env"][..], "no tenant has a variable set"),
         (&["checklist", "--target", "env", "--ca", "none.pem"][..], "none.pem: cannot be read"),
         (&["up", "--target", "env"][..], "`up` starts stand-ins only"),
+        (&["run", "--target", "env", "--", "true"][..], "`run` starts stand-ins only"),
         (&["clean"][..], "no tenant has a variable set"),
     ] {
         let ran = desk.run(args);

@@ -26,7 +26,7 @@ use crate::{
     output::Folder,
     plan::fresh_seed,
     project::Project,
-    real::Opening,
+    real::Asked,
     scenarios,
 };
 
@@ -169,7 +169,7 @@ impl Bench {
         }
         let project = Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
-        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
+        let (topology, asked) = Problems::both(topology, Asked::of(&self.place, &self.real))?;
         let gate = self.gate.as_deref().map_or_else(|| Ok(Vec::new()), gate_of)?;
         let seed = self.seed.unwrap_or_else(fresh_seed);
         let mut cases = self.cases(&project, &topology, &gate)?;
@@ -178,6 +178,7 @@ impl Bench {
             let order = Seed::new(seed).child("sweep");
             cases.sort_by_cached_key(|case| order.child(&case.id).number());
         }
+        let opening = asked.settle().await?;
         let able: Vec<_> = cases.iter().filter(|case| opening.unable(case).is_none()).collect();
         let admission = opening.admit(&topology, (&able, 1))?;
         let folder = match &self.out {
@@ -191,7 +192,6 @@ impl Bench {
             gate: &gate,
             topology: &topology,
             layout: &project.topology(self.place.topology.as_deref()),
-            target: self.place.target.name(),
             seed,
             warm_up: self.warm_up,
             opening: &opening,

@@ -102,6 +102,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
         run: file.to_owned(),
         seed: 0,
         target: String::from("saved history"),
+        target_reason: None,
         verdict,
         duration_ms,
         tenants: tenants(&isolation, checklist.iter().map(|row| &row.tenant)),

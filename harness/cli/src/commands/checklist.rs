@@ -16,7 +16,7 @@ use crate::{
     look,
     plan::{self, Plan, Planned},
     project::Project,
-    real::Opening,
+    real::Asked,
 };
 
 const EXAMPLES: &str = "\
@@ -42,12 +42,13 @@ impl Checklist {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let project = &Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
-        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
+        let (topology, asked) = Problems::both(topology, Asked::of(&self.place, &self.real))?;
         let cases = scenario::expand(&[whole()], &topology)?;
         let repro = format!("bulkhead checklist{}", plan::options(&self.place, &self.real));
         let planned = cases.into_iter().map(|case| Planned { case, repro: repro.clone() }).collect();
         let plan = Plan { cases: planned, topology, seed: 0, repro };
         let output = &self.output;
+        let opening = asked.settle().await?;
         // Stdout is for the list alone.
         let terminal = &look::on(io::stderr(), volume);
         let course = Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume);

@@ -113,7 +113,7 @@ impl Compare {
         };
         // Stdout is for the table alone.
         let terminal = &look::on(io::stderr(), volume);
-        if sides.iter().any(|side| side.spec.is_none()) {
+        if sides.iter().any(|side| side.wanted.is_none()) {
             let note =
                 format!("up to {} runs, each of which may spend the budget that it has", 3 * self.rounds);
             terminal.event(&RunEvent::Note(note));

@@ -16,7 +16,7 @@ use crate::{
     look,
     plan::{self, Plan, Planned},
     project::Project,
-    real::Opening,
+    real::Asked,
 };
 
 const EXAMPLES: &str = "\
@@ -49,7 +49,7 @@ impl Isolation {
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
         let project = &Project::here()?;
         let topology = Topology::load(self.place.topology.as_deref());
-        let (topology, opening) = Problems::both(topology, Opening::of(&self.place, &self.real))?;
+        let (topology, asked) = Problems::both(topology, Asked::of(&self.place, &self.real))?;
         let chosen = |service: &Service| self.services.is_empty() || self.services.contains(service);
         let scenarios: Vec<_> = Service::ALL.into_iter().filter(chosen).map(whole).collect();
         let repro =
@@ -57,6 +57,7 @@ impl Isolation {
         let cases = scenario::expand(&scenarios, &topology)?.into_iter();
         let planned = cases.map(|case| Planned { case, repro: repro.clone() }).collect();
         let plan = Plan { cases: planned, topology, seed: self.seed, repro };
+        let opening = asked.settle().await?;
         let output = &self.output;
         let terminal = &look::terminal(output.format, volume);
         let course = Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume);

@@ -9,7 +9,7 @@ use bulkhead_report::proof;
 use clap::Args;
 
 use crate::{
-    args::{Format, Place, S3Arg, TargetArg, Volume},
+    args::{Format, Place, TargetArg, Volume},
     commands::verify::jobs,
     course::JOBS,
     exit, failure,
@@ -18,7 +18,7 @@ use crate::{
     output::Folder,
     project::Project,
     proof::Proof,
-    real::Opening,
+    real::Asked,
 };
 
 const EXAMPLES: &str = "\
@@ -67,14 +67,13 @@ pub(crate) struct Prove {
 impl Prove {
     /// Plays everything, prints the table.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        let place =
-            Place { target: TargetArg::Native, topology: None, s3: S3Arg::Embedded, install: self.install };
+        let place = Place { target: TargetArg::Native, topology: None, s3: None, install: self.install };
         let chosen = chosen(&self.names)?;
         if self.list {
             look::say(&list(&chosen, self.format)?)?;
             return Ok(exit::PASS);
         }
-        let opening = Opening::of(&place, &crate::args::Real::default())?;
+        let opening = Asked::of(&place, &crate::args::Real::default())?.settle().await?;
         let folder = match &self.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&Project::here()?.results())?,

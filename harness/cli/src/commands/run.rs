@@ -18,16 +18,16 @@ use bulkhead_engine::{
     seed::Seed,
 };
 use bulkhead_model::{
-    AuditRecord, Enforcement, Problem, Problems, Service, Tenant, Topology,
+    AuditRecord, Enforcement, Problem, Problems, RunEvent, Service, Tenant, Topology,
     history::{Event, EventKind},
     scenario::{self, Chosen, Kind},
 };
 use bulkhead_report::{redact, text::count};
-use bulkhead_target::{Session, TargetSpec, TenantAccess, program};
+use bulkhead_target::{Session, TenantAccess, backends::auto::Settled, program};
 use clap::Args;
 
 use crate::{
-    args::{Place, S3Arg, TargetArg, Volume},
+    args::{Place, TargetArg, Volume},
     closing, exit, failure,
     failure::Hinted,
     interrupt::Interrupt,
@@ -41,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   bulkhead run -- ./engine                            an app on stand-ins of its own
   bulkhead run --tenant plane -- pytest tests         an app's own tests, as the tenant `plane`
+  bulkhead run --target docker -- ./engine            the same on servers in containers
   bulkhead run --faults 3g -- pytest tests            the same over a phone's link to each service
   bulkhead run --faults faults.yaml -- ./engine       with faults of your own choice and time, such as
                                                       faults: [{ kill: { service: redis, at: 5s, for: 2s } }]
@@ -65,18 +66,11 @@ pub(crate) struct Run {
     /// minutes at most
     #[arg(long, value_name = "FILE|NAME")]
     faults: Option<String>,
-    /// Who shares what [default: bulkhead.toml here or in a folder above, or the built-in layout]
-    #[arg(long, value_name = "FILE")]
-    topology: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// The number that every choice of a fault derives from
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Which program plays S3
-    #[arg(long, value_name = "PROGRAM", default_value = "embedded")]
-    s3: S3Arg,
-    /// Install missing servers with the system's package manager, after printing the command
-    #[arg(long)]
-    install: bool,
     /// Folder for the history; each run makes one inside it
     /// [default: target/bulkhead beside bulkhead.toml, or here where there is none]
     #[arg(long, value_name = "DIR")]
@@ -98,25 +92,23 @@ struct Came {
 impl Run {
     /// Starts the servers and the command, and says what was done to it.
     pub(crate) async fn run(self, volume: Volume) -> Result<u8> {
-        let place = Place {
-            target: TargetArg::Native,
-            topology: self.topology.clone(),
-            s3: self.s3,
-            install: self.install,
-        };
-        let topology = Topology::load(self.topology.as_deref());
+        if self.place.target == TargetArg::Env {
+            let hint = "set the variables for the program yourself; `bulkhead doctor` looks at the services that they name";
+            return Err(Hinted::error("`run` starts stand-ins only", hint));
+        }
+        let topology = Topology::load(self.place.topology.as_deref());
         let chosen = self.faults.as_deref().map_or_else(|| Ok(Vec::new()), faults_of);
         let (topology, chosen) = Problems::both(topology, chosen)?;
         let tenant = self.tenant(&topology)?;
-        let mut spec = stand_ins::common(&place)?;
+        let mut set = stand_ins::common(&self.place)?.settle().await?;
         // A set of its own, so that the tenant's names are the topology's and all that is there is the command's doing.
-        spec.name = Some(format!("run {}", std::process::id()));
-        spec.linger = Duration::ZERO;
+        set.spec.name = Some(format!("run {}", std::process::id()));
+        set.spec.linger = Duration::ZERO;
         let folder = match &self.out {
             Some(out) => Folder::make(out)?,
             None => Folder::make(&Project::here()?.results())?,
         };
-        let came = match self.work(&spec, &topology, tenant, &chosen, &folder, volume).await {
+        let came = match self.work(&set, &topology, tenant, &chosen, &folder, volume).await {
             Ok(Some(came)) => came,
             Ok(None) => return Ok(exit::UNKNOWN),
             Err(error) => {
@@ -161,7 +153,7 @@ impl Run {
     /// Nothing where it was interrupted before the command began.
     async fn work(
         &self,
-        spec: &TargetSpec,
+        set: &Settled,
         topology: &Topology,
         tenant: &Tenant,
         chosen: &[Chosen],
@@ -171,8 +163,11 @@ impl Run {
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let terminal = look::on(io::stderr(), volume);
         let progress = |event| terminal.event(&event);
+        if let Some(told) = set.told() {
+            progress(RunEvent::Note(told));
+        }
         let session = tokio::select! {
-            opened = Session::open(spec, &progress) => opened?,
+            opened = Session::open(&set.spec, &progress) => opened?,
             () = interrupt.asked() => return Ok(None),
         };
         terminal.settle();

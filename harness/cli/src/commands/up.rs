@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use bulkhead_model::{Problems, RunEvent, Topology};
-use bulkhead_target::{Error, FirstSlices, Session, TargetSpec, TenantAccess, keeper};
+use bulkhead_target::{
+    Error, FirstSlices, Session, TargetSpec, TenantAccess, backends::auto::Settled, keeper,
+};
 use clap::Args;
 
 use crate::{
@@ -15,13 +17,16 @@ use crate::{
     closing, exit, failure,
     failure::Hinted,
     interrupt::Interrupt,
-    look, places, stand_ins, standing,
+    look, places,
+    stand_ins::{self, Wanted},
+    standing,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   bulkhead up             stay in the foreground; Ctrl-C stops the servers
   bulkhead up --detach    leave them running; `bulkhead down` stops them
+  bulkhead up --target docker --s3 embedded    in containers, but for S3, which the server inside this binary plays
   eval \"$(bulkhead env --tenant engine)\"    point a shell at them";
 
 /// `bulkhead up`
@@ -50,31 +55,30 @@ impl Up {
         }
         let topology = Topology::load(self.place.topology.as_deref());
         let (topology, mut spec) = Problems::both(topology, stand_ins::of_this_project())?;
-        spec.s3 = self.place.s3.into();
-        spec.install |= self.place.install;
-        if self.place.target == TargetArg::Docker {
-            spec = spec.in_containers(|variable| std::env::var_os(variable.name));
-        }
         spec.linger = Duration::ZERO;
         spec.first = Some(FirstSlices::of(&topology));
-
-        if let Some(status) = keeper::status(&spec).await?
+        let (settled, status) = self.settle(spec).await?;
+        let spec = &settled.spec;
+        if let Some(status) = status
             && !status.exact.is_empty()
         {
-            return standing::report(&status, &spec, &topology);
+            return standing::report(&status, spec, &topology);
         }
 
         let mut interrupt = Interrupt::listen().context("cannot listen for Ctrl-C")?;
         let terminal = look::terminal(Format::Human, volume);
         let progress = |event| terminal.event(&event);
+        if let Some(told) = settled.told() {
+            progress(RunEvent::Note(told));
+        }
         let opened = tokio::select! {
-            opened = self.open(&spec, &topology, &progress) => opened?,
+            opened = self.open(spec, &topology, &progress) => opened?,
             () = interrupt.asked() => return Ok(exit::UNKNOWN),
         };
         terminal.settle();
         let (session, tenants) = match opened {
             Opened::Own(session, tenants) => (session, tenants),
-            Opened::Theirs(status) => return standing::report(&status, &spec, &topology),
+            Opened::Theirs(status) => return standing::report(&status, spec, &topology),
         };
         {
             let mut out = Vec::new();
@@ -111,6 +115,16 @@ impl Up {
                 Err(error.into())
             }
         }
+    }
+
+    /// Settles of which kind the servers are: where nobody names one, of that of those that run. Beside it is what keeps these.
+    async fn settle(&self, spec: TargetSpec) -> Result<(Settled, Option<keeper::Status>), Error> {
+        let mut wanted = Wanted::of(spec, &self.place, stand_ins::variable);
+        let status = keeper::status(&wanted.native).await?;
+        if let Some(running) = status.as_ref().and_then(|status| status.kind.as_ref()) {
+            wanted = wanted.like(running);
+        }
+        Ok((wanted.settle().await?, status))
     }
 
     /// Makes the slices, or finds those of an `up` that was started at the same time and was faster.

@@ -16,7 +16,7 @@ use crate::{
     dry, exit, look,
     plan::{Choice, Plan},
     project::Project,
-    real::Opening,
+    real::Asked,
 };
 
 const EXAMPLES: &str = "\
@@ -27,6 +27,7 @@ Examples:
                                                       one case again, as a report prints it
   bulkhead verify --tag rabbitmq --fail-fast          what concerns RabbitMQ, up to the first that does not pass
   bulkhead verify --retries 2                         tells what fails now and then from what fails always
+  bulkhead verify --target docker                     on servers in containers, though there are some on this machine
   bulkhead verify --dry-run --seed 7                  what would be run
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"
@@ -95,12 +96,13 @@ impl Verify {
             tags: &self.tag,
             seed: self.seed,
         };
-        let (plan, opening) = Problems::both(Plan::make(&choice), Opening::of(&self.place, &self.real))?;
+        let (plan, asked) = Problems::both(Plan::make(&choice), Asked::of(&self.place, &self.real))?;
         let output = &self.output;
         if self.dry_run {
             look::say(&dry::told(&plan, output.format)?)?;
             return Ok(exit::PASS);
         }
+        let opening = asked.settle().await?;
         let terminal = &look::terminal(output.format, volume);
         let course = Course {
             jobs: self.jobs,

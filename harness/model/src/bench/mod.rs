@@ -25,8 +25,11 @@ pub struct BenchReport {
     pub version: u32,
     /// The run's name.
     pub run: String,
-    /// Where the services were: `native`, `env`.
+    /// Where the services were: `native`, `docker`, `env`.
     pub target: String,
+    /// Why there, where the choice was left open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_reason: Option<String>,
     /// What every choice derived from.
     pub seed: u64,
     /// The worst of the tenants' verdicts.

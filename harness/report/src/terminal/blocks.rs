@@ -20,9 +20,10 @@ const HEAD: usize = 11;
 /// Lines of a log that an explanation shows; the report's file holds more.
 const LOG_LINES: usize = 12;
 
-/// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`, and where the topology comes from.
+/// `bulkhead 0.1.0 · target native · seed 7429301 · 2 tenants: engine, plane`, why that target, and where the topology comes
+/// from.
 pub(super) fn header(
-    target: &str,
+    (target, reason): (&str, Option<&str>),
     topology: &str,
     seed: u64,
     tenants: &[String],
@@ -38,6 +39,9 @@ pub(super) fn header(
     let mut lines = text::wrap(&format!("{head} {rest}"), width);
     if let Some(first) = lines.first_mut() {
         *first = first.replacen(&head, &style.bold(&head), 1);
+    }
+    if let Some(reason) = reason {
+        lines.extend(labelled("target", &format!("{target}: {}", text::one_line(reason)), width));
     }
     lines.extend(labelled("topology", &text::one_line(topology), width));
     lines.push(String::new());

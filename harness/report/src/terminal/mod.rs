@@ -98,9 +98,10 @@ impl Terminal {
     pub fn event(&self, event: &RunEvent) {
         let mut state = self.lock();
         match event {
-            RunEvent::Planned { target, topology, seed, tenants, cases, .. } => {
+            RunEvent::Planned { target, reason, topology, seed, tenants, cases, .. } => {
                 state.cases = *cases;
-                let topology = redact::text(topology);
+                let (topology, reason) = (redact::text(topology), reason.as_deref().map(redact::text));
+                let target = (target.as_str(), reason.as_deref());
                 let header = blocks::header(target, &topology, *seed, tenants, state.look.width, state.style);
                 state.say(Verbosity::Normal, &header);
             }

@@ -35,6 +35,7 @@ pub(crate) fn show(report: &RunReport, look: Look) -> String {
     terminal.event(&RunEvent::Planned {
         run: report.run.clone(),
         target: report.target.clone(),
+        reason: report.target_reason.clone(),
         topology: String::from("../bulkhead.toml"),
         seed: report.seed,
         tenants: report.tenants.iter().map(ToString::to_string).collect(),
@@ -74,6 +75,7 @@ fn a_good_run_reads_from_the_header_to_the_exit_code() {
     let text = show(&samples::good(), LOG);
     let parts = [
         "bulkhead 0.1.0 · target native · seed 7 · 2 tenants: engine, plane\n\
+         target      native: its servers are on this machine\n\
          topology    ../bulkhead.toml\n\n",
         "stand-ins   postgres 15.18 ✓ ready 0.2 s\n",
         "stand-ins   s3 embedded 0.1.0 ✓ joined\n",

@@ -1,6 +1,7 @@
 //! Kinds of target: [`native`], servers that run on this machine as our own processes, [`docker`], the same in containers,
-//! and [`mod@env`], the real ones to which the environment's variables lead.
+//! and [`mod@env`], the real ones to which the environment's variables lead; [`auto`] chooses between the first two.
 
+pub mod auto;
 pub mod docker;
 pub mod env;
 pub mod native;

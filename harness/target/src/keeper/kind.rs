@@ -34,7 +34,7 @@ impl Kind {
             places.minio_bin = None;
         }
         if spec.images.is_some() {
-            (places.postgres_bin, places.redis_bin, places.rabbitmq_home) = (None, None, None);
+            places = Places::default();
         }
         Self { images: spec.images.clone(), s3: spec.s3, places }
     }
@@ -50,8 +50,12 @@ impl Kind {
         self.place(&asked.places, |_, _| true)
     }
 
-    /// The same for a question about servers that run anyhow: only a folder that is named contradicts them.
+    /// The same for a question about servers that run anyhow: only a folder that is named contradicts them, and none
+    /// contradicts containers.
     pub fn contradiction(&self, asked: &Places) -> Option<String> {
+        if self.images.is_some() {
+            return None;
+        }
         let plays = |variable| variable != MINIO_BIN || self.s3 == S3Kind::Minio;
         self.place(asked, |variable, place| place.is_some() && plays(variable))
     }
@@ -136,6 +140,9 @@ mod tests {
         assert_eq!(kind(S3Kind::Minio, Some("/one")).contradiction(&plain.places), None);
         assert_eq!(one.contradiction(&one.places), None);
         assert!(one.contradiction(&two.places).is_some() && plain.contradiction(&two.places).is_some());
+        let contained = TargetSpec { places: one.places, ..TargetSpec::from_env("/nowhere").unwrap() };
+        let contained = Kind::of(&contained.in_containers(None, |_| None));
+        assert_eq!(contained.contradiction(&two.places), None);
     }
 
     #[test]

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::Variable;
 
-/// Each service with the variable that names another image, and the image that plays it when nothing does. MinIO's own
-/// images have left Docker Hub, so S3 is played by the server inside this binary until an image is named.
-const DEFAULTS: [(Service, Variable, Option<&str>); 4] = [
+/// Each service with the variable that names another image, and the image that plays it when nothing does. MinIO's images
+/// have left Docker Hub; the last ones that it published are still on Quay, and nobody maintains them.
+const DEFAULTS: [(Service, Variable, &str); 4] = [
     (
         Service::Postgres,
         Variable {
             name: "BULKHEAD_IMAGE_POSTGRES",
             text: "Image of PostgreSQL, for `--target docker` (postgres:18).",
         },
-        Some("postgres:18"),
+        "postgres:18",
     ),
     (
         Service::Redis,
@@ -24,7 +24,7 @@ const DEFAULTS: [(Service, Variable, Option<&str>); 4] = [
             name: "BULKHEAD_IMAGE_REDIS",
             text: "Image of Redis or Valkey, for `--target docker` (redis:8).",
         },
-        Some("redis:8"),
+        "redis:8",
     ),
     (
         Service::Rabbitmq,
@@ -32,15 +32,15 @@ const DEFAULTS: [(Service, Variable, Option<&str>); 4] = [
             name: "BULKHEAD_IMAGE_RABBITMQ",
             text: "Image of RabbitMQ, for `--target docker` (rabbitmq:4.2-management).",
         },
-        Some("rabbitmq:4.2-management"),
+        "rabbitmq:4.2-management",
     ),
     (
         Service::S3,
         Variable {
             name: "BULKHEAD_IMAGE_S3",
-            text: "Image of MinIO, for `--target docker` (none: the embedded server plays S3).",
+            text: "Image of MinIO, for `--target docker` (quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z).",
         },
-        None,
+        "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
     ),
 ];
 
@@ -72,18 +72,24 @@ impl std::fmt::Display for Image {
     }
 }
 
-/// One image for each service.
+/// One image for each service that an image plays.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Images(Vec<(Service, Image)>);
 
 impl Images {
     /// The default ones, but for those that a variable names.
     pub(crate) fn read(read: impl Fn(Variable) -> Option<OsString>) -> Self {
-        let image = |(service, variable, default): (Service, Variable, Option<&str>)| {
+        let image = |(service, variable, default): (Service, Variable, &str)| {
             let named = read(variable).map(|value| value.to_string_lossy().into_owned());
-            Some((service, Image::read(named.as_deref().or(default)?)))
+            (service, Image::read(named.as_deref().unwrap_or(default)))
         };
-        Self(DEFAULTS.into_iter().filter_map(image).collect())
+        Self(DEFAULTS.into_iter().map(image).collect())
+    }
+
+    /// The same but for one service, which no image is to play.
+    pub(crate) fn without(mut self, service: Service) -> Self {
+        self.0.retain(|(other, _)| *other != service);
+        self
     }
 
     /// The image that plays a service; none where none does.
@@ -122,7 +128,12 @@ mod tests {
     fn a_variable_names_another_image() {
         let none = Images::read(|_| None);
         assert_eq!(none.of(Service::Postgres).unwrap().to_string(), "postgres:18");
-        assert_eq!(none.of(Service::S3), None);
+        let s3 = none.of(Service::S3).unwrap();
+        assert_eq!(
+            (s3.name.as_str(), s3.tag.as_str()),
+            ("quay.io/minio/minio", "RELEASE.2025-09-07T16-13-09Z")
+        );
+        assert_eq!(none.clone().without(Service::S3).of(Service::S3), None);
         let named =
             Images::read(|variable| (variable.name == "BULKHEAD_IMAGE_REDIS").then(|| "mine:1".into()));
         assert_eq!(named.of(Service::Redis).unwrap().to_string(), "mine:1");

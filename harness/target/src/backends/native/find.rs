@@ -14,7 +14,7 @@ pub fn check(spec: &TargetSpec) -> Result<(), Error> {
 }
 
 /// Every server that is not here.
-pub(super) fn missing(spec: &TargetSpec) -> Vec<Missing> {
+pub(crate) fn missing(spec: &TargetSpec) -> Vec<Missing> {
     services::ALL.iter().filter_map(|stand_in| stand_in.find(spec).err()).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{io, path::PathBuf, process::Stdio, time::Duration};
 use bulkhead_model::RunEvent;
 use tokio::{io::AsyncReadExt, net::UnixListener};
 
-use crate::{Error, TargetSpec, keeper::name};
+use crate::{Error, Missing, TargetSpec, keeper::name};
 
 use super::{
     find::{check, missing},
@@ -42,6 +42,12 @@ pub(super) async fn install(
     let command = command(manager, &manager.script(&packages));
     announced(&packages, &command, progress).await?;
     check(spec)
+}
+
+/// Whether a package manager of this machine brings all that is missing.
+pub(crate) fn can_install(missing: &[Missing]) -> bool {
+    let manager = MANAGERS.iter().find(|manager| on_path(manager.program).is_some());
+    manager.is_some_and(|manager| missing.iter().all(|missing| manager.package(missing.service).is_some()))
 }
 
 /// Runs the command once it was shown whole.

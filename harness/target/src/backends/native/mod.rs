@@ -8,8 +8,9 @@ mod packages;
 
 use bulkhead_model::RunEvent;
 
-pub(crate) use find::advice;
 pub use find::check;
+pub(crate) use find::{advice, missing};
+pub(crate) use install::can_install;
 
 use crate::{Error, TargetSpec};
 

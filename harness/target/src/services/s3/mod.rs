@@ -37,12 +37,9 @@ impl StandIn for S3 {
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
-        let contained = spec.images.as_ref().is_some_and(|images| images.of(Service::S3).is_some());
         match spec.s3 {
-            S3Kind::Embedded if !contained => {
-                Ok(Box::new(Embedded::start(spec, place, Options::default()).await?))
-            }
-            _ => Ok(Box::new(minio::start(spec, place).await?)),
+            S3Kind::Embedded => Ok(Box::new(Embedded::start(spec, place, Options::default()).await?)),
+            S3Kind::Minio => Ok(Box::new(minio::start(spec, place).await?)),
         }
     }
 }
