@@ -146,7 +146,9 @@ impl Rig {
         let made = stream::iter(wanted).map(async |probe: &'static dyn Probe| {
             let finding = match probes::untold(probe, &self.version, from) {
                 Some(evidence) => untried(evidence),
-                None => probes::make(probe, pair).await.unwrap(),
+                None => probes::make(probe, pair)
+                    .await
+                    .unwrap_or_else(|error| panic!("{}: {}", probe.about().name, error.chain())),
             };
             finding.record(probe, (pair, pair), policy, self.version.clone())
         });
