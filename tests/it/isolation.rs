@@ -25,6 +25,7 @@ mod cut_off;
 mod meanwhile;
 mod minio;
 mod names;
+mod page;
 mod shut;
 mod statements;
 mod table;

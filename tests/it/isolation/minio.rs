@@ -1,10 +1,14 @@
 //! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, and two accounts, one on each server.
 
 use bulkhead_model::{Enforcement, Outcome, Service, Verdict};
+use bulkhead_target::{S3Kind, TargetSpec};
 use serde_json::json;
 
-use super::{Rig, Separate, Shared, judge_probe};
-use crate::s3::minio::minio;
+use super::{
+    Rig, Separate, Shared, judge_probe,
+    page::{self, Server},
+};
+use crate::{s3::minio::minio, support};
 
 /// Neither reads nor changes the neighbour's, each until its own right is in the policy of the probing tenant's user, which
 /// leaves the other as it was.
@@ -44,6 +48,21 @@ async fn each_right_on_a_policy_turns_its_probe_red() {
         }
         rig.server.running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn s3_md_tells_how_minio_answers_probes() {
+    let Some(server) = minio().await else { return };
+    page::of_probes(Rig::of(server, Service::S3, Separate).await, Server::Minio).await;
+}
+
+#[tokio::test]
+async fn s3_md_tells_how_minio_answers_workloads() {
+    let Some(mut server) = minio().await else { return };
+    server.running.stop().await;
+    let name = Some(String::from("bulkhead-it-minio"));
+    let spec = TargetSpec { s3: S3Kind::Minio, name, ..support::spec() };
+    page::of_workloads(&support::open(&spec).await, Server::Minio).await;
 }
 
 /// Nothing on one server closes it: with an account for each, it is closed.
