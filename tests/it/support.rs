@@ -21,6 +21,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 mod containers;
 
+pub(crate) use containers::brief;
+
 /// Two tenants in one database, one vhost and one bucket, each in its own part of it; Redis has a login for each.
 pub(crate) const ALL_SHARED: &str = r#"
 [tenants.engine]

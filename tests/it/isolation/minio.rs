@@ -1,14 +1,17 @@
-//! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, and two accounts, one on each server.
+//! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, two accounts, one on each server, and
+//! MinIO's column of the page on S3.
 
 use bulkhead_model::{Enforcement, Outcome, Service, Verdict};
-use bulkhead_target::{S3Kind, TargetSpec};
 use serde_json::json;
 
 use super::{
     Rig, Separate, Shared, judge_probe,
     page::{self, Server},
 };
-use crate::{s3::minio::minio, support};
+use crate::{
+    s3::minio::{asked, minio},
+    support,
+};
 
 /// Neither reads nor changes the neighbour's, each until its own right is in the policy of the probing tenant's user, which
 /// leaves the other as it was.
@@ -58,10 +61,8 @@ async fn s3_md_tells_how_minio_answers_probes() {
 
 #[tokio::test]
 async fn s3_md_tells_how_minio_answers_workloads() {
-    let Some(mut server) = minio().await else { return };
-    server.running.stop().await;
-    let name = Some(String::from("bulkhead-it-minio"));
-    let spec = TargetSpec { s3: S3Kind::Minio, name, ..support::spec() };
+    let Some(mut spec) = asked() else { return };
+    spec.name = Some(String::from("bulkhead-it-minio"));
     page::of_workloads(&support::open(&spec).await, Server::Minio).await;
 }
 

@@ -1,5 +1,6 @@
 //! Servers of tests in containers: with `BULKHEAD_TEST_TARGET=docker` every test of the binary has its servers there, of the
-//! images that `--target docker` takes. No test needs it, and `.ci/run` sees so that other versions answer as they should.
+//! images that `--target docker` takes; with `docker-brief` those of isolation try after each right too many only what it
+//! opens. No test needs it, and `.ci/run` sees so that other versions answer as they should.
 
 use std::{
     collections::HashMap,
@@ -24,13 +25,21 @@ use testcontainers::{
 
 const TARGET: &str = "BULKHEAD_TEST_TARGET";
 
+/// What the variable may say.
+const BRIEF: &str = "docker-brief";
+
 /// The same in containers, where the environment says so.
 pub(super) fn placed(spec: TargetSpec) -> TargetSpec {
     match env::var(TARGET).as_deref() {
         Err(_) | Ok("native") => spec,
-        Ok("docker") => spec.in_containers(|variable| env::var_os(variable.name)),
-        Ok(other) => panic!("{TARGET} is `{other}`, which is neither `native` nor `docker`"),
+        Ok("docker" | BRIEF) => spec.in_containers(|variable| env::var_os(variable.name)),
+        Ok(other) => panic!("{TARGET} is `{other}`, which is none of `native`, `docker` and `{BRIEF}`"),
     }
+}
+
+/// Whether what was tried on other servers is not tried again in full.
+pub(crate) fn brief() -> bool {
+    env::var(TARGET).is_ok_and(|target| target == BRIEF)
 }
 
 /// What a server of a test leaves in the engine if the test fails. It is cleared away when this is dropped.
