@@ -15,7 +15,7 @@ use bulkhead_model::{Enforcement, Outcome, ProbeRecord, Secret, Service, Tenant,
 use bulkhead_target::TenantAccess;
 use futures::{StreamExt, future::BoxFuture, stream};
 
-use crate::support::{Direct, alone, direct, direct_with, tenant};
+use crate::support::{Direct, alone, brief, direct, direct_with, tenant};
 
 mod audits;
 mod canary;
@@ -25,6 +25,7 @@ mod cut_off;
 mod meanwhile;
 mod minio;
 mod names;
+mod page;
 mod shut;
 mod statements;
 mod table;
@@ -146,7 +147,9 @@ impl Rig {
         let made = stream::iter(wanted).map(async |probe: &'static dyn Probe| {
             let finding = match probes::untold(probe, &self.version, from) {
                 Some(evidence) => untried(evidence),
-                None => probes::make(probe, pair).await.unwrap(),
+                None => probes::make(probe, pair)
+                    .await
+                    .unwrap_or_else(|error| panic!("{}: {}", probe.about().name, error.chain())),
             };
             finding.record(probe, (pair, pair), policy, self.version.clone())
         });
@@ -242,7 +245,7 @@ async fn turns_red(
     (control.apply)(rig, from, to).await;
     let opened = |name: &str| control.probe == name || control.also.contains(&name);
     // Taking more than a share takes its time, and what others may reach changes nothing about it.
-    let wanted = |about: &About| opened(about.name) || !(about.alone && about.takes);
+    let wanted = |about: &About| opened(about.name) || !brief() && !(about.alone && about.takes);
     let records = rig.probe_some(from, to, Enforcement::Enforced, &wanted).await;
     if let Some(undo) = control.undo {
         undo(rig, from, to).await;

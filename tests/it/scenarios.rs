@@ -42,7 +42,12 @@ pub(crate) async fn all_pass(topology: &Topology, scenarios: &[Scenario]) -> Vec
 }
 
 async fn these_pass(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
-    let runs = run(topology, cases).await;
+    these_pass_on(&session(&cases).await, topology, cases).await
+}
+
+/// Runs these cases on these servers and expects each to pass.
+pub(crate) async fn these_pass_on(session: &Session, topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
+    let runs = run_on(session, topology, cases).await;
     assert!(!runs.is_empty(), "the scenarios have no case on this layout");
     for run in &runs {
         let reports = bulkhead_checks::judge(&run.history, &run.case.scenario.expect);
@@ -105,11 +110,15 @@ pub(crate) async fn session(cases: &[Case]) -> Session {
 
 /// Runs these cases on the shared servers.
 pub(crate) async fn run(topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
-    let (session, out) = (session(&cases).await, tempfile::tempdir().unwrap());
+    run_on(&session(&cases).await, topology, cases).await
+}
+
+async fn run_on(session: &Session, topology: &Topology, cases: Vec<Case>) -> Vec<CaseRun> {
+    let out = tempfile::tempdir().unwrap();
     // Two tenants' workloads side by side, which wait most of the time. Catalogues of several pairs go one by one: one thread
     // serves a test, and they would keep one another's handshakes waiting.
     let terms = Terms::default();
-    let runner = Runner { target: &session, topology, seed: 1, jobs: 2, out: out.path().into(), terms };
+    let runner = Runner { target: session, topology, seed: 1, jobs: 2, out: out.path().into(), terms };
     let runs: Vec<_> = runner.run(cases, &|_| {}).collect().await;
     for run in &runs {
         let text = std::fs::read_to_string(&run.journal).unwrap();

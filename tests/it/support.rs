@@ -17,6 +17,11 @@ use bulkhead_target::{
     backends::native,
     services::{self, Access, Place, Running, StandIn},
 };
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+mod containers;
+
+pub(crate) use containers::brief;
 
 /// Two tenants in one database, one vhost and one bucket, each in its own part of it; Redis has a login for each.
 pub(crate) const ALL_SHARED: &str = r#"
@@ -47,7 +52,7 @@ pub(crate) fn spec() -> TargetSpec {
     if std::env::var_os(bulkhead_target::spec::LINGER.name).is_none() {
         spec.linger = Duration::from_secs(5);
     }
-    spec
+    containers::placed(spec)
 }
 
 /// A lease on the common set, which every test process shares.
@@ -109,6 +114,8 @@ pub(crate) struct Direct {
     pub(crate) running: Box<dyn Running>,
     pub(crate) place: Place,
     folders: Vec<tempfile::TempDir>,
+    /// Last, when nothing of the server is left but what went wrong.
+    leavings: Option<containers::Leavings>,
 }
 
 /// Starts one server directly, without a keeper.
@@ -134,17 +141,24 @@ async fn direct_at(
     (folder, place): (tempfile::TempDir, Place),
 ) -> Direct {
     let stand_in = stand_in(service);
-    if stand_in.find(spec).is_err() {
+    if spec.images.is_none() && stand_in.find(spec).is_err() {
         ensure(spec).await;
     }
+    let leavings = containers::Leavings::of(spec, &place.run);
     let running = stand_in.start(spec, &place).await.unwrap();
-    Direct { running, place, folders: vec![folder] }
+    Direct { running, place, folders: vec![folder], leavings }
 }
 
 /// Starts a Redis or Valkey directly, with these arguments after those that the stand-in gives it.
 pub(crate) async fn direct_with(service: Service, arguments: &[&str]) -> Direct {
     assert_eq!(service, Service::Redis, "no other server takes settings this way");
     let mut spec = spec();
+    if spec.images.is_some() {
+        let (spec, image) = containers::with_arguments(spec, service, arguments).await;
+        let mut server = direct_as(service, &spec).await;
+        server.leavings = server.leavings.map(|leavings| leavings.and_image(image));
+        return server;
+    }
     let named = spec.places.redis_bin.iter().cloned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = named.chain(std::env::split_paths(&path)).collect();
@@ -165,6 +179,20 @@ pub(crate) async fn direct_with(service: Service, arguments: &[&str]) -> Direct 
     // It is there too when the server starts again.
     server.folders.push(bin);
     server
+}
+
+/// How the superuser of the PostgreSQL in this folder connects: over its socket, or to one in a container with the password
+/// that the folder then has.
+pub(crate) fn superuser(folder: &Path, access: &TenantAccess) -> PgConnectOptions {
+    let options = PgConnectOptions::new_without_pgpass().port(access.connections.postgres.port);
+    let options = options.username("bulkhead");
+    match std::fs::read_to_string(folder.join("password")) {
+        Err(_) => options.socket(folder),
+        Ok(password) => {
+            let ca = access.ca.as_ref().unwrap();
+            options.host("127.0.0.1").password(&password).ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(ca)
+        }
+    }
 }
 
 /// The stand-in that plays this service.

@@ -115,8 +115,8 @@ async fn a_limit_that_is_read_on_postgres_leaves_room_for_the_neighbour() {
     clients::postgres::connect(&to).await.unwrap();
     drop(taken);
 
-    let sockets = rig.server.place.dir.clone();
-    as_superuser(sockets, &from, &to, "ALTER ROLE {a} CONNECTION LIMIT -1").await;
+    let folder = rig.server.place.dir.clone();
+    as_superuser(folder, &from, &to, "ALTER ROLE {a} CONNECTION LIMIT -1").await;
     assert!(may_take_all(&rig, &from, &to).await);
     let (taken, refused) = take_all(&from).await;
     assert!(refused.contains("remaining connection slots are reserved"), "after {}: {refused}", taken.len());

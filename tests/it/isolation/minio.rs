@@ -1,10 +1,17 @@
-//! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, and two accounts, one on each server.
+//! What takes a real MinIO to see: bucket policies, for which only MinIO has calls, two accounts, one on each server, and
+//! MinIO's column of the page on S3.
 
 use bulkhead_model::{Enforcement, Outcome, Service, Verdict};
 use serde_json::json;
 
-use super::{Rig, Separate, Shared, judge_probe};
-use crate::s3::minio::minio;
+use super::{
+    Rig, Separate, Shared, judge_probe,
+    page::{self, Server},
+};
+use crate::{
+    s3::minio::{asked, minio},
+    support,
+};
 
 /// Neither reads nor changes the neighbour's, each until its own right is in the policy of the probing tenant's user, which
 /// leaves the other as it was.
@@ -44,6 +51,19 @@ async fn each_right_on_a_policy_turns_its_probe_red() {
         }
         rig.server.running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn s3_md_tells_how_minio_answers_probes() {
+    let Some(server) = minio().await else { return };
+    page::of_probes(Rig::of(server, Service::S3, Separate).await, Server::Minio).await;
+}
+
+#[tokio::test]
+async fn s3_md_tells_how_minio_answers_workloads() {
+    let Some(mut spec) = asked() else { return };
+    spec.name = Some(String::from("bulkhead-it-minio"));
+    page::of_workloads(&support::open(&spec).await, Server::Minio).await;
 }
 
 /// Nothing on one server closes it: with an account for each, it is closed.

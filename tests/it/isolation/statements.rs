@@ -10,7 +10,7 @@ const PROBE: &str = "postgres.read-statement-texts";
 #[tokio::test]
 async fn texts_are_hidden_until_all_statistics_are_granted() {
     let mut rig = Rig::new(Service::Postgres, Separate).await;
-    let sockets = rig.server.place.dir.clone();
+    let folder = rig.server.place.dir.clone();
     let [from, to] = rig.slices("t", Enforcement::Enforced).await;
     let own = bulkhead_target::clients::postgres::connect(&from).await.unwrap();
     if !has_extension(own).await {
@@ -18,10 +18,10 @@ async fn texts_are_hidden_until_all_statistics_are_granted() {
         return skipped("the extension `pg_stat_statements` is not installed beside the server");
     }
     let load = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
-    as_superuser(sockets.clone(), &from, &to, load).await;
+    as_superuser(folder.clone(), &from, &to, load).await;
     rig.server.running.halt(true).await.unwrap();
     rig.server.running.start_again().await.unwrap();
-    as_superuser(sockets.clone(), &from, &to, "CREATE EXTENSION pg_stat_statements SCHEMA {a.s}").await;
+    as_superuser(folder.clone(), &from, &to, "CREATE EXTENSION pg_stat_statements SCHEMA {a.s}").await;
 
     let found = async || {
         let records = rig.probe_some(&from, &to, Enforcement::Enforced, &|about| about.name == PROBE).await;
@@ -30,7 +30,7 @@ async fn texts_are_hidden_until_all_statistics_are_granted() {
     let hidden = found().await;
     assert!(hidden.control.held && hidden.outcome == Outcome::Invisible, "{hidden:#?}");
     assert!(hidden.evidence.ends_with(": 0 rows"), "it is there and says nothing: {hidden:#?}");
-    as_superuser(sockets, &from, &to, "GRANT pg_read_all_stats TO {a}").await;
+    as_superuser(folder, &from, &to, "GRANT pg_read_all_stats TO {a}").await;
     let told = found().await;
     assert_eq!((told.outcome, judge_probe(&told)), (Outcome::Allowed, Verdict::Fail), "{told:#?}");
     assert!(told.evidence.contains("bulkhead"), "a statement of the neighbour's: {told:#?}");

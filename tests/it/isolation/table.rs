@@ -19,7 +19,13 @@ const TABLED: [(Service, &str); 4] = [
 ];
 
 /// Others that `.ci/run` tests; below the table stands where they answer differently.
-const OTHERS: [(Service, &str); 2] = [(Service::Postgres, "postgres 18"), (Service::Redis, "valkey 8")];
+const OTHERS: [(Service, &str); 5] = [
+    (Service::Postgres, "postgres 17"),
+    (Service::Postgres, "postgres 18"),
+    (Service::Redis, "redis 8.0"),
+    (Service::Redis, "valkey 8"),
+    (Service::Rabbitmq, "rabbitmq 4.0"),
+];
 
 /// Compares the part of the page that a test has just shown to be true: the table, or where another server differs from
 /// it. On a server that the page does not tell of there is nothing to compare, which is a skip.
@@ -31,7 +37,7 @@ pub(super) fn compare(service: Service, sharing: Sharing, version: &str, sound: 
     };
     let part = format!("{service} {}", format!("{sharing:?}").to_lowercase());
     let rows: Vec<_> = of(service).map(|probe| row(probe, sharing, sound)).collect();
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)).unwrap();
+    let page = read(FILE);
     if server == tabled {
         let head = [
             "| probe | class | what it does | turned red by | seen | on a sound server |",
@@ -39,10 +45,11 @@ pub(super) fn compare(service: Service, sharing: Sharing, version: &str, sound: 
         ];
         let rows = rows.iter().map(|cells| line(cells));
         let lines = head.into_iter().map(String::from).chain(rows).chain(controlled_otherwise(sound));
-        is_there(&page, &part, &lines.collect::<Vec<_>>().join("\n"));
+        is_there(FILE, &page, &part, &lines.collect::<Vec<_>>().join("\n"));
     } else {
         let table = section(&page, &part).unwrap_or_else(|| panic!("{FILE}: there is no part `{part}`"));
-        is_there(&page, &format!("{part} on {server}"), &differences(table, tabled, server, &rows));
+        let differences = differences(table, tabled, server, &rows);
+        is_there(FILE, &page, &format!("{part} on {server}"), &differences);
     }
 }
 
@@ -98,19 +105,26 @@ fn differences(table: &str, tabled: &str, other: &str, rows: &[[String; 6]]) -> 
     head.into_iter().chain(differ).collect::<Vec<_>>().join("\n")
 }
 
-fn section<'a>(page: &'a str, part: &str) -> Option<&'a str> {
+/// A page of the project's.
+pub(super) fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// What stands on a page between the marks of that part.
+pub(super) fn section<'a>(page: &'a str, part: &str) -> Option<&'a str> {
     let (_, rest) = page.split_once(&format!("<!-- {part} -->\n"))?;
     rest.split_once("\n<!-- end -->").map(|(there, _)| there)
 }
 
-fn is_there(page: &str, part: &str, generated: &str) {
+/// Fails where a page's part is not what was generated.
+pub(super) fn is_there(file: &str, page: &str, part: &str, generated: &str) {
     if section(page, part) == Some(generated) {
         return;
     }
     // Beside what the build makes, so that it can be copied over; a test writes nothing into the sources.
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.md", part.replace(' ', "-")));
     std::fs::write(&out, generated).unwrap();
-    panic!("{FILE}: the part `{part}` is stale; what it should be is in {}", out.display());
+    panic!("{file}: the part `{part}` is stale; what it should be is in {}", out.display());
 }
 
 /// What turns a probe red: its own controls, else those that open it by the nature of their right.
@@ -186,13 +200,29 @@ fn seen(service: Service, sharing: Sharing, record: &ProbeRecord) -> String {
 }
 
 #[test]
+fn the_page_begins_with_the_servers_that_it_is_about() {
+    let row = |(service, tabled): (Service, &str)| {
+        let others: Vec<_> =
+            OTHERS.into_iter().filter(|(of, _)| *of == service).map(|(_, other)| other).collect();
+        let others =
+            if service == Service::S3 { String::from("[MinIO and B2](S3.md)") } else { others.join(", ") };
+        format!("| {service} | {tabled} | {others} |")
+    };
+    let head = ["| service | the tables are of | others beside them |", "| --- | --- | --- |"];
+    let lines: Vec<_> = head.into_iter().map(String::from).chain(TABLED.map(row)).collect();
+    is_there(FILE, &read(FILE), "servers", &lines.join("\n"));
+}
+
+#[test]
 fn a_server_is_told_by_its_release_and_an_unknown_one_by_its_missing_column() {
     for (service, version, server) in [
         (Service::Postgres, "postgres 15.18", "postgres 15"),
         (Service::Postgres, "postgres 18.4", "postgres 18"),
         (Service::Redis, "redis 7.0.15", "redis 7.0"),
+        (Service::Redis, "redis 8.0.2", "redis 8.0"),
         (Service::Redis, "valkey 8.1.1", "valkey 8"),
         (Service::Rabbitmq, "rabbitmq 3.10.8", "rabbitmq 3.10"),
+        (Service::Rabbitmq, "rabbitmq 4.0.5", "rabbitmq 4.0"),
         (Service::S3, "embedded 0.1.0", "embedded"),
     ] {
         assert_eq!(told_of(service, version), Ok(server));

@@ -14,13 +14,21 @@ use crate::{
     tools::left_out,
 };
 
+/// What asks for a MinIO, or none with a word on why.
+pub(crate) fn asked() -> Option<TargetSpec> {
+    let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
+    match s3::S3.find(&spec) {
+        Ok(()) => Some(spec),
+        Err(missing) => {
+            left_out(&missing.looked);
+            None
+        }
+    }
+}
+
 /// A running MinIO, or none with a word on why.
 pub(crate) async fn minio() -> Option<Direct> {
-    let spec = TargetSpec { s3: S3Kind::Minio, ..spec() };
-    if let Err(missing) = s3::S3.find(&spec) {
-        left_out(&missing.looked);
-        return None;
-    }
+    let spec = asked()?;
     let mut server = direct(Service::S3).await;
     server.running.stop().await;
     server.place.dir = server.place.dir.join("minio");

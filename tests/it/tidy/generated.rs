@@ -58,8 +58,13 @@ fn the_page_of_what_scenario_files_may_say_is_the_one_in_the_repository() {
 }
 
 /// What is read by others than the room that starts servers: tests, benches, and the library.
-const ELSEWHERE: [&str; 4] =
-    ["BULKHEAD_BIN", "BULKHEAD_PERFTEST", "BULKHEAD_TOXIPROXY_BIN", "BULKHEAD_TOXIPROXY_CLI"];
+const ELSEWHERE: [&str; 5] = [
+    "BULKHEAD_BIN",
+    "BULKHEAD_PERFTEST",
+    "BULKHEAD_TEST_TARGET",
+    "BULKHEAD_TOXIPROXY_BIN",
+    "BULKHEAD_TOXIPROXY_CLI",
+];
 
 /// Bulkhead's variables in the first column of the table below the heading.
 fn in_the_table(readme: &str) -> BTreeSet<&str> {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use bulkhead_target::{TenantAccess, clients};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::super::{Control, Grant, Separate, Shared, Sharing, shut::Shut};
+use crate::support::superuser;
 
 /// Who grants, and where.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ enum By {
 
 /// Grants it. `{a}` and `{b}` are the two roles, `{a.s}` and `{b.s}` their schemas, `{db}` the neighbour's database,
 /// `{lo:…}` the neighbour's large object of that length, and `{alone}` makes the probing role use no role that it is in.
-async fn grant(sockets: PathBuf, from: &TenantAccess, to: &TenantAccess, by: By, sql: &str) {
+async fn grant(folder: PathBuf, from: &TenantAccess, to: &TenantAccess, by: By, sql: &str) {
     let slice = &to.tenant.slices.postgres;
     let home = &from.tenant.slices.postgres;
     let quoted = |name: &str| format!("\"{name}\"");
@@ -52,9 +53,7 @@ async fn grant(sockets: PathBuf, from: &TenantAccess, to: &TenantAccess, by: By,
         By::SuperuserThere => &slice.database,
         By::Superuser => &home.database,
     };
-    let port = from.connections.postgres.port;
-    let options = PgConnectOptions::new_without_pgpass().socket(sockets).port(port);
-    let options = options.username("bulkhead").database(database);
+    let options = superuser(&folder, from).database(database);
     let mut superuser = PgConnection::connect_with(&options).await.unwrap();
     run(&mut superuser, sql).await;
     superuser.close().await.unwrap();
@@ -62,12 +61,12 @@ async fn grant(sockets: PathBuf, from: &TenantAccess, to: &TenantAccess, by: By,
 
 /// Runs it as the superuser in the probing role's own database.
 pub(in super::super) async fn as_superuser(
-    sockets: PathBuf,
+    folder: PathBuf,
     from: &TenantAccess,
     to: &TenantAccess,
     sql: &str,
 ) {
-    grant(sockets, from, to, By::Superuser, sql).await;
+    grant(folder, from, to, By::Superuser, sql).await;
 }
 
 async fn run(connection: &mut PgConnection, sql: String) {

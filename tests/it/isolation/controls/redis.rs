@@ -75,11 +75,24 @@ pub(super) const CONTROLS: &[Control] = &[
     by_selector!("redis.listen-to-foreign-channel", "+subscribe &b:*"),
     by_selector!("redis.listen-by-pattern", "+psubscribe &b:*"),
     by_selector!("redis.listen-to-foreign-shard-channel", "+ssubscribe &b:*"),
+    // Protected mode closes what has no password to all but loopback, whence nobody comes into a container.
     Control {
-        undo: Some(|rig, _, _| Box::pin(administer(rig, "ACL SETUSER default off resetpass"))),
-        ..rule("redis.read-without-login", "ACL SETUSER default on nopass", |rig, _, _| {
-            Box::pin(administer(rig, "ACL SETUSER default on nopass"))
-        })
+        undo: Some(|rig, _, _| {
+            Box::pin(async move {
+                administer(rig, "CONFIG SET protected-mode yes").await;
+                administer(rig, "ACL SETUSER default off resetpass").await;
+            })
+        }),
+        ..rule(
+            "redis.read-without-login",
+            "CONFIG SET protected-mode no, ACL SETUSER default on nopass",
+            |rig, _, _| {
+                Box::pin(async move {
+                    administer(rig, "CONFIG SET protected-mode no").await;
+                    administer(rig, "ACL SETUSER default on nopass").await;
+                })
+            },
+        )
     },
     by_selector!("redis.set-foreign-key", "+set ~b:*"),
     by_selector!("redis.append-to-foreign-key", "+append ~b:*"),

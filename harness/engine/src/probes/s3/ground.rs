@@ -73,7 +73,8 @@ impl Ground {
         Some(request.send(self.owner(side)?).await.and_then(Reply::whole))
     }
 
-    /// What the side's owner sees: status, content and the metadata that is planted. `None` when there is no owner.
+    /// What the side's owner sees: status, content and the metadata that is planted, or in short that nothing is there,
+    /// since MinIO numbers each answer that says so. `None` when there is no owner.
     pub(super) async fn as_owner(
         &self,
         side: Side,
@@ -81,7 +82,10 @@ impl Ground {
     ) -> Option<Result<(u16, String, String), Error>> {
         let failed = Error::serve(Service::S3, format!("look at {} as its owner", request.readable()));
         Some(match self.reply_to_owner(side, request).await? {
-            Ok(reply) if matches!(reply.outcome(), Outcome::Allowed | Outcome::Invisible) => {
+            Ok(reply) if reply.outcome() == Outcome::Invisible => {
+                Ok((reply.status, String::new(), reply.refusal()))
+            }
+            Ok(reply) if reply.outcome() == Outcome::Allowed => {
                 let canary = reply.header("x-amz-meta-canary");
                 Ok((reply.status, canary, reply.body))
             }

@@ -22,13 +22,18 @@ pub(super) fn document(buckets: &[String], prefix: &str) -> Value {
             "Condition": { "StringLike": { "s3:prefix": [format!("{prefix}*")] } },
         })
     };
+    // Settings of a bucket that tenants share are nobody's alone, as with a key of B2 that is limited to a prefix.
+    let settings: &[&str] = match prefix {
+        "" => &["s3:GetBucketLocation", "s3:GetBucketVersioning"],
+        _ => &["s3:GetBucketLocation"],
+    };
     json!({
         "Version": "2012-10-17",
         "Statement": [
             list,
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetBucketLocation", "s3:GetBucketVersioning"],
+                "Action": settings,
                 "Resource": on(""),
             },
             {
@@ -53,6 +58,7 @@ mod tests {
         let listing = &own["Statement"][0];
         assert_eq!(listing["Condition"]["StringLike"]["s3:prefix"][0], "engine/*");
         assert!(!own.to_string().contains("ListBucketMultipartUploads"));
+        assert!(!own.to_string().contains("GetBucketVersioning"));
         assert_eq!(own["Statement"][2]["Resource"][0], "arn:aws:s3:::tl-shared/engine/*");
         let whole = document(&["tl-engine".into()], "");
         assert!(whole["Statement"][0].get("Condition").is_none());
