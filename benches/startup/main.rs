@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bulkhead_model::{Service, Topology};
-use bulkhead_target::TargetSpec;
+use bulkhead_target::{S3Kind, TargetSpec, backends};
 
 #[path = "../measure/alone.rs"]
 mod alone;
@@ -75,8 +75,9 @@ async fn measure(rounds: Rounds) -> Result<Table> {
     if cfg!(debug_assertions) {
         table.note("an unoptimised build: these figures say little");
     }
-    let mut contained = spec.clone().in_containers(|variable| env::var_os(variable.name));
-    contained.name = Some(format!("bench {} in containers", std::process::id()));
+    let name = |kind: &str| Some(format!("bench {} {kind}", std::process::id()));
+    let contained = spec.clone().in_containers(None, |variable| env::var_os(variable.name));
+    let contained = TargetSpec { name: name("docker"), ..contained };
     let mut native = Side::new(spec.clone()).await?;
     let mut docker = match Side::new(contained).await {
         Ok(side) => Some(side),
@@ -86,9 +87,17 @@ async fn measure(rounds: Rounds) -> Result<Table> {
         }
     };
     let brokers = boots(&spec, (&mut native, docker.as_mut()), rounds).await?;
-    calls((&mut native, docker.as_mut()), rounds).await?;
+    let minio = TargetSpec { name: name("minio"), s3: S3Kind::Minio, ..spec };
+    let mut minio = if docker.is_some() && backends::native::check(&minio).is_ok() {
+        Some(Side::new(minio).await?)
+    } else {
+        None
+    };
+    calls([Some(&mut native), docker.as_mut(), minio.as_mut()], rounds, &mut table).await?;
+    let [docker, minio] = [docker, minio].map(|side| side.map(|mut side| side.medians()));
     let native = native.medians();
-    tell(&native, docker.as_mut().map(Side::medians).as_ref(), brokers, &mut table)?;
+    tell_of_starts(&native, docker.as_ref(), brokers, &mut table)?;
+    tell_of_slices(&native, docker.as_ref(), minio.as_ref(), &mut table);
     interrupts(rounds, &mut table).await?;
     verify(rounds, native.up, &mut table).await?;
     Ok(table)
@@ -126,13 +135,17 @@ async fn boots(
     })
 }
 
-/// What a test process pays when the servers run already, in turn on those of either kind.
-async fn calls((native, docker): (&mut Side, Option<&mut Side>), rounds: Rounds) -> Result<()> {
+/// What a test process pays when the servers run already, in turn on those of each kind.
+async fn calls(sides: [Option<&mut Side>; 3], rounds: Rounds, table: &mut Table) -> Result<()> {
     let topology = Topology::parse(ONE_TENANT, "bench")?;
-    let mut sides: Vec<&mut Side> = [Some(native), docker].into_iter().flatten().collect();
+    let mut sides: Vec<&mut Side> = sides.into_iter().flatten().collect();
     let mut held = Vec::new();
     for side in &sides {
-        held.push(side.hold().await?);
+        let session = side.hold().await?;
+        // Servers of other versions have other prices.
+        let servers = session.servers().iter().map(|server| format!("{} {}", server.product, server.version));
+        table.note(servers.collect::<Vec<_>>().join(", "));
+        held.push(session);
     }
     for _ in 0..rounds.calls {
         for side in &mut sides {
@@ -145,8 +158,13 @@ async fn calls((native, docker): (&mut Side, Option<&mut Side>), rounds: Rounds)
     Ok(())
 }
 
-/// The rows of what either kind was measured by.
-fn tell(native: &Medians, docker: Option<&Medians>, brokers: Brokers, table: &mut Table) -> Result<()> {
+/// The rows of how long servers of either kind take to start.
+fn tell_of_starts(
+    native: &Medians,
+    docker: Option<&Medians>,
+    brokers: Brokers,
+    table: &mut Table,
+) -> Result<()> {
     let both =
         |figure: fn(&Medians) -> Duration| Reached { native: figure(native), docker: docker.map(figure) };
     for (at, (service, time)) in native.alone.into_iter().enumerate() {
@@ -172,16 +190,29 @@ fn tell(native: &Medians, docker: Option<&Medians>, brokers: Brokers, table: &mu
     table.time("the distribution's with management", stock_managed, None);
     table.ratio("the same two, with management", ratio(managed, stock_managed), 0.45);
 
-    table.time("joining servers that run", both(|side| side.join), Some(Duration::from_millis(50)));
-    table.time("a fresh slice on all four", both(|side| side.slice), Some(Duration::from_millis(150)));
-    for (at, (service, time)) in native.each.into_iter().enumerate() {
-        let docker = docker.map(|docker| docker.each[at].1);
-        table.time(format!("a fresh slice on {service}"), Reached { native: time, docker }, None);
-    }
-    if let Some(docker) = docker {
-        table.beside("a slice in containers : of processes", ratio(docker.slice, native.slice), 0.2);
-    }
     Ok(())
+}
+
+/// The rows of what servers cost that run. Containers are held against processes that have MinIO for S3 as they have.
+fn tell_of_slices(native: &Medians, docker: Option<&Medians>, minio: Option<&Medians>, table: &mut Table) {
+    let joins = Reached { native: native.join, docker: docker.map(|docker| docker.join) };
+    table.time("joining servers that run", joins, Some(Duration::from_millis(50)));
+    table.time("a fresh slice on all four", native.slice, Some(Duration::from_millis(150)));
+    let Some(docker) = docker else { return };
+    let beside = minio.unwrap_or(native);
+    for ((service, native), (_, docker)) in beside.each.into_iter().zip(docker.each) {
+        table.time(
+            format!("a fresh slice on {service} alone"),
+            Reached { native, docker: Some(docker) },
+            None,
+        );
+    }
+    if minio.is_none() {
+        table.note("no `minio` beside the containers': the slices' prices on S3 are those of two programs");
+    }
+    let four = Reached { native: beside.slice, docker: Some(docker.slice) };
+    table.time("a fresh slice on all four, S3 by MinIO", four, None);
+    table.beside("a slice in containers : of processes", ratio(docker.slice, beside.slice), 0.2);
 }
 
 /// From Ctrl-C to nothing left.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bulkhead_model::Service;
-use bulkhead_target::{TargetSpec, spec::Variable};
+use bulkhead_target::{S3Kind, TargetSpec, spec::Variable};
 use testcontainers::{
     bollard::{
         Docker,
@@ -25,6 +25,9 @@ use testcontainers::{
 
 const TARGET: &str = "BULKHEAD_TEST_TARGET";
 
+/// What plays S3, of which no test is about a version: one container less.
+const S3: Option<S3Kind> = Some(S3Kind::Embedded);
+
 /// What the variable may say.
 const BRIEF: &str = "docker-brief";
 
@@ -32,7 +35,7 @@ const BRIEF: &str = "docker-brief";
 pub(super) fn placed(spec: TargetSpec) -> TargetSpec {
     match env::var(TARGET).as_deref() {
         Err(_) | Ok("native") => spec,
-        Ok("docker" | BRIEF) => spec.in_containers(|variable| env::var_os(variable.name)),
+        Ok("docker" | BRIEF) => spec.in_containers(S3, |variable| env::var_os(variable.name)),
         Ok(other) => panic!("{TARGET} is `{other}`, which is none of `native`, `docker` and `{BRIEF}`"),
     }
 }
@@ -119,7 +122,7 @@ pub(super) async fn with_arguments(
         true => Some(name.clone().into()),
         false => env::var_os(variable.name),
     };
-    (spec.in_containers(named), name)
+    (spec.in_containers(S3, named), name)
 }
 
 impl Leavings {
