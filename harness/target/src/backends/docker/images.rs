@@ -44,6 +44,12 @@ const DEFAULTS: [(Service, Variable, Option<&str>); 4] = [
     ),
 ];
 
+/// MinIO's own last image, of which nobody takes care any more, where no image plays S3 by default.
+pub(crate) const MINIO: &str = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z";
+
+/// Toxiproxy's own image.
+pub(crate) const TOXIPROXY: &str = "ghcr.io/shopify/toxiproxy:2.12.0";
+
 /// The variables that name images.
 pub const VARIABLES: [Variable; 4] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1, DEFAULTS[3].1];
 
@@ -95,6 +101,11 @@ impl Images {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Service, &Image)> {
         self.0.iter().map(|(service, image)| (*service, image))
     }
+}
+
+/// The image that plays a service where no variable names another; none where none does.
+pub(crate) fn default(service: Service) -> Option<&'static str> {
+    DEFAULTS.iter().find(|(other, ..)| *other == service).and_then(|(.., default)| *default)
 }
 
 /// The variable that names another image for a service.
