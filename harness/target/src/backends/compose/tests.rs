@@ -14,7 +14,7 @@ fn read(topology: &Topology) -> (String, Value) {
 }
 
 /// What the file called so in the containers holds.
-fn content<'d>(document: &'d Value, name: &str) -> String {
+fn content(document: &Value, name: &str) -> String {
     document["configs"][name]["content"].as_str().unwrap_or_default().replace("$$", "$")
 }
 
