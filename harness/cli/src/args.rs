@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Status(commands::status::Status),
     /// Print a tenant's environment variables.
     Env(commands::env::Env),
+    /// Print a Compose file with slices for every tenant.
+    Compose(commands::compose::Compose),
     /// Say what is wrong with the services that the environment variables name, why, and how to mend it.
     Doctor(commands::doctor::Doctor),
     /// Remove what a killed run left on real services.
@@ -104,6 +106,10 @@ pub(crate) struct Real {
     /// With real services: trust these authorities (PEM) and no others [default: the system's, or SSL_CERT_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// With real services: read the variables of this file as if they were set, before those that are; may be repeated, the
+    /// later file first. Its SSL_CERT_FILE is as `--ca`; a relative path there is looked for from the file's folder upwards
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
     /// With real services: let the run work on some that are not on this machine
     #[arg(long)]
     pub(crate) allow_remote: bool,

@@ -12,6 +12,7 @@ mod commands;
 mod course;
 mod drive;
 mod dry;
+mod env_file;
 mod exit;
 mod failure;
 mod interrupt;
@@ -74,6 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Command::Down(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Env(command) => command.run().await,
+            Command::Compose(command) => command.run(),
             Command::Doctor(command) => command.run(cli.volume).await,
             Command::Clean(command) => command.run(cli.volume).await,
             Command::Scenario(command) => command.run(),

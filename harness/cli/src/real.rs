@@ -30,6 +30,7 @@ use crate::{
     args::{Place, Real, TargetArg, Volume},
     closing,
     commands::doctor,
+    env_file,
     interrupt::Interrupt,
     stand_ins::{self, Wanted},
 };
@@ -215,8 +216,14 @@ impl Variables {
     /// # Errors
     /// Everything that is missing, malformed or wrong in any of them, and what leads off this machine unasked.
     pub(crate) fn read(topology: &Topology, real: &Real) -> Result<Self, Problems> {
-        let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Self::of(topology, real, &lookup)
+        let set = env_file::read_all(&real.env_file)?;
+        let of_file = |name: &str| set.get(name).map(|value| value.expose().to_owned());
+        let lookup = |name: &str| {
+            of_file(name).or_else(|| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        };
+        // The environment's own is what the clients' libraries read by themselves.
+        let ca = real.ca.clone().or_else(|| of_file("SSL_CERT_FILE").map(PathBuf::from));
+        Self::of(topology, &Real { ca, ..real.clone() }, &lookup)
     }
 
     fn of(
@@ -228,7 +235,7 @@ impl Variables {
         if let Some(ca) = &real.ca
             && let Err(error) = std::fs::metadata(ca)
         {
-            let hint = "`--ca` names a PEM file with the authorities to trust";
+            let hint = "`--ca`, or SSL_CERT_FILE in a file of variables, names a PEM file with the authorities to trust";
             problems
                 .push(Problem::new(ca.display().to_string(), format!("cannot be read: {error}")).hint(hint));
         }
@@ -388,7 +395,7 @@ mod tests {
     }
 
     fn read(variables: &BTreeMap<String, String>, allow_remote: bool) -> Result<Variables, Problems> {
-        let real = Real { ca: None, allow_remote, budget: None };
+        let real = Real { allow_remote, ..Real::default() };
         Variables::of(&Topology::builtin(), &real, &|name| variables.get(name).cloned())
     }
 

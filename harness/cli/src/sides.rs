@@ -16,7 +16,7 @@ use bulkhead_model::{
 use bulkhead_target::{TargetSpec, spec::Variable};
 use clap::{Args, Command, FromArgMatches};
 
-use crate::{args::TargetArg, commands::bench::Bench, project::Project, stand_ins::Wanted};
+use crate::{args::TargetArg, commands::bench::Bench, env_file, project::Project, stand_ins::Wanted};
 
 /// The variable that chooses another build of the command for a side, as it does for the library.
 const PROGRAM: &str = "BULKHEAD_BIN";
@@ -90,11 +90,11 @@ fn placed(name: &str, problem: &Problem) -> Problem {
 
 impl Side {
     fn read(text: &str, file: Option<&Path>, project: &Project) -> Result<Self, Problems> {
-        let mut variables = file.map_or_else(|| Ok(BTreeMap::new()), of_file)?;
+        let mut variables = file.map_or_else(|| Ok(BTreeMap::new()), env_file::read)?;
         let words =
             shlex::split(text).ok_or_else(|| Problem::new("", "ends inside a quotation").hint(LIKE))?;
         let mut words = words.into_iter().peekable();
-        while let Some((name, value)) = words.peek().and_then(|word| setting(word)) {
+        while let Some((name, value)) = words.peek().and_then(|word| env_file::setting(word)) {
             variables.insert(name.to_owned(), Secret::new(value));
             words.next();
         }
@@ -191,31 +191,6 @@ fn program(variables: &BTreeMap<String, Secret>) -> Result<(PathBuf, bool), Prob
     Ok((program, foreign))
 }
 
-/// The variables of a file, as `bulkhead env` prints them.
-fn of_file(file: &Path) -> Result<BTreeMap<String, Secret>, Problems> {
-    let place = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Problem::new(place.as_str(), format!("cannot be read: {error}")))?;
-    let words = shlex::split(&text).ok_or_else(|| Problem::new(place.as_str(), "ends inside a quotation"))?;
-    let mut variables = BTreeMap::new();
-    for (number, word) in (1_usize..).zip(words.iter().filter(|word| *word != "export")) {
-        // The word itself may be a secret.
-        let (name, value) = setting(word).ok_or_else(|| {
-            let problem = Problem::new(place.as_str(), format!("its word {number} sets no variable"));
-            problem.hint("write a line `NAME=value` for each")
-        })?;
-        variables.insert(name.to_owned(), Secret::new(value));
-    }
-    Ok(variables)
-}
-
-/// `NAME=value`.
-fn setting(word: &str) -> Option<(&str, &str)> {
-    let (name, value) = word.split_once('=')?;
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some((name, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,10 +227,7 @@ mod tests {
         assert_eq!(set, [("REDIS_URL", "rediss://default:pw@host:1"), ("X", "2")]);
         std::fs::write(&file, "REDIS_URL hunter2").unwrap();
         let error = read([text, text], [Some(&file), None], &Project::default()).unwrap_err().to_string();
-        assert!(
-            error.contains("plan.env") && error.contains("word 1") && !error.contains("hunter2"),
-            "{error}"
-        );
+        assert!(error.contains("plan.env:1") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -3,8 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_model::{doctor, scenario};
-use bulkhead_target::spec::VARIABLES;
+use bulkhead_model::{
+    Topology, doctor, scenario,
+    url::{EnvFormat, render},
+};
+use bulkhead_target::{
+    backends::compose::{AUTHORITY, compose},
+    spec::VARIABLES,
+};
 
 const SCHEMA: Generated =
     Generated { path: "scenarios/schema.json", by: "cargo bulkhead scenario schema > scenarios/schema.json" };
@@ -16,6 +22,11 @@ const DOCTOR: Generated = Generated {
 
 const SCENARIOS: Generated =
     Generated { path: "scenarios/README.md", by: "cargo bulkhead scenario reference > scenarios/README.md" };
+
+/// The files for Docker Compose.
+const fn composed(path: &'static str) -> Generated {
+    Generated { path, by: "cargo bulkhead compose --out compose" }
+}
 
 /// A file that is checked in, and the command that makes it again.
 struct Generated {
@@ -55,6 +66,16 @@ fn the_page_of_what_scenario_files_may_say_is_the_one_in_the_repository() {
         bulkhead_report::reference::page(known.workloads, known.faults, &invariants)
     });
     assert_eq!(SCENARIOS.stale_against(&page), None);
+}
+
+#[test]
+fn the_files_for_compose_are_the_ones_in_the_repository() {
+    let made = compose(&Topology::builtin(), std::path::Path::new("compose").join(AUTHORITY)).unwrap();
+    assert_eq!(composed("compose/compose.yaml").stale_against(&made.file), None);
+    for (tenant, path) in made.tenants.iter().zip(["compose/engine.env", "compose/plane.env"]) {
+        let variables = render(EnvFormat::Dotenv, &bulkhead::variables(tenant, false));
+        assert_eq!(composed(path).stale_against(&variables), None);
+    }
 }
 
 /// What is read by others than the room that starts servers: tests, benches, and the library.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod checklist;
 pub(crate) mod clean;
 pub(crate) mod compare;
+pub(crate) mod compose;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env;

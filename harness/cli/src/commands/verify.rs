@@ -28,6 +28,8 @@ Examples:
   bulkhead verify --tag rabbitmq --fail-fast          what concerns RabbitMQ, up to the first that does not pass
   bulkhead verify --retries 2                         tells what fails now and then from what fails always
   bulkhead verify --target docker                     on servers in containers, though there are some on this machine
+  bulkhead verify --target env --env-file compose/engine.env
+                                                      on the services that a file's variables name
   bulkhead verify --dry-run --seed 7                  what would be run
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"

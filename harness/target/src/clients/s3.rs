@@ -1,6 +1,11 @@
 //! How a tenant reaches S3: the AWS SDK over rustls on ring, trusting the target's authority.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_credential_types::provider::future;
 use aws_sdk_s3::{
@@ -8,7 +13,9 @@ use aws_sdk_s3::{
     config::{
         BehaviorVersion, Config, ConfigBag, Credentials, IdentityCache, Intercept, ProvideCredentials,
         Region, RuntimeComponents, SharedInterceptor, StalledStreamProtectionConfig,
-        interceptors::BeforeTransmitInterceptorContextMut, retry::RetryConfig, timeout::TimeoutConfig,
+        interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut},
+        retry::RetryConfig,
+        timeout::TimeoutConfig,
     },
     error::BoxError,
 };
@@ -66,6 +73,40 @@ impl ProvideCredentials for Key {
             None,
             "bulkhead",
         )))
+    }
+}
+
+/// What the server calls itself in its answers, in lower case; most say what is in front of them, or nothing.
+///
+/// # Errors
+/// When there can be no client, as for [`client`].
+pub(crate) async fn server_name(access: &TenantAccess) -> Result<Option<String>, Error> {
+    let heard = Heard::default();
+    let asked = client(access)?.head_bucket().bucket(&access.connections.s3.bucket).customize();
+    // Whatever it answers, it says who it is.
+    let _answer = asked.interceptor(heard.clone()).send().await;
+    let heard = heard.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(heard.map(|name| name.to_lowercase()))
+}
+
+/// Hears the header in which a server names itself.
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<Mutex<Option<String>>>);
+
+impl Intercept for Heard {
+    fn name(&self) -> &'static str {
+        "Heard"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let named = context.response().headers().get("server").map(str::to_owned);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = named;
+        Ok(())
     }
 }
 

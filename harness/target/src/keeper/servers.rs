@@ -12,16 +12,15 @@ use std::{
 use bulkhead_model::{
     Enforcement, Service, Tenant,
     report::{LogTail, ServerReport},
-    url::Connections,
 };
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use nix::unistd::Pid;
 use tokio::sync::Mutex;
 
 use crate::{
-    Authority, Detours, Error, ServiceFault, TargetSpec, TenantAccess,
+    Authority, Error, ServiceFault, TargetSpec, TenantAccess,
     deadlines::SERVERS_STOP,
-    services::{self, Access, Place, Running},
+    services::{self, Access, Place, Running, assemble},
 };
 
 use super::{folder::RunFolder, wire::Disturbance};
@@ -412,33 +411,4 @@ impl Slot {
         self.check()?;
         Err(error)
     }
-}
-
-/// Sorts what the services gave by tenant. On a service that gave nothing a tenant's connection leads nowhere.
-fn assemble(
-    tenants: &[Tenant],
-    access: Vec<(Service, Vec<Access>)>,
-    ca: &std::path::Path,
-) -> Result<Vec<TenantAccess>, String> {
-    let mut columns: Vec<_> =
-        access.into_iter().map(|(service, column)| (service, column.into_iter())).collect();
-    let mut next = |service, tenant| match columns.iter_mut().find(|(of, _)| *of == service) {
-        Some((_, column)) => column.next(),
-        None => Some(Access::nowhere(service, tenant)),
-    };
-    let each = tenants.iter().map(|tenant| match Service::ALL.map(|service| next(service, tenant)) {
-        [
-            Some(Access::Postgres(postgres)),
-            Some(Access::Redis(redis)),
-            Some(Access::Rabbitmq(rabbitmq)),
-            Some(Access::S3(s3)),
-        ] => Ok(TenantAccess {
-            tenant: tenant.clone(),
-            connections: Connections { postgres, redis, rabbitmq, s3 },
-            ca: Some(ca.to_owned()),
-            detours: Detours::default(),
-        }),
-        _ => Err(format!("a stand-in gave no connection for `{}`", tenant.name)),
-    });
-    each.collect()
 }

@@ -1,16 +1,23 @@
 //! The four services: how each is found, started and carved into slices. A folder a service, a line in [`ALL`].
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bulkhead_model::{
     Enforcement, Secret, Service, Tenant,
     report::ServerReport,
-    url::{AmqpUrl, PostgresUrl, RedisUrl, S3Access},
+    url::{AmqpUrl, Connections, PostgresUrl, RedisUrl, S3Access},
 };
 use nix::unistd::Pid;
 
-use crate::{Authority, Error, Missing, ServiceFault, TargetSpec};
+use crate::{
+    Authority, Detours, Error, Missing, ServiceFault, TargetSpec, TenantAccess, backends::compose::Part,
+};
 
 mod locate;
 mod password;
@@ -37,6 +44,12 @@ pub trait StandIn: Sync {
     /// # Errors
     /// What was looked for and where, when it is not there.
     fn find(&self, spec: &TargetSpec) -> Result<(), Missing>;
+
+    /// Its part of a Compose file in which these tenants have their slices.
+    ///
+    /// # Errors
+    /// When a slice cannot be written down.
+    fn composed(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Part, Error>;
 
     /// Starts the server and waits until it serves.
     ///
@@ -206,4 +219,33 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place").field("dir", &self.dir).field("port", &self.port).finish_non_exhaustive()
     }
+}
+
+/// Sorts what the services gave by tenant. On a service that gave nothing a tenant's connection leads nowhere.
+pub(crate) fn assemble(
+    tenants: &[Tenant],
+    access: Vec<(Service, Vec<Access>)>,
+    ca: &Path,
+) -> Result<Vec<TenantAccess>, String> {
+    let mut columns: Vec<_> =
+        access.into_iter().map(|(service, column)| (service, column.into_iter())).collect();
+    let mut next = |service, tenant| match columns.iter_mut().find(|(of, _)| *of == service) {
+        Some((_, column)) => column.next(),
+        None => Some(Access::nowhere(service, tenant)),
+    };
+    let each = tenants.iter().map(|tenant| match Service::ALL.map(|service| next(service, tenant)) {
+        [
+            Some(Access::Postgres(postgres)),
+            Some(Access::Redis(redis)),
+            Some(Access::Rabbitmq(rabbitmq)),
+            Some(Access::S3(s3)),
+        ] => Ok(TenantAccess {
+            tenant: tenant.clone(),
+            connections: Connections { postgres, redis, rabbitmq, s3 },
+            ca: Some(ca.to_owned()),
+            detours: Detours::default(),
+        }),
+        _ => Err(format!("a service gave no connection for `{}`", tenant.name)),
+    });
+    each.collect()
 }

@@ -44,6 +44,9 @@ const DEFAULTS: [(Service, Variable, &str); 4] = [
     ),
 ];
 
+/// Toxiproxy's own image.
+pub(crate) const TOXIPROXY: &str = "ghcr.io/shopify/toxiproxy:2.12.0";
+
 /// The variables that name images.
 pub const VARIABLES: [Variable; 4] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1, DEFAULTS[3].1];
 
@@ -101,6 +104,11 @@ impl Images {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Service, &Image)> {
         self.0.iter().map(|(service, image)| (*service, image))
     }
+}
+
+/// The image that plays a service where no variable names another.
+pub(crate) fn default(service: Service) -> &'static str {
+    DEFAULTS.iter().find(|(other, ..)| *other == service).map_or("", |(.., default)| default)
 }
 
 /// The variable that names another image for a service.

@@ -7,7 +7,7 @@
 mod clear;
 mod container;
 mod engine;
-mod images;
+pub(crate) mod images;
 mod inside;
 mod shell;
 

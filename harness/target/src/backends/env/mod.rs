@@ -253,13 +253,16 @@ async fn reports(access: &TenantAccess, postgres: String) -> Result<Vec<ServerRe
     let (redis, redis_version) =
         redis.map_or(("redis", String::new()), |facts| (facts.product, facts.version));
     let rabbitmq = clients::rabbitmq::server_facts(access).await?;
+    // Some probes read the answers of B2 and its like, which MinIO's are not.
+    let named = clients::s3::server_name(access).await?;
+    let s3 = if named.as_deref() == Some("minio") { "minio" } else { "s3" };
     let endpoint = &access.connections.s3.endpoint;
     let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
     let all = [
         (Service::Postgres, "postgres", postgres),
         (Service::Redis, redis, redis_version),
         (Service::Rabbitmq, &rabbitmq.product.to_lowercase(), rabbitmq.version),
-        (Service::S3, "s3", host.to_owned()),
+        (Service::S3, s3, host.to_owned()),
     ];
     let report = |(service, product, version): (Service, &str, String)| ServerReport {
         service,

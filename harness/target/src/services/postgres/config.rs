@@ -1,6 +1,6 @@
 //! What the server obeys: `postgresql.conf`, `pg_hba.conf` and `pg_ident.conf`, written whole over the cloned ones.
 
-use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt, path::Path};
 
 use bulkhead_model::Service;
 
@@ -63,7 +63,7 @@ pub(super) fn write(
          hostssl   all all     127.0.0.1/32 scram-sha-256\n"
     );
     let files = [
-        ("postgresql.conf", settings(&sockets.display().to_string(), Ipv4Addr::LOCALHOST, port, identity)),
+        ("postgresql.conf", throw_away(&sockets.display().to_string(), Ipv4Addr::LOCALHOST, port, identity)),
         ("pg_hba.conf", hba),
         ("pg_ident.conf", format!("ours \"{}\" {ADMIN}\n", account.ours)),
     ];
@@ -75,6 +75,11 @@ pub(super) fn write(
         account.give(&path)?;
     }
     Ok(())
+}
+
+/// `postgresql.conf` of a server that listens there and whose data nobody wants after it.
+pub(super) fn throw_away(sockets: &str, listens: Ipv4Addr, port: u16, identity: &Identity) -> String {
+    lines(&DURABILITY).fold(settings(sockets, listens, port, identity), |text, line| text + &line)
 }
 
 /// `postgresql.conf` of a server that listens there.
@@ -91,12 +96,13 @@ pub(super) fn settings(sockets: &str, listens: Ipv4Addr, port: u16, identity: &I
         ("ssl_cert_file", &cert),
         ("ssl_key_file", &key),
     ];
-    let mut text = String::new();
-    for (name, value) in own.iter().chain(&STAND_IN).chain(&NEON).chain(&DURABILITY) {
-        // Writing to a string cannot fail.
-        let _written = writeln!(text, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"));
-    }
-    text
+    lines(&own).chain(lines(&STAND_IN)).chain(lines(&NEON)).collect()
+}
+
+/// Settings as the file's lines.
+pub(super) fn lines(settings: &[(&str, &str)]) -> impl Iterator<Item = String> {
+    let quoted = |value: &str| value.replace('\\', "\\\\").replace('\'', "''");
+    settings.iter().map(move |(name, value)| format!("{name} = '{}'\n", quoted(value)))
 }
 
 #[cfg(test)]

@@ -15,12 +15,13 @@ use crate::{
 };
 
 /// Where the image keeps its sockets.
-const SOCKETS: &str = "/var/run/postgresql";
+pub(super) const SOCKETS: &str = "/var/run/postgresql";
 
-/// Whom it lets in: everybody with a password and TLS. Its own script comes over the socket, as the superuser.
-fn hba() -> String {
+/// Whom it lets in: everybody with a password and TLS, and over the socket the superuser in that way, as whom its own
+/// script comes.
+pub(super) fn hba(superuser: &str) -> String {
     format!(
-        "local     all {0} scram-sha-256\n\
+        "local     all {0} {superuser}\n\
          local     all all reject\n\
          hostnossl all all all reject\n\
          hostssl   all all all scram-sha-256\n",
@@ -35,10 +36,10 @@ pub(super) fn prepare(image: &Image, place: &Place) -> Result<Prepared, Error> {
     let (conf, hba_file, word) =
         (place.dir.join("postgresql.conf"), place.dir.join("pg_hba.conf"), place.dir.join("password"));
     let secret = password::random();
-    let mut settings = config::settings(SOCKETS, Ipv4Addr::UNSPECIFIED, port, &identity);
-    settings.push_str(&format!("hba_file = '{}'\n", hba_file.display().to_string().replace('\'', "''")));
+    let mut settings = config::throw_away(SOCKETS, Ipv4Addr::UNSPECIFIED, port, &identity);
+    settings.extend(config::lines(&[("hba_file", &hba_file.display().to_string())]));
     private::write(&conf, &settings, 0o600)?;
-    private::write(&hba_file, &hba(), 0o600)?;
+    private::write(&hba_file, &hba("scram-sha-256"), 0o600)?;
     private::write(&word, secret.expose(), 0o600)?;
     let file = |path: &Path, mode| File { path: path.to_owned(), mode };
     let key = quoted(&identity.key);

@@ -10,15 +10,18 @@
 use std::{path::PathBuf, process::Stdio, time::Instant};
 
 use async_trait::async_trait;
-use bulkhead_model::{Service, report::ServerReport};
+use bulkhead_model::{Enforcement, Service, Tenant, report::ServerReport};
 use nix::sys::signal::Signal;
 
 use sqlx::postgres::PgConnectOptions;
 
 use super::{Place, Running, StandIn, locate, port};
-use crate::{ChildSpec, Error, Missing, TargetSpec, clients, instance::InstanceSpec};
+use crate::{
+    ChildSpec, Error, Missing, TargetSpec, backends::compose::Part, clients, instance::InstanceSpec,
+};
 
 mod account;
+mod compose;
 mod config;
 mod contained;
 mod faults;
@@ -65,6 +68,10 @@ impl StandIn for Postgres {
 
     fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
         Installation::find(spec).map(|_| ())
+    }
+
+    fn composed(&self, tenants: &[Tenant], _promised: Enforcement) -> Result<Part, Error> {
+        compose::part(tenants)
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -42,10 +42,27 @@ pub(super) struct Server {
 }
 
 /// A tenant's slice, about to exist.
-struct Slice<'a> {
-    tenant: &'a Tenant,
-    role: String,
-    password: Secret,
+pub(super) struct Slice<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) role: String,
+    pub(super) password: Secret,
+}
+
+impl Slice<'_> {
+    /// What leads to it. The server is `verified` by its authority's certificate in this file, or else in one that the
+    /// environment names.
+    pub(super) fn url(self, port: u16, verified: Option<&Path>) -> Access {
+        let mut parameters = vec![("sslmode".into(), "verify-full".into())];
+        parameters.extend(verified.map(|ca| ("sslrootcert".into(), ca.display().to_string())));
+        Access::Postgres(PostgresUrl {
+            host: "127.0.0.1".into(),
+            port,
+            user: self.role,
+            password: self.password,
+            database: self.tenant.slices.postgres.database.clone(),
+            parameters,
+        })
+    }
 }
 
 impl Server {
@@ -74,8 +91,7 @@ impl Server {
             databases: BTreeMap::new(),
             revoked: BTreeMap::new(),
         };
-        let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
-        server.run(close.into(), || "close the maintenance databases".into()).await?;
+        server.run(sql::CLOSE_MAINTENANCE.into(), || "close the maintenance databases".into()).await?;
         Ok(server)
     }
 
@@ -128,7 +144,12 @@ impl Server {
         }
         let mut statements: Vec<_> =
             slices.iter().map(|slice| sql::create_role(&slice.role, &slice.password)).collect();
-        statements.extend(plans.iter().zip(&spares).map(|(plan, spare)| plan.take_over(spare)));
+        statements.extend(
+            plans
+                .iter()
+                .zip(&spares)
+                .map(|(plan, spare)| sql::take_over(spare, plan.database, &plan.holders())),
+        );
         let tenants = plans.iter().map(Plan::tenants).collect::<Vec<_>>().join(" and ");
         if let Err(error) = self.run(statements.join("; "), || format!("make {tenants}")).await {
             if let Err(left) = self.settle(&plans, spares).await {
@@ -194,14 +215,14 @@ impl Server {
 }
 
 /// One database that is about to exist.
-struct Plan<'a> {
-    database: &'a str,
+pub(super) struct Plan<'a> {
+    pub(super) database: &'a str,
     slices: Vec<&'a Slice<'a>>,
     roles: Vec<String>,
 }
 
 /// One plan for each database that the slices name.
-fn plans<'a>(slices: &'a [Slice<'a>]) -> Result<Vec<Plan<'a>>, Error> {
+pub(super) fn plans<'a>(slices: &'a [Slice<'a>]) -> Result<Vec<Plan<'a>>, Error> {
     let mut plans: BTreeMap<&str, Plan<'_>> = BTreeMap::new();
     for slice in slices {
         let database = slice.tenant.slices.postgres.database.as_str();
@@ -233,16 +254,15 @@ impl Plan<'_> {
         })
     }
 
-    fn take_over(&self, spare: &str) -> String {
-        let holders = match self.roles.as_slice() {
+    pub(super) fn holders(&self) -> sql::Holders<'_> {
+        match self.roles.as_slice() {
             [only] if self.schemas().next().is_none() => sql::Holders::Owner(only),
             roles => sql::Holders::Guests(roles),
-        };
-        sql::take_over(spare, self.database, &holders)
+        }
     }
 
     /// What remains to be said inside the database, if anything.
-    fn inside(&self, version: u32) -> Option<String> {
+    pub(super) fn inside(&self, version: u32) -> Option<String> {
         let schemas: Vec<_> =
             self.schemas().map(|(schema, role)| sql::create_schema(schema, role, self.database)).collect();
         match schemas.as_slice() {
@@ -298,21 +318,7 @@ impl Running for Server {
             }
             return Err(error);
         }
-        let ca = self.ca.display().to_string();
-        let accesses = slices.into_iter().map(|slice| {
-            Access::Postgres(PostgresUrl {
-                host: "127.0.0.1".into(),
-                port: self.port,
-                user: slice.role,
-                password: slice.password,
-                database: slice.tenant.slices.postgres.database.clone(),
-                parameters: vec![
-                    ("sslmode".into(), "verify-full".into()),
-                    ("sslrootcert".into(), ca.clone()),
-                ],
-            })
-        });
-        Ok(accesses.collect())
+        Ok(slices.into_iter().map(|slice| slice.url(self.port, Some(&self.ca))).collect())
     }
 
     async fn remove(&mut self, tenants: &[Tenant]) -> Result<(), Error> {

@@ -59,21 +59,32 @@ pub(super) fn close_database(database: &str) -> String {
     format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quoted(database))
 }
 
+/// Closes the databases that are nobody's to everybody.
+pub(super) const CLOSE_MAINTENANCE: &str = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
+
 /// Makes a spare database the one that is wanted.
+pub(super) fn take_over(spare: &str, database: &str, holders: &Holders<'_>) -> String {
+    format!(
+        "ALTER DATABASE {} RENAME TO {}; {}",
+        quoted(spare),
+        quoted(database),
+        hand_over(database, holders)
+    )
+}
+
+/// Lets those into a database who use it.
 ///
 /// With a single role of its own that role owns it; else it stays ours and the roles may connect and nothing more.
-pub(super) fn take_over(spare: &str, database: &str, holders: &Holders<'_>) -> String {
+pub(super) fn hand_over(database: &str, holders: &Holders<'_>) -> String {
     let name = quoted(database);
-    let mut text = format!("ALTER DATABASE {} RENAME TO {name}", quoted(spare));
-    match holders {
-        Holders::Owner(role) => text.push_str(&format!("; ALTER DATABASE {name} OWNER TO {}", quoted(role))),
+    let mut text = match holders {
+        Holders::Owner(role) => format!("ALTER DATABASE {name} OWNER TO {}; ", quoted(role)),
         Holders::Guests(roles) => {
-            for role in *roles {
-                text.push_str(&format!("; GRANT CONNECT ON DATABASE {name} TO {}", quoted(role)));
-            }
+            let grant = |role: &String| format!("GRANT CONNECT ON DATABASE {name} TO {}; ", quoted(role));
+            roles.iter().map(grant).collect()
         }
-    }
-    text.push_str(&format!("; ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    };
+    text.push_str(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
     text
 }
 

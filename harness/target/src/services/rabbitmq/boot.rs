@@ -17,7 +17,12 @@ use super::{
     node::{Home, LOG, Launch, Node},
     server::{First, Origin, Server},
 };
-use crate::{Error, Identity, clients, private, process::tail, ready, services::Place};
+use crate::{
+    Error, Identity, clients, private,
+    process::tail,
+    ready,
+    services::{Place, password::Source},
+};
 
 /// How the log calls a port that another process has.
 pub(super) const TAKEN: &str = "eaddrinuse";
@@ -89,7 +94,7 @@ pub(super) async fn boot(
 
 /// The harness's own way in, with a fresh password.
 pub(super) fn admin(port: u16) -> AmqpUrl {
-    let Login { user, password } = Login::new(ADMIN);
+    let Login { user, password } = Login::new(ADMIN, Source::Random);
     AmqpUrl { host: Ipv4Addr::LOCALHOST.to_string(), port, user, password, vhost: ADMIN.into(), tls: true }
 }
 
@@ -98,7 +103,7 @@ pub(super) fn definitions(place: &Place, admin: &AmqpUrl) -> (Definitions, Optio
     let login = Login { user: admin.user.clone(), password: admin.password.clone() };
     let mut definitions = Definitions::admin(&login, ADMIN);
     let first = place.first.as_ref().map(|(tenants, enforcement)| {
-        let (theirs, logins) = Definitions::tenants(tenants, *enforcement);
+        let (theirs, logins) = Definitions::tenants(tenants, *enforcement, Source::Random);
         definitions.join(theirs);
         First { tenants: tenants.clone(), enforcement: *enforcement, logins }
     });
@@ -107,6 +112,9 @@ pub(super) fn definitions(place: &Place, admin: &AmqpUrl) -> (Definitions, Optio
 
 /// The files that the broker reads at boot, in its folder.
 pub(super) const READ: [&str; 3] = ["definitions.json", "enabled_plugins", "rabbitmq.config"];
+
+/// What `enabled_plugins` says: what is wanted later is turned on then.
+pub(super) const NO_PLUGINS: &str = "[].\n";
 
 /// Writes them.
 pub(super) fn configure(
@@ -120,7 +128,7 @@ pub(super) fn configure(
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
     let definitions = place.dir.join("definitions.json");
     private::write(&definitions, &document, 0o600)?;
-    private::write(&place.dir.join("enabled_plugins"), "[].\n", 0o600)?;
+    private::write(&place.dir.join("enabled_plugins"), NO_PLUGINS, 0o600)?;
     let config = Config { listens, port, identity, definitions: &definitions };
     private::write(&place.dir.join("rabbitmq.config"), &config.text(), 0o600)
 }

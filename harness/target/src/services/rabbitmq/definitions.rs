@@ -22,7 +22,7 @@ use bulkhead_model::{Enforcement, Secret, Tenant};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::services::password;
+use crate::services::password::Source;
 
 /// The one predeclared exchange whose use can be fenced by prefix.
 const TOPIC_EXCHANGE: &str = "amq.topic";
@@ -94,9 +94,10 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// A login with a fresh password.
-    pub(super) fn new(user: impl Into<String>) -> Self {
-        Self { user: user.into(), password: password::random() }
+    /// A login whose password comes from there.
+    pub(super) fn new(user: impl Into<String>, source: Source) -> Self {
+        let user = user.into();
+        Self { password: source.password(&format!("rabbitmq {user}")), user }
     }
 }
 
@@ -104,7 +105,7 @@ impl Definitions {
     /// The harness's own administrator, alone in a vhost of its own.
     pub(super) fn admin(login: &Login, vhost: &str) -> Self {
         let mut definitions = Self::default();
-        definitions.user(login, vec!["administrator"], &[]);
+        definitions.user(login, vec!["administrator"], &[], Source::Random);
         definitions.vhost(vhost);
         definitions.permit(&login.user, vhost, None);
         definitions
@@ -124,13 +125,17 @@ impl Definitions {
     ///
     /// Under [`Enforcement::Convention`] all of them share one login that may do anything in all their vhosts, as on
     /// a shared CloudAMQP plan: the server refuses nothing.
-    pub(super) fn tenants(tenants: &[Tenant], enforcement: Enforcement) -> (Self, Vec<Login>) {
+    pub(super) fn tenants(
+        tenants: &[Tenant],
+        enforcement: Enforcement,
+        source: Source,
+    ) -> (Self, Vec<Login>) {
         let mut definitions = Self::default();
         let common = match enforcement {
             Enforcement::Enforced => None,
             Enforcement::Convention => {
-                let login = Login::new(common_user(tenants));
-                definitions.user(&login, Vec::new(), &[]);
+                let login = Login::new(common_user(tenants), source);
+                definitions.user(&login, Vec::new(), &[], source);
                 Some(login)
             }
         };
@@ -144,9 +149,9 @@ impl Definitions {
                     login.clone()
                 }
                 None => {
-                    let login = Login::new(user(tenant));
+                    let login = Login::new(user(tenant), source);
                     let limits = [("max-connections", CONNECTIONS), ("max-channels", CHANNELS)];
-                    definitions.user(&login, Vec::new(), &limits);
+                    definitions.user(&login, Vec::new(), &limits, source);
                     if slice.queues.is_none() {
                         definitions.limit(&slice.vhost);
                     }
@@ -159,10 +164,17 @@ impl Definitions {
         (definitions, logins)
     }
 
-    fn user(&mut self, login: &Login, tags: Vec<&'static str>, limits: &[(&'static str, u32)]) {
+    fn user(
+        &mut self,
+        login: &Login,
+        tags: Vec<&'static str>,
+        limits: &[(&'static str, u32)],
+        source: Source,
+    ) {
+        let salt = source.bytes(&format!("salt of rabbitmq {}", login.user));
         self.users.push(User {
             name: login.user.clone(),
-            password_hash: hash(&login.password, rand::random()),
+            password_hash: hash(&login.password, salt),
             hashing_algorithm: "rabbit_password_hashing_sha256",
             tags,
             limits: limits.iter().copied().collect(),
@@ -292,7 +304,7 @@ mod tests {
     #[test]
     fn a_shared_vhost_is_made_once_and_fenced_by_prefix() {
         let tenants = [tenant("engine", "v", Some("engine:")), tenant("plane", "v", Some("plane:"))];
-        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Enforced);
+        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Enforced, Source::Random);
         assert_eq!(made.vhosts, [Vhost { name: "v".into() }]);
         assert_eq!(made.permissions[0].configure, "^engine\\:");
         assert_eq!(made.permissions[0].write, "^engine\\:|^amq\\.topic$");
@@ -307,17 +319,19 @@ mod tests {
 
     #[test]
     fn a_vhost_of_ones_own_is_limited() {
-        let (made, _) = Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Enforced);
+        let (made, _) =
+            Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Enforced, Source::Random);
         let [limits] = made.parameters.as_slice() else { panic!("{:?}", made.parameters) };
         assert_eq!((limits.vhost.as_str(), limits.value["max-queues"]), ("v", QUEUES));
-        let (open, _) = Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Convention);
+        let (open, _) =
+            Definitions::tenants(&[tenant("engine", "v", None)], Enforcement::Convention, Source::Random);
         assert!(open.parameters.is_empty() && open.users[0].limits.is_empty());
     }
 
     #[test]
     fn by_convention_one_login_may_do_anything_everywhere() {
         let tenants = [tenant("engine", "a", None), tenant("plane", "b", Some("plane:"))];
-        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Convention);
+        let (made, logins) = Definitions::tenants(&tenants, Enforcement::Convention, Source::Random);
         assert_eq!((made.users.len(), made.permissions.len()), (1, 2));
         assert!(made.permissions.iter().all(|permission| permission.configure == ".*"));
         assert_eq!(logins[0].password, logins[1].password);

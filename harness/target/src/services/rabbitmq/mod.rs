@@ -10,15 +10,16 @@
 use std::time::Instant;
 
 use async_trait::async_trait;
-use bulkhead_model::Service;
+use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::{Place, Running, StandIn};
-use crate::{Error, Missing, TargetSpec};
+use crate::{Error, Missing, TargetSpec, backends::compose::Part};
 
 mod application;
 mod boot;
 mod bridge;
 mod call;
+mod compose;
 mod config;
 mod console;
 mod contained;
@@ -54,6 +55,10 @@ impl StandIn for Rabbitmq {
 
     fn find(&self, spec: &TargetSpec) -> Result<(), Missing> {
         Install::find(spec).map(|_| ())
+    }
+
+    fn composed(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Part, Error> {
+        compose::part(tenants, enforcement)
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {

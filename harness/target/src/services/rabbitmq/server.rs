@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, Identity, ServiceFault,
-    services::{Access, HALT, Place, Running},
+    services::{Access, HALT, Place, Running, password::Source},
 };
 
 /// Makes what a definitions document says.
@@ -122,7 +122,7 @@ impl Running for Server {
         if let Some(first) = self.first.take_if(asked) {
             return Ok(self.opened(tenants, enforcement, first.logins));
         }
-        let (definitions, logins) = Definitions::tenants(tenants, enforcement);
+        let (definitions, logins) = Definitions::tenants(tenants, enforcement, Source::Random);
         let doing = || {
             let named = tenants.iter().map(|t| format!("{} for `{}`", t.slices.rabbitmq, t.name));
             format!("make {}", named.collect::<Vec<_>>().join("; "))
@@ -244,17 +244,7 @@ impl Server {
                 self.common.entry(login.user.clone()).or_default().insert(vhost.to_owned());
             }
         }
-        let urls = logins.into_iter().zip(vhosts(tenants)).map(|(login, vhost)| {
-            Access::Rabbitmq(AmqpUrl {
-                host: "127.0.0.1".into(),
-                port: self.port,
-                user: login.user,
-                password: login.password,
-                vhost: vhost.to_owned(),
-                tls: true,
-            })
-        });
-        urls.collect()
+        accesses(tenants, logins, self.port)
     }
 
     async fn import(&self, definitions: &Definitions) -> Result<(), String> {
@@ -327,6 +317,16 @@ fn plan(
 /// Base64 in quotes: no name can end its literal.
 pub(super) fn literal(text: &str) -> String {
     format!("\"{}\"", STANDARD.encode(text))
+}
+
+/// What leads to each tenant's vhost.
+pub(super) fn accesses(tenants: &[Tenant], logins: Vec<Login>, port: u16) -> Vec<Access> {
+    let urls = logins.into_iter().zip(vhosts(tenants)).map(|(login, vhost)| {
+        let Login { user, password } = login;
+        let (host, vhost) = (String::from("127.0.0.1"), vhost.to_owned());
+        Access::Rabbitmq(AmqpUrl { host, port, user, password, vhost, tls: true })
+    });
+    urls.collect()
 }
 
 fn vhosts(tenants: &[Tenant]) -> impl Iterator<Item = &str> {

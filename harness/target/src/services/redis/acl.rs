@@ -18,6 +18,17 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) const DEFAULT_RIGHTS: [&str; 8] =
     ["~*", "&*", "+@all", "-@admin", "-swapdb", "-migrate", "+monitor", "+client|list"];
 
+/// The administrator.
+pub(super) fn admin(password: &Secret) -> (String, Vec<String>) {
+    (ADMIN.to_owned(), vec!["on".into(), digest(password), "~*".into(), "&*".into(), "+@all".into()])
+}
+
+/// Whoever asks whether the server lives, with any password, and may do nothing else.
+pub(super) fn health() -> (String, Vec<String>) {
+    let rules = ["on", "nopass", "-@all", "+ping"];
+    (String::from("bulkhead-health"), rules.map(String::from).to_vec())
+}
+
 /// The shared login while nobody has it.
 pub(super) fn nobody() -> (String, Vec<String>) {
     let rules = ["off"].iter().chain(&DEFAULT_RIGHTS);

@@ -2,15 +2,13 @@
 
 use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
-use bulkhead_model::Secret;
-
-use super::acl;
 use crate::{Error, Identity};
 
 /// Whether data outlives the process. It survives the server's death by any signal, because every write has reached the
 /// kernel before it is answered; it would not survive the machine's, and is not meant to. The file is never rewritten:
 /// that forks.
-const DURABILITY: &str = "save \"\"\nappendonly yes\nappendfsync no\nauto-aof-rewrite-percentage 0\n";
+pub(super) const THROW_AWAY: &str =
+    "save \"\"\nappendonly yes\nappendfsync no\nauto-aof-rewrite-percentage 0\n";
 
 /// What a server listens on, and whom it lets in.
 #[derive(Clone, Debug)]
@@ -23,12 +21,11 @@ pub(super) struct Config {
     pub(super) bind: Ipv4Addr,
     pub(super) port: u16,
     pub(super) identity: Identity,
-    /// The administrator's password.
-    pub(super) admin: Secret,
+    /// What becomes of data: lines of the file.
+    pub(super) durability: &'static str,
 }
 
-/// Writes `redis.conf`, mode 0600, into the server's folder. Beside the administrator it lets these users in, each with
-/// its rules.
+/// Writes `redis.conf`, mode 0600, into the server's folder. It lets these users in, each with its rules.
 pub(super) fn write(config: &Config, users: &[(String, Vec<String>)]) -> Result<PathBuf, Error> {
     let dir = &config.dir;
     let path = dir.join("redis.conf");
@@ -38,14 +35,14 @@ pub(super) fn write(config: &Config, users: &[(String, Vec<String>)]) -> Result<
     Ok(path)
 }
 
-fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
-    let Config { dir: _, data, bind, port, identity, admin } = config;
+pub(super) fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
+    let Config { dir: _, data, bind, port, identity, durability } = config;
     let mut text = String::from("daemonize no\nlogfile \"\"\nport 0\ntls-auth-clients no\n");
     // Upstash serves logical database 0 only; with one database, SELECT cannot leave it.
     text.push_str("databases 1\n");
     // A process title would be written over the environment, and with it over the mark by which strays are found.
     text.push_str("set-proc-title no\n");
-    text.push_str(DURABILITY);
+    text.push_str(durability);
     let mut line = |key: &str, value: &str| {
         // Writing to a string cannot fail.
         let _written = writeln!(text, "{key} {value}");
@@ -56,7 +53,6 @@ fn text(config: &Config, users: &[(String, Vec<String>)]) -> String {
     line("tls-cert-file", &quoted(&identity.cert.display().to_string()));
     line("tls-key-file", &quoted(&identity.key.display().to_string()));
     line("tls-ca-cert-file", &quoted(&identity.ca.display().to_string()));
-    line("user", &format!("{} on {} ~* &* +@all", acl::ADMIN, acl::digest(admin)));
     for (user, rules) in users {
         let rules: Vec<_> = rules.iter().map(|rule| quoted(rule)).collect();
         line("user", &format!("{} {}", quoted(user), rules.join(" ")));
@@ -74,7 +70,7 @@ mod tests {
     use bulkhead_model::Secret;
 
     use super::Config;
-    use crate::Identity;
+    use crate::{Identity, services::redis::acl};
 
     #[test]
     fn holds_no_password_and_opens_no_plain_port() {
@@ -83,10 +79,11 @@ mod tests {
             cert: "/run/cert.pem".into(),
             key: "/run/key.pem".into(),
         };
-        let (dir, data, admin) = ("/run".into(), "/run".into(), Secret::new("hunter2"));
+        let (dir, data, durability) = ("/run".into(), "/run".into(), super::THROW_AWAY);
         let bind = std::net::Ipv4Addr::LOCALHOST;
-        let users = [(String::from("default"), vec![String::from("off"), String::from(r#"~a"b\c *"#)])];
-        let text = super::text(&Config { dir, data, bind, port: 4711, identity, admin }, &users);
+        let odd = (String::from("default"), vec![String::from("off"), String::from(r#"~a"b\c *"#)]);
+        let users = [acl::admin(&Secret::new("hunter2")), odd];
+        let text = super::text(&Config { dir, data, bind, port: 4711, identity, durability }, &users);
         assert!(!text.contains("hunter2"), "{text}");
         assert!(
             text.contains("\nport 0\n")

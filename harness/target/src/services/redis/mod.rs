@@ -11,18 +11,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bulkhead_model::{Service, url::RedisUrl};
+use bulkhead_model::{Enforcement, Service, Tenant, url::RedisUrl};
 use nix::sys::signal::Signal;
 
 use super::{Place, Running, StandIn, locate, password, port};
 use crate::{
     ChildSpec, Error, Identity, Missing, TargetSpec,
-    backends::docker::{ContainerSpec, File, Image},
+    backends::{
+        compose::Part,
+        docker::{ContainerSpec, File, Image},
+    },
     clients,
     instance::InstanceSpec,
 };
 
 mod acl;
+mod compose;
 mod config;
 mod faults;
 mod server;
@@ -61,6 +65,10 @@ impl StandIn for Redis {
         program(spec).map(|_| ())
     }
 
+    fn composed(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Part, Error> {
+        Ok(compose::part(tenants, enforcement))
+    }
+
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
         let begun = Instant::now();
         let identity = place.authority.identity("redis", &place.dir)?;
@@ -81,9 +89,9 @@ impl StandIn for Redis {
             bind: if image.is_some() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST },
             port,
             identity: identity.clone(),
-            admin: admin.password.clone(),
+            durability: config::THROW_AWAY,
         };
-        let file = config::write(&config, &[acl::nobody()])?;
+        let file = config::write(&config, &[acl::admin(&admin.password), acl::nobody()])?;
         let spec = match image {
             Some(image) => contained(image, place, &file, &identity, port),
             None => process(spec, place, file)?,
@@ -94,7 +102,7 @@ impl StandIn for Redis {
         let client = clients::redis::client(&admin, Some(&identity.ca))?;
         let mut connection = server::ready(&mut instance, place.deadline, &client).await?;
         let facts = clients::redis::server_facts(&mut connection).await?;
-        let origin = Origin { spec, config, deadline: place.deadline };
+        let origin = Origin { spec, config, admin: admin.password, deadline: place.deadline };
         Ok(Box::new(server::Server::new(instance, origin, client, connection, facts, begun.elapsed())))
     }
 }

@@ -17,7 +17,10 @@ use crate::{
     error::Cause,
     instance::{Instance, InstanceSpec},
     ready,
-    services::{Access, HALT, Running, password},
+    services::{
+        Access, HALT, Running,
+        password::{self, Source},
+    },
 };
 
 /// How many keys one step of the removal looks at.
@@ -27,6 +30,8 @@ const SCAN_STEP: u32 = 1000;
 pub(super) struct Origin {
     pub(super) spec: InstanceSpec,
     pub(super) config: Config,
+    /// The administrator's password.
+    pub(super) admin: Secret,
     /// From its start to ready.
     pub(super) deadline: Duration,
 }
@@ -64,6 +69,19 @@ pub(super) enum Login {
 }
 
 impl Login {
+    /// The tenant's, `shared` being the password of all tenants of a topology by convention; its user and password.
+    pub(super) fn of(tenant: &Tenant, shared: Option<&Secret>, source: Source) -> (Self, String, Secret) {
+        match shared {
+            Some(password) => (Self::Shared(password.clone()), acl::DEFAULT.to_owned(), password.clone()),
+            None => {
+                let user = acl::user(tenant);
+                let password = source.password(&format!("redis {user}"));
+                let rules = acl::rules(&tenant.slices.redis.prefix, &password);
+                (Self::Own(user.clone(), rules), user, password)
+            }
+        }
+    }
+
     /// The same with a password that nobody is told.
     pub(super) fn with_another_password(&self) -> Self {
         match self {
@@ -121,17 +139,10 @@ impl Server {
         }
         let mut set = cmd("ACL");
         set.arg("SETUSER");
-        let (login, user, password) = match shared {
-            Some(password) => {
-                set.arg(acl::DEFAULT).arg("on").arg(acl::digest(password));
-                (Login::Shared(password.clone()), acl::DEFAULT.to_owned(), password.clone())
-            }
-            None => {
-                let (user, password) = (acl::user(tenant), password::random());
-                let rules = acl::rules(prefix, &password);
-                set.arg(&user).arg(&rules);
-                (Login::Own(user.clone(), rules), user, password)
-            }
+        let (login, user, password) = Login::of(tenant, shared, Source::Random);
+        match &login {
+            Login::Shared(password) => set.arg(acl::DEFAULT).arg("on").arg(acl::digest(password)),
+            Login::Own(user, rules) => set.arg(user).arg(rules),
         };
         self.logins.insert(prefix.clone(), login);
         if let Err(error) = self.run(&set).await {
@@ -142,15 +153,7 @@ impl Server {
             self.logins.remove(prefix);
             return Err(failed(error.into()));
         }
-        let url = RedisUrl {
-            host: "127.0.0.1".into(),
-            port: self.origin.config.port,
-            user,
-            password,
-            database: 0,
-            tls: true,
-        };
-        Ok(Access::Redis(url))
+        Ok(access(self.origin.config.port, user, password))
     }
 
     /// Takes a login away of which it is not known whether it is there.
@@ -201,19 +204,6 @@ impl Server {
         Ok(ended)
     }
 
-    /// Every user but the administrator, with its rules.
-    fn users(&self) -> Vec<(String, Vec<String>)> {
-        let (mut shared, mut users) = (acl::nobody(), Vec::new());
-        for login in self.logins.values() {
-            match login {
-                Login::Own(user, rules) => users.push((user.clone(), rules.clone())),
-                Login::Shared(password) => shared.1.extend([String::from("on"), acl::digest(password)]),
-            }
-        }
-        users.push(shared);
-        users
-    }
-
     async fn unlink(&mut self, prefix: &str) -> Result<(), RedisError> {
         let pattern = acl::pattern(prefix);
         let mut cursor = String::from("0");
@@ -246,6 +236,29 @@ pub(super) async fn ready(
         Ok(connection)
     })
     .await
+}
+
+/// What leads there.
+pub(super) fn access(port: u16, user: String, password: Secret) -> Access {
+    Access::Redis(RedisUrl { host: "127.0.0.1".into(), port, user, password, database: 0, tls: true })
+}
+
+/// The users of these logins with their rules, and the shared one, whoever has it.
+pub(super) fn users_of<'l>(logins: impl Iterator<Item = &'l Login>) -> Vec<(String, Vec<String>)> {
+    let (mut shared, mut users) = (acl::nobody(), Vec::new());
+    for login in logins {
+        match login {
+            Login::Own(user, rules) => users.push((user.clone(), rules.clone())),
+            Login::Shared(password) => {
+                let lets_in = [String::from("on"), acl::digest(password)];
+                if !shared.1.ends_with(&lets_in) {
+                    shared.1.extend(lets_in);
+                }
+            }
+        }
+    }
+    users.push(shared);
+    users
 }
 
 #[async_trait]
@@ -325,7 +338,9 @@ impl Running for Server {
 
     /// Its logins are in its configuration from the beginning, so that nobody who comes early is refused.
     async fn start_again(&mut self) -> Result<(), Error> {
-        config::write(&self.origin.config, &self.users())?;
+        let mut users = vec![acl::admin(&self.origin.admin)];
+        users.extend(users_of(self.logins.values()));
+        config::write(&self.origin.config, &users)?;
         self.origin.spec.start_again(&mut self.instance).await?;
         self.admin = ready(&mut self.instance, self.origin.deadline, &self.client).await?;
         Ok(())

@@ -1,10 +1,10 @@
 //! S3: the server inside this binary, or a `minio` in its place.
 
 use async_trait::async_trait;
-use bulkhead_model::Service;
+use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::{Place, Running, StandIn};
-use crate::{Error, Missing, S3Kind, TargetSpec};
+use crate::{Error, Missing, S3Kind, TargetSpec, backends::compose::Part};
 
 mod control;
 pub mod embedded;
@@ -34,6 +34,10 @@ impl StandIn for S3 {
         let looked =
             format!("`{}`, the program that plays S3 here, is not a file", spec.executable.display());
         Err(Missing { service: Service::S3, looked })
+    }
+
+    fn composed(&self, tenants: &[Tenant], enforcement: Enforcement) -> Result<Part, Error> {
+        minio::composed(tenants, enforcement)
     }
 
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::seal::seal;
-use crate::{Error, clients, error::Cause};
+use crate::{Error, clients, error::Cause, services::password::Source};
 
 /// The longest that one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +24,64 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The region that MinIO has unless told otherwise.
-const REGION: &str = "us-east-1";
+pub(super) const REGION: &str = "us-east-1";
+
+/// One request of the API.
+pub(super) struct Call {
+    method: &'static str,
+    name: &'static str,
+    /// In the alphabetical order of the names, as signatures want them.
+    query: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Call {
+    fn new(
+        method: &'static str,
+        name: &'static str,
+        query: &[(&'static str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        let query = query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { method, name, query, body: body.into() }
+    }
+
+    /// Makes a policy of that name.
+    pub(super) fn add_policy(name: &str, document: &serde_json::Value) -> Self {
+        Self::new("PUT", "add-canned-policy", &[("name", name)], document.to_string())
+    }
+
+    /// Makes a user, its secret sealed with the administrator's; none when it cannot be sealed.
+    pub(super) fn add_user(id: &str, secret: &Secret, admin: &Secret, source: Source) -> Option<Self> {
+        let text = serde_json::json!({ "secretKey": secret.expose(), "status": "enabled" }).to_string();
+        let sealed = seal(admin, text.as_bytes(), source, &format!("s3 {id}"))?;
+        Some(Self::new("PUT", "add-user", &[("accessKey", id)], sealed))
+    }
+
+    /// Puts a user under a policy.
+    pub(super) fn attach_policy(id: &str, policy: &str) -> Self {
+        let query = [("isGroup", "false"), ("policyName", policy), ("userOrGroup", id)];
+        Self::new("PUT", "set-user-or-group-policy", &query, "")
+    }
+
+    fn remove_user(id: &str) -> Self {
+        Self::new("DELETE", "remove-user", &[("accessKey", id)], "")
+    }
+
+    fn remove_policy(name: &str) -> Self {
+        Self::new("DELETE", "remove-canned-policy", &[("name", name)], "")
+    }
+
+    pub(super) fn path(&self) -> String {
+        format!("/minio/admin/v3/{}", self.name)
+    }
+
+    pub(super) fn query(&self) -> String {
+        let spell = |text: &str| utf8_percent_encode(text, &PLAIN).to_string();
+        let query = self.query.iter().map(|(name, value)| format!("{}={}", spell(name), spell(value)));
+        query.collect::<Vec<_>>().join("&")
+    }
+}
 
 /// The administrator.
 pub(super) struct Admin {
@@ -44,46 +101,29 @@ impl Admin {
 
     /// Makes a policy of that name.
     pub(super) async fn add_policy(&self, name: &str, document: &serde_json::Value) -> Result<(), Cause> {
-        self.call("PUT", "add-canned-policy", &[("name", name)], document.to_string().into_bytes()).await
+        self.make(Call::add_policy(name, document)).await
     }
 
     /// Makes a user and puts it under a policy.
     pub(super) async fn add_user(&self, id: &str, secret: &Secret, policy: &str) -> Result<(), Cause> {
-        let text = serde_json::json!({ "secretKey": secret.expose(), "status": "enabled" }).to_string();
-        let sealed = seal(&self.secret, text.as_bytes()).ok_or("the user's secret could not be sealed")?;
-        self.call("PUT", "add-user", &[("accessKey", id)], sealed).await?;
-        let attach = [("isGroup", "false"), ("policyName", policy), ("userOrGroup", id)];
-        self.call("PUT", "set-user-or-group-policy", &attach, Vec::new()).await
+        let add = Call::add_user(id, secret, &self.secret, Source::Random);
+        self.make(add.ok_or("the user's secret could not be sealed")?).await?;
+        self.make(Call::attach_policy(id, policy)).await
     }
 
     /// Removes a user and its policy.
     pub(super) async fn remove_user(&self, id: &str, policy: &str) -> Result<(), Cause> {
-        self.call("DELETE", "remove-user", &[("accessKey", id)], Vec::new()).await?;
-        self.call("DELETE", "remove-canned-policy", &[("name", policy)], Vec::new()).await
+        self.make(Call::remove_user(id)).await?;
+        self.make(Call::remove_policy(policy)).await
     }
 
-    async fn call(
-        &self,
-        method: &str,
-        name: &str,
-        query: &[(&str, &str)],
-        body: Vec<u8>,
-    ) -> Result<(), Cause> {
-        tokio::time::timeout(PATIENCE, self.call_once(method, name, query, body)).await?
+    async fn make(&self, call: Call) -> Result<(), Cause> {
+        tokio::time::timeout(PATIENCE, self.make_once(call)).await?
     }
 
-    async fn call_once(
-        &self,
-        method: &str,
-        name: &str,
-        query: &[(&str, &str)],
-        body: Vec<u8>,
-    ) -> Result<(), Cause> {
-        let path = format!("/minio/admin/v3/{name}");
-        let spell = |text: &str| utf8_percent_encode(text, &PLAIN).to_string();
-        let query: Vec<_> =
-            query.iter().map(|(name, value)| format!("{}={}", spell(name), spell(value))).collect();
-        let query = query.join("&");
+    async fn make_once(&self, call: Call) -> Result<(), Cause> {
+        let (path, query) = (call.path(), call.query());
+        let Call { method, name, body, .. } = call;
         let host = format!("127.0.0.1:{}", self.port);
         let hash = hex::encode(Sha256::digest(&body));
         let (stamp, authorization) = self.sign(method, &path, &query, &host, &hash);

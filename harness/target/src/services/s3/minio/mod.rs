@@ -24,9 +24,12 @@ use crate::{
 };
 
 mod admin;
+mod compose;
 mod policy;
 mod seal;
 mod server;
+
+pub(super) use compose::composed;
 
 use admin::Admin;
 use server::Server;
@@ -37,6 +40,9 @@ const NAMES: [&str; 1] = ["minio"];
 /// What it calls its certificate and the certificate's key.
 const PUBLIC: &str = "public.crt";
 const PRIVATE: &str = "private.key";
+
+/// Its administrator.
+const ROOT: &str = "bulkhead-root";
 
 /// The file of the server's log.
 const LOG: &str = "minio.log";
@@ -56,7 +62,7 @@ pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Er
     let port = port::pick(Service::S3, place)?;
     let root = S3Access {
         endpoint: format!("https://127.0.0.1:{port}"),
-        access_key_id: String::from("bulkhead-root"),
+        access_key_id: String::from(ROOT),
         secret_access_key: password::random(),
         bucket: String::new(),
     };

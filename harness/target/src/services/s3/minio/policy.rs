@@ -1,11 +1,22 @@
 //! What a tenant's user may do on MinIO, as its policy documents say it.
 
+use bulkhead_model::{Enforcement, S3Slice};
 use serde_json::{Value, json};
+
+/// The policy of the user of a slice, `buckets` being those of all tenants of its topology.
+pub(super) fn of(slice: &S3Slice, buckets: &[String], enforcement: Enforcement) -> Value {
+    match enforcement {
+        Enforcement::Enforced => {
+            document(std::slice::from_ref(&slice.bucket), slice.prefix.as_deref().unwrap_or_default())
+        }
+        Enforcement::Convention => document(buckets, ""),
+    }
+}
 
 /// Reading and writing objects below `prefix` in each of `buckets`, and listing no more than that.
 ///
 /// `StringLike` asks for a prefix to be given: a listing without one is refused where a prefix is the fence.
-pub(super) fn document(buckets: &[String], prefix: &str) -> Value {
+fn document(buckets: &[String], prefix: &str) -> Value {
     let on = |rest: &str| buckets.iter().map(|name| format!("arn:aws:s3:::{name}{rest}")).collect::<Vec<_>>();
     let list = if prefix.is_empty() {
         json!({

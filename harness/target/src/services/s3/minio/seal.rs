@@ -11,6 +11,8 @@ use ring::{
     pbkdf2,
 };
 
+use crate::services::password::Source;
+
 /// The algorithm's number.
 const PBKDF2_AES_GCM: u8 = 2;
 
@@ -23,12 +25,14 @@ const FRAGMENT: usize = 16 * 1024;
 /// Marks the stream's last fragment.
 const LAST: u8 = 0x80;
 
-/// Seals `text` for whoever knows `password`; none when it is longer than one fragment.
-pub(super) fn seal(password: &Secret, text: &[u8]) -> Option<Vec<u8>> {
+/// Seals `text` for whoever knows `password`; none when it is longer than one fragment. `name` is what salt and nonce are
+/// derived from, where they are not random.
+pub(super) fn seal(password: &Secret, text: &[u8], source: Source, name: &str) -> Option<Vec<u8>> {
     if text.len() > FRAGMENT {
         return None;
     }
-    let (salt, nonce) = (rand::random::<[u8; 32]>(), rand::random::<[u8; 8]>());
+    let salt = source.bytes::<32>(&format!("salt of {name}"));
+    let nonce = source.bytes::<8>(&format!("nonce of {name}"));
     let key = key(password, &salt)?;
     // The stream's own tag, over nothing, is bound into every fragment.
     let tag = key.seal_in_place_separate_tag(numbered(nonce, 0), Aad::empty(), &mut []).ok()?;
@@ -59,7 +63,11 @@ mod tests {
     use bulkhead_model::Secret;
     use ring::aead::Aad;
 
-    use super::{key, numbered, seal};
+    use super::{Source, key, numbered};
+
+    fn seal(password: &Secret, text: &[u8]) -> Option<Vec<u8>> {
+        super::seal(password, text, Source::Random, "")
+    }
 
     /// Opens what [`seal`] made, step by step as `madmin-go` describes it.
     fn open(password: &Secret, sealed: &[u8]) -> Option<Vec<u8>> {

@@ -7,16 +7,16 @@ use aws_sdk_s3::{
     Client,
     types::{BucketVersioningStatus, Delete, ObjectIdentifier, VersioningConfiguration},
 };
-use bulkhead_model::{Enforcement, S3Slice, Service, Tenant, report::ServerReport, url::S3Access};
+use bulkhead_model::{Enforcement, S3Slice, Secret, Service, Tenant, report::ServerReport, url::S3Access};
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde::Deserialize;
 
-use super::{admin::Admin, policy::document};
+use super::{admin::Admin, policy};
 use crate::{
     Error,
     error::Cause,
     instance::{Instance, InstanceSpec},
-    services::{Access, HALT, Running, password},
+    services::{Access, HALT, Running, password::Source},
 };
 
 /// The running server.
@@ -40,6 +40,13 @@ pub(crate) struct Server {
 struct Replaced {
     key: String,
     document: serde_json::Value,
+}
+
+/// The id and the secret of a tenant's user, of which MinIO takes twenty and forty characters at most.
+pub(super) fn key(tenant: &str, source: Source) -> (String, Secret) {
+    let id = format!("BH{}", hex::encode(source.bytes::<9>(&format!("id of s3 {tenant}"))));
+    let secret = source.password(&format!("s3 {tenant}"));
+    (id, Secret::new(secret.expose().get(..40).unwrap_or_default()))
 }
 
 impl Server {
@@ -74,18 +81,8 @@ impl Server {
         enforcement: Enforcement,
     ) -> Result<S3Access, Cause> {
         self.make_bucket(&slice.bucket).await?;
-        // MinIO takes ids of up to twenty characters.
-        let id = format!("BH{}", hex::encode(rand::random::<[u8; 9]>()));
-        let policy = match enforcement {
-            Enforcement::Enforced => {
-                document(std::slice::from_ref(&slice.bucket), slice.prefix.as_deref().unwrap_or_default())
-            }
-            Enforcement::Convention => document(buckets, ""),
-        };
-        // 40 characters at most.
-        let secret = password::random();
-        let secret = bulkhead_model::Secret::new(secret.expose().get(..40).unwrap_or_default());
-        self.admin.add_policy(&id, &policy).await?;
+        let (id, secret) = key("", Source::Random);
+        self.admin.add_policy(&id, &policy::of(slice, buckets, enforcement)).await?;
         self.users.push((slice.clone(), id.clone()));
         self.admin.add_user(&id, &secret, &id).await?;
         Ok(S3Access {
