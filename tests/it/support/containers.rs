@@ -23,9 +23,10 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
+/// The variable.
 const TARGET: &str = "BULKHEAD_TEST_TARGET";
 
-/// What the variable may say.
+/// In containers, and not all that was tried elsewhere.
 const BRIEF: &str = "docker-brief";
 
 /// The same in containers, where the environment says so.
@@ -52,6 +53,12 @@ impl Leavings {
     /// Those of a run; none where there are no containers.
     pub(super) fn of(spec: &TargetSpec, run: &str) -> Option<Self> {
         spec.images.as_ref().map(|_| Self { run: run.to_owned(), image: None })
+    }
+
+    /// With an image of the test's own.
+    pub(super) fn and_image(mut self, image: String) -> Self {
+        self.image = Some(image);
+        self
     }
 }
 
@@ -120,12 +127,4 @@ pub(super) async fn with_arguments(
         false => env::var_os(variable.name),
     };
     (spec.in_containers(named), name)
-}
-
-impl Leavings {
-    /// With an image of the test's own.
-    pub(super) fn and_image(mut self, image: String) -> Self {
-        self.image = Some(image);
-        self
-    }
 }
