@@ -245,7 +245,7 @@ async fn turns_red(
     (control.apply)(rig, from, to).await;
     let opened = |name: &str| control.probe == name || control.also.contains(&name);
     // Taking more than a share takes its time, and what others may reach changes nothing about it.
-    let wanted = |about: &About| opened(about.name) || !brief() && !(about.alone && about.takes);
+    let wanted = |about: &About| opened(about.name) || !(brief() || about.alone && about.takes);
     let records = rig.probe_some(from, to, Enforcement::Enforced, &wanted).await;
     if let Some(undo) = control.undo {
         undo(rig, from, to).await;

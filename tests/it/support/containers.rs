@@ -1,5 +1,5 @@
-//! Servers of tests in containers: with `BULKHEAD_TEST_TARGET=docker` every test of the binary has its servers there, of the
-//! images that `--target docker` takes; with `docker-brief` those of isolation try after each right too many only what it
+//! Servers of tests in containers: with `BULKHEAD_TEST_TARGET=docker` the tests that open servers themselves, and run no
+//! command, have them there, of the images that `--target docker` takes; with `docker-brief` those of isolation try after each right too many only what it
 //! opens. No test needs it, and `.ci/run` sees so that other versions answer as they should.
 
 use std::{
@@ -23,12 +23,13 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
+/// The variable.
 const TARGET: &str = "BULKHEAD_TEST_TARGET";
 
 /// What plays S3, of which no test is about a version: one container less.
 const S3: Option<S3Kind> = Some(S3Kind::Embedded);
 
-/// What the variable may say.
+/// In containers, and not all that was tried elsewhere.
 const BRIEF: &str = "docker-brief";
 
 /// The same in containers, where the environment says so.
@@ -55,6 +56,12 @@ impl Leavings {
     /// Those of a run; none where there are no containers.
     pub(super) fn of(spec: &TargetSpec, run: &str) -> Option<Self> {
         spec.images.as_ref().map(|_| Self { run: run.to_owned(), image: None })
+    }
+
+    /// With an image of the test's own.
+    pub(super) fn and_image(mut self, image: String) -> Self {
+        self.image = Some(image);
+        self
     }
 }
 
@@ -123,12 +130,4 @@ pub(super) async fn with_arguments(
         false => env::var_os(variable.name),
     };
     (spec.in_containers(S3, named), name)
-}
-
-impl Leavings {
-    /// With an image of the test's own.
-    pub(super) fn and_image(mut self, image: String) -> Self {
-        self.image = Some(image);
-        self
-    }
 }

@@ -103,3 +103,18 @@ pub(super) fn of_workload(history: &[Event]) -> String {
     }
     std::iter::once(String::from("passes")).chain(answers).collect::<Vec<_>>().join("; ")
 }
+
+#[test]
+fn a_refusal_is_its_status_and_code_wherever_it_stands() {
+    let codes = |evidence| refusals(evidence).iter().map(Refusal::code).collect::<Vec<_>>();
+    assert_eq!(codes("GET `/b/k` as `key`: 403 AccessDenied: not entitled"), ["403 `AccessDenied`"]);
+    assert_eq!(codes("HEAD `/b` as `key`: 403 : no message"), ["403 without a body"]);
+    let links = "GET `b/k` by link as `key`: signed for it: 403 AccessDenied: no; signed for its own: \
+                 403 SignatureDoesNotMatch: The signature does not match.";
+    assert_eq!(codes(links), ["403 `AccessDenied`", "403 `SignatureDoesNotMatch`"]);
+    assert_eq!(refusals(links)[0].words, "no");
+    let late = "POST `/b?delete=` as `key`: 200 AccessDenied: not entitled; plane sees no change";
+    assert_eq!(codes(late), ["200 `AccessDenied`"]);
+    let none: [&str; 0] = [];
+    assert_eq!(codes("GET `/b/k` as `key`: 200 403 etag=1: 2"), none);
+}

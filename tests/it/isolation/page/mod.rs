@@ -176,9 +176,9 @@ fn played(workload: &str) -> Scenario {
 fn items() -> Vec<Scenario> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/checklist");
     let mut scenarios = known(|known| scenario::load(&[folder], known)).unwrap();
-    let about = |scenario: &Scenario| scenario.tags.iter().any(|tag| tag.to_string() == "s3");
+    let is_about_s3 = |scenario: &Scenario| scenario.tags.iter().any(|tag| *tag == "s3");
     // What a tenant's variables are is asked of no server.
-    scenarios.retain(|scenario| about(scenario) && scenario.name != "checklist/env-configured");
+    scenarios.retain(|scenario| is_about_s3(scenario) && scenario.name != "checklist/env-configured");
     scenarios
 }
 
