@@ -53,6 +53,12 @@ impl Leavings {
     pub(super) fn of(spec: &TargetSpec, run: &str) -> Option<Self> {
         spec.images.as_ref().map(|_| Self { run: run.to_owned(), image: None })
     }
+
+    /// With an image of the test's own.
+    pub(super) fn and_image(mut self, image: String) -> Self {
+        self.image = Some(image);
+        self
+    }
 }
 
 impl Drop for Leavings {
@@ -120,12 +126,4 @@ pub(super) async fn with_arguments(
         false => env::var_os(variable.name),
     };
     (spec.in_containers(named), name)
-}
-
-impl Leavings {
-    /// With an image of the test's own.
-    pub(super) fn and_image(mut self, image: String) -> Self {
-        self.image = Some(image);
-        self
-    }
 }
