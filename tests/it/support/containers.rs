@@ -1,6 +1,6 @@
 //! Servers of tests in containers: with `BULKHEAD_TEST_TARGET=docker` the tests that open servers themselves, and run no
-//! command, have them there, of the images that `--target docker` takes; with `docker-brief` those of isolation try after each right too many only what it
-//! opens. No test needs it, and `.ci/run` sees so that other versions answer as they should.
+//! command, have them there, of the images that `--target docker` takes; with `docker-brief` those of isolation try after
+//! each right too many only what it opens. No test needs it, and `.ci/run` sees so that other versions answer as they should.
 
 use std::{
     collections::HashMap,
