@@ -17,14 +17,13 @@ use crate::{exit, failure::Hinted, look};
 
 const EXAMPLES: &str = "\
 Examples:
-  bulkhead compose --out compose
+  bulkhead compose --out compose             compose.yaml, and a file of variables for each tenant
+  bulkhead compose                           compose.yaml on stdout
   docker compose -f compose/compose.yaml up -d --wait
   bulkhead verify --target env --env-file compose/engine.env
   (set -a && . compose/engine.env && ./your-app)
-                             compose.yaml, and a file of variables for each tenant
-  bulkhead compose           compose.yaml on stdout
 
-Passwords in them are derived from names, so whoever has the topology knows them: they are for development on this machine,
+Passwords in them are derived from names, so whoever has the topology knows them: they are for development on this machine, \
 and the ports are published on 127.0.0.1 alone. Paths in the files of variables are seen from the current folder.";
 
 /// `bulkhead compose`
