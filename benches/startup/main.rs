@@ -1,7 +1,7 @@
 //! How long things take to start: `cargo bench --bench startup`, or with `-- --quick` for one round.
 //!
 //! Every figure is a median of rounds that take turns, so that a busy moment meets all of them alike, and whatever can
-//! be is a ratio inside this one run. Where a container engine answers and has the images, containers take their turns beside
+//! be is a ratio inside this one run. Where a container engine answers and has or gets the images, containers take their turns beside
 //! processes. It prints a table and never fails on a time: targets are for readers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 

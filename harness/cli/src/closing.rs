@@ -35,7 +35,7 @@ pub(crate) async fn names(closing: impl Future<Output = Result<(), Error>>) -> O
         Ok(Err(error)) => format!("names of the run may be left: {}", error.chain()),
         Err(_) => format!("the run's names were still being removed after {}", seconds(UNHURRIED)),
     };
-    Some(Hinted::error(what, "`bulkhead clean` removes what is left of them"))
+    Some(Hinted::error(what, "`bulkhead clean`, given the same variables, removes what is left of them"))
 }
 
 fn seconds(patience: Duration) -> String {

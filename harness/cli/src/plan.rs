@@ -148,6 +148,9 @@ pub(crate) fn options(place: &Place, real: &Real) -> String {
     if let Some(ca) = &real.ca {
         options.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
     }
+    for file in &real.env_file {
+        options.push_str(&format!(" --env-file {}", quoted(&file.display().to_string())));
+    }
     if real.allow_remote {
         options.push_str(" --allow-remote");
     }
@@ -257,5 +260,8 @@ mod tests {
             options(&named, &Real::default()),
             " --target native --topology 'my file.toml' --s3 embedded"
         );
+        let real = Real { env_file: vec!["a.env".into(), "my b.env".into()], ..Real::default() };
+        let env = Place { target: TargetArg::Env, topology: None, s3: None, ..named };
+        assert_eq!(options(&env, &real), " --target env --env-file a.env --env-file 'my b.env'");
     }
 }

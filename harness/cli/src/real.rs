@@ -67,6 +67,11 @@ impl Asked {
     pub(crate) fn of(place: &Place, real: &Real) -> Result<Self, Problems> {
         match place.target {
             TargetArg::Auto | TargetArg::Native | TargetArg::Docker => {
+                if let Some(file) = real.env_file.first() {
+                    let what = "variables of real services are given, and stand-ins asked for";
+                    let hint = "add `--target env`, or leave `--env-file` out";
+                    return Err(Problem::new(file.display().to_string(), what).hint(hint).into());
+                }
                 Ok(Self::StandIns(Box::new(stand_ins::common(place)?)))
             }
             TargetArg::Env => {
@@ -222,7 +227,10 @@ impl Variables {
             of_file(name).or_else(|| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
         };
         // The environment's own is what the clients' libraries read by themselves.
-        let ca = real.ca.clone().or_else(|| of_file("SSL_CERT_FILE").map(PathBuf::from));
+        let ca = real
+            .ca
+            .clone()
+            .or_else(|| of_file("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from));
         Self::of(topology, &Real { ca, ..real.clone() }, &lookup)
     }
 
@@ -292,7 +300,7 @@ impl Variables {
         }
         progress(RunEvent::Note(format!(
             "run {} works within names of its own, removes them at its end and touches nothing else; should it be \
-             killed, `bulkhead clean` removes them",
+             killed, `bulkhead clean`, given the same variables, removes them",
             env.run()
         )));
         Ok(env)
@@ -397,6 +405,19 @@ mod tests {
     fn read(variables: &BTreeMap<String, String>, allow_remote: bool) -> Result<Variables, Problems> {
         let real = Real { allow_remote, ..Real::default() };
         Variables::of(&Topology::builtin(), &real, &|name| variables.get(name).cloned())
+    }
+
+    #[test]
+    fn variables_of_real_services_are_not_given_to_stand_ins() {
+        let real = Real { env_file: vec!["engine.env".into()], ..Real::default() };
+        for target in [TargetArg::Auto, TargetArg::Native, TargetArg::Docker] {
+            let place = Place { target, topology: None, s3: None, install: false };
+            let Err(refused) = Asked::of(&place, &real) else {
+                panic!("{target:?} takes a file of variables")
+            };
+            assert_eq!(places(&refused), ["engine.env"]);
+            assert!(Asked::of(&place, &Real::default()).is_ok());
+        }
     }
 
     fn places(problems: &Problems) -> Vec<String> {

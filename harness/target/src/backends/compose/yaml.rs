@@ -5,7 +5,12 @@ use std::fmt::Write as _;
 /// The text as a literal block whose lines are indented that far; quoted where it holds what a block cannot.
 pub(super) fn block(text: &str, indent: usize) -> String {
     let text = text.replace('$', "$$");
-    if !text.ends_with('\n') || text.starts_with([' ', '\n']) || !text.chars().all(plain) {
+    // A block keeps one end of a line at its own end.
+    if !text.ends_with('\n')
+        || text.ends_with("\n\n")
+        || text.starts_with([' ', '\n'])
+        || !text.chars().all(plain)
+    {
         return format!("{}\n", quoted(&text));
     }
     let margin = " ".repeat(indent);
@@ -57,6 +62,13 @@ mod tests {
     #[test]
     fn plain_text_stays_readable() {
         assert_eq!(block("a: $b\n\n  c\n", 2), "|\n  a: $$b\n\n    c\n");
+    }
+
+    #[test]
+    fn empty_lines_at_the_end_are_kept() {
+        for text in ["a\n\n", "a\n\n\n", "\n", "\n\n"] {
+            assert_eq!(read(&format!("content: {}", block(text, 2))), text);
+        }
     }
 
     proptest! {
