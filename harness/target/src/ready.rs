@@ -7,8 +7,12 @@ use tokio::time::Instant;
 
 use crate::{Error, instance::Instance};
 
-/// Pause between two attempts.
+/// Pause between two attempts at a process.
 const POLL: Duration = Duration::from_millis(5);
+
+/// Pause between two attempts at a container: each goes through a program of the engine, which takes the connection before
+/// anybody listens, and starts take their processors from one another.
+const POLL_INSIDE: Duration = Duration::from_millis(25);
 
 /// One attempt's bound, so that a server which accepts and never answers is asked again.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -31,6 +35,10 @@ where
     A: FnMut() -> F,
 {
     let start = Instant::now();
+    let poll = match child {
+        Instance::Process(_) => POLL,
+        Instance::Container(_) => POLL_INSIDE,
+    };
     loop {
         let left = deadline.saturating_sub(start.elapsed()).min(ATTEMPT);
         let last = tokio::select! {
@@ -57,7 +65,7 @@ where
         if start.elapsed() >= deadline {
             return Err(Error::NotReady { service, waited: start.elapsed(), last, log: child.log_tail(20) });
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(poll).await;
     }
 }
 
