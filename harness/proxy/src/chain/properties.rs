@@ -132,8 +132,10 @@ fn least(toxin: &Toxin, delivered: usize, item: &Item, ended: Duration) -> Durat
     let get = |name| toxin.attributes.integer(name);
     match toxin.kind.name() {
         "latency" if *item != Item::End => micros((get("latency") - get("jitter").max(0)) * 1000),
+        // The time of each piece, of which every one has a byte, is whole nanoseconds.
         "bandwidth" if get("rate") > 0 => Duration::from_nanos(
-            (toxics::count(delivered) * 1_000_000 / get("rate").unsigned_abs()).saturating_sub(1000),
+            (toxics::count(delivered) * 1_000_000 / get("rate").unsigned_abs())
+                .saturating_sub(toxics::count(delivered).max(1000)),
         ),
         "slow_close" if *item == Item::End => ended + micros(get("delay") * 1000),
         _ => Duration::ZERO,
