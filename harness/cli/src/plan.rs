@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, hash::BuildHasher, path::PathBuf};
 use bulkhead_model::{
     Problem, Problems, Topology,
     scenario::{self, Case},
+    url::shell_word,
 };
 
 use crate::{
@@ -169,7 +170,7 @@ pub(crate) fn quoted(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    shell_word(text)
 }
 
 pub(crate) fn fresh_seed() -> u64 {

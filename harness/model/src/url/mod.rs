@@ -13,7 +13,7 @@ mod render;
 mod s3;
 mod text;
 
-pub use render::{EnvFormat, render};
+pub use render::{EnvFormat, render, shell_word};
 
 /// `postgresql://role:password@host:port/database?sslmode=verify-full&sslrootcert=…`
 #[derive(Clone, PartialEq, Eq)]

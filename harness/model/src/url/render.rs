@@ -41,7 +41,7 @@ impl FromStr for EnvFormat {
 /// Writes variables, a line each, or one JSON object with its keys in alphabetical order.
 pub fn render(format: EnvFormat, variables: &[(String, String)]) -> String {
     match format {
-        EnvFormat::Shell => lines(variables, |name, value| format!("export {name}={}", shell(value))),
+        EnvFormat::Shell => lines(variables, |name, value| format!("export {name}={}", shell_word(value))),
         EnvFormat::Dotenv => lines(variables, |name, value| format!("{name}={}", dotenv(value))),
         EnvFormat::Json => {
             let object = variables.iter().map(|(name, value)| (name.clone(), Value::String(value.clone())));
@@ -58,8 +58,8 @@ fn lines(variables: &[(String, String)], line: impl Fn(&str, &str) -> String) ->
     })
 }
 
-/// Single quotes keep everything but themselves.
-fn shell(value: &str) -> String {
+/// The text as one word of a shell's: single quotes keep everything but themselves.
+pub fn shell_word(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
@@ -82,4 +82,12 @@ fn dotenv(value: &str) -> String {
         text
     });
     format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_quote_does_not_end_the_word() {
+        assert_eq!(super::shell_word("/it's/here"), r"'/it'\''s/here'");
+    }
 }

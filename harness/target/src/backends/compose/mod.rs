@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use bulkhead_model::{Service, Topology};
 
 use super::docker::images;
-use crate::{Error, TenantAccess, services};
+use crate::{Error, Identity, TenantAccess, services};
 
 mod yaml;
 
 use yaml::block;
 
 /// Where the servers' containers find certificates: the authority's, and a folder for each service.
-pub(crate) const CERTIFICATES: &str = "/tls";
+const CERTIFICATES: &str = "/tls";
 
 /// Where the authority's certificate lies, seen from the file.
 pub const AUTHORITY: &str = "tls/ca.pem";
@@ -94,6 +94,16 @@ pub fn compose(topology: &Topology, authority: PathBuf) -> Result<Compose, Error
     let tenants = services::assemble(&topology.tenants, accesses, &authority);
     let tenants = tenants.map_err(|why| Error::Refused { why, hint: None })?;
     Ok(Compose { file, tenants })
+}
+
+/// A server's certificate and key, where its container finds them.
+pub(crate) fn identity(service: Service) -> Identity {
+    let at = |name: &str| format!("{CERTIFICATES}/{name}").into();
+    Identity {
+        ca: at("ca.pem"),
+        cert: at(&format!("{service}/cert.pem")),
+        key: at(&format!("{service}/key.pem")),
+    }
 }
 
 /// What makes the certificates, with the `openssl` of PostgreSQL's image.

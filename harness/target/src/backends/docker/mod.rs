@@ -9,11 +9,9 @@ mod container;
 mod engine;
 pub(crate) mod images;
 mod inside;
-mod shell;
 
 pub(crate) use clear::clear;
 pub(crate) use container::{Container, ContainerSpec, ENDED, File};
 pub(crate) use engine::{engine, ensure};
 pub use images::{Image, Images, VARIABLES};
 pub(crate) use inside::{Ends, Inside};
-pub(crate) use shell::quoted;

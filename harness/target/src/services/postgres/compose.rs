@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bulkhead_model::{Secret, Tenant};
+use bulkhead_model::{Secret, Service, Tenant};
 use ring::{hmac, pbkdf2};
 use sha2::{Digest as _, Sha256};
 
@@ -13,8 +13,8 @@ use super::{
     sql,
 };
 use crate::{
-    Error, Identity,
-    backends::compose::{CERTIFICATES, FOLDER, Part},
+    Error,
+    backends::compose::{FOLDER, Part, identity},
     services::password::Source,
 };
 
@@ -29,16 +29,9 @@ const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::new(4096).expect("409
 
 pub(super) fn part(tenants: &[Tenant]) -> Result<Part, Error> {
     let [port, published, proxied] = PORTS;
-    let of = |name: &str| format!("{CERTIFICATES}/{name}").into();
-    let (ca, cert, key) = (of("ca.pem"), of("postgres/cert.pem"), of("postgres/key.pem"));
-    let mut settings =
-        config::settings(contained::SOCKETS, Ipv4Addr::UNSPECIFIED, port, &Identity { ca, cert, key });
+    let identity = identity(Service::Postgres);
+    let mut settings = config::settings(contained::SOCKETS, Ipv4Addr::UNSPECIFIED, port, &identity);
     settings.extend(config::lines(&[("hba_file", &format!("{FOLDER}/pg_hba.conf"))]));
-    let login = |tenant| {
-        let role = sql::role(tenant);
-        let password = Source::Derived.password(&format!("postgres {role}"));
-        Slice { tenant, role, password }
-    };
     Ok(Part {
         entry: include_str!("compose.yaml").to_owned(),
         files: vec![
@@ -50,20 +43,25 @@ pub(super) fn part(tenants: &[Tenant]) -> Result<Part, Error> {
         port,
         published,
         proxied,
-        accesses: tenants.iter().map(|tenant| login(tenant).url(published, None)).collect(),
+        accesses: tenants.iter().map(|tenant| slice(tenant).url(published, None)).collect(),
     })
+}
+
+/// A tenant's slice, with the password that its app has.
+fn slice(tenant: &Tenant) -> Slice<'_> {
+    let role = sql::role(tenant);
+    let password = Source::Derived.password(&format!("postgres {role}"));
+    Slice { tenant, role, password }
 }
 
 /// What `psql` is told, in the statements that make slices on stand-ins. Of passwords it holds what verifies them.
 fn script(tenants: &[Tenant]) -> Result<String, Error> {
-    let slice = |tenant| {
-        let role = sql::role(tenant);
-        let name = format!("postgres {role}");
-        let verifier =
-            verifier(&Source::Derived.password(&name), Source::Derived.bytes(&format!("salt of {name}")));
-        Slice { tenant, role, password: verifier }
+    let verified = |tenant| {
+        let slice = slice(tenant);
+        let salt = Source::Derived.bytes(&format!("salt of postgres {}", slice.role));
+        Slice { password: verifier(&slice.password, salt), ..slice }
     };
-    let slices: Vec<_> = tenants.iter().map(slice).collect();
+    let slices: Vec<_> = tenants.iter().map(verified).collect();
     let mut statements = vec![sql::CLOSE_MAINTENANCE.to_owned()];
     statements.extend(slices.iter().map(|slice| sql::create_role(&slice.role, &slice.password)));
     let plans = plans(&slices)?;

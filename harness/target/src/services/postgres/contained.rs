@@ -2,12 +2,12 @@
 
 use std::{net::Ipv4Addr, path::Path};
 
-use bulkhead_model::Service;
+use bulkhead_model::{Service, url::shell_word};
 
 use super::{LOG, Prepared, config};
 use crate::{
     Error,
-    backends::docker::{ContainerSpec, File, Image, quoted},
+    backends::docker::{ContainerSpec, File, Image},
     clients,
     instance::InstanceSpec,
     private,
@@ -42,6 +42,7 @@ pub(super) fn prepare(image: &Image, place: &Place) -> Result<Prepared, Error> {
     private::write(&hba_file, &hba("scram-sha-256"), 0o600)?;
     private::write(&word, secret.expose(), 0o600)?;
     let file = |path: &Path, mode| File { path: path.to_owned(), mode };
+    let quoted = |path: &Path| shell_word(&path.display().to_string());
     let key = quoted(&identity.key);
     // The server takes a key that is its user's alone, of whom only the image knows the number.
     let start = format!(

@@ -6,8 +6,8 @@ use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::{boot::NO_PLUGINS, config::Config, definitions::Definitions, server::accesses};
 use crate::{
-    Error, Identity,
-    backends::compose::{CERTIFICATES, FOLDER, Part},
+    Error,
+    backends::compose::{FOLDER, Part, identity},
     services::password::Source,
 };
 
@@ -16,15 +16,13 @@ const PORTS: [u16; 3] = [5671, 15671, 25671];
 
 pub(super) fn part(tenants: &[Tenant], enforcement: Enforcement) -> Result<Part, Error> {
     let [port, published, proxied] = PORTS;
-    let of = |name: &str| format!("{CERTIFICATES}/{name}").into();
-    let identity = Identity { ca: of("ca.pem"), cert: of("rabbitmq/cert.pem"), key: of("rabbitmq/key.pem") };
     let (definitions, logins) = Definitions::tenants(tenants, enforcement, Source::Derived);
     let document = serde_json::to_string_pretty(&definitions);
     let document = document.map_err(Error::serve(Service::Rabbitmq, "write its definitions"))?;
     let config = Config {
         listens: Ipv4Addr::UNSPECIFIED,
         port,
-        identity: &identity,
+        identity: &identity(Service::Rabbitmq),
         definitions: &Path::new(FOLDER).join("definitions.json"),
     };
     Ok(Part {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use bulkhead_model::{Enforcement, Tenant};
+use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::{
     acl,
@@ -10,8 +10,7 @@ use super::{
     server::{Login, access, users_of},
 };
 use crate::{
-    Identity,
-    backends::compose::{CERTIFICATES, FOLDER, Part},
+    backends::compose::{FOLDER, Part, identity},
     services::password::Source,
 };
 
@@ -24,13 +23,12 @@ const DURABILITY: &str = "appendonly yes\n";
 
 pub(super) fn part(tenants: &[Tenant], enforcement: Enforcement) -> Part {
     let [port, published, proxied] = PORTS;
-    let of = |name: &str| format!("{CERTIFICATES}/{name}").into();
     let config = Config {
         dir: FOLDER.into(),
         data: DATA.into(),
         bind: Ipv4Addr::UNSPECIFIED,
         port,
-        identity: Identity { ca: of("ca.pem"), cert: of("redis/cert.pem"), key: of("redis/key.pem") },
+        identity: identity(Service::Redis),
         durability: DURABILITY,
     };
     let shared = match enforcement {

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bulkhead_model::{Enforcement, Service, Tenant, url::S3Access};
+use bulkhead_model::{
+    Enforcement, Service, Tenant,
+    url::{S3Access, shell_word},
+};
 
 use super::{
     ROOT,
@@ -25,7 +28,7 @@ pub(in crate::services::s3) fn composed(tenants: &[Tenant], enforcement: Enforce
     let root = Source::Derived.password("s3");
     let buckets: Vec<_> = tenants.iter().map(|tenant| tenant.slices.s3.bucket.clone()).collect();
     let made: BTreeSet<_> = buckets.iter().collect();
-    let mut steps: Vec<_> = made.into_iter().map(|bucket| format!("bucket {}", word(bucket))).collect();
+    let mut steps: Vec<_> = made.into_iter().map(|bucket| format!("bucket {}", shell_word(bucket))).collect();
     let mut accesses = Vec::new();
     for tenant in tenants {
         let slice = &tenant.slices.s3;
@@ -53,10 +56,5 @@ pub(in crate::services::s3) fn composed(tenants: &[Tenant], enforcement: Enforce
 
 /// A step of the script: the function that makes the request, where to, and what it takes.
 fn step(function: &str, call: &Call, body: &str) -> String {
-    format!("{function} {} {}", word(&format!("{}?{}", call.path(), call.query())), word(body))
-}
-
-/// A word of a shell's that is just this text.
-fn word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    format!("{function} {} {}", shell_word(&format!("{}?{}", call.path(), call.query())), shell_word(body))
 }
