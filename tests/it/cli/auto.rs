@@ -4,6 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixListener,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +14,8 @@ use std::{
 
 use bulkhead_model::RunReport;
 
-use super::command::{Desk, NO_ENGINE};
+use super::command::{Desk, NO_ENGINE, Ran};
+use crate::tools::left_out;
 
 /// Variables that name the places of the servers.
 const PLACES: [&str; 3] = ["BULKHEAD_POSTGRES_BIN", "BULKHEAD_REDIS_BIN", "BULKHEAD_RABBITMQ_HOME"];
@@ -43,8 +45,12 @@ fn bare() -> Desk {
 /// An engine at the desk that has no image and gets none; counts how often it was asked for anything.
 fn engine(desk: &mut Desk) -> Arc<AtomicUsize> {
     let socket = desk.path("engine.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
     desk.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
+    engine_at(&socket)
+}
+
+fn engine_at(socket: &Path) -> Arc<AtomicUsize> {
+    let listener = UnixListener::bind(socket).unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     thread::spawn(move || {
@@ -105,6 +111,32 @@ fn without_servers_every_command_turns_to_an_engine_that_answers() {
     let ran = desk.run(&["verify", "--target", "native"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("servers are missing"), "{}", ran.all());
     assert_eq!(asked.load(Ordering::Relaxed), before, "{}", ran.all());
+}
+
+#[test]
+fn podman_is_found_where_nobody_names_an_engine() {
+    if Path::new("/var/run/docker.sock").exists() {
+        left_out("this machine has Docker, which comes first");
+        return;
+    }
+    let mut desk = bare();
+    desk.set("BULKHEAD_IMAGE_POSTGRES", "mine/postgres:1");
+    let home = desk.path("");
+    desk.set("XDG_RUNTIME_DIR", home.to_str().unwrap());
+    desk.set("HOME", home.to_str().unwrap());
+    std::fs::create_dir(desk.path("podman")).unwrap();
+    let asked = engine_at(&desk.path("podman/podman.sock"));
+    let ran = desk.run(&["checklist"]);
+    assert_eq!(
+        (ran.code, asked.load(Ordering::Relaxed)),
+        (Some(3), 0),
+        "who is named is meant: {}",
+        ran.all()
+    );
+    let ran = Ran::from(desk.command(&["checklist"]).env_remove("DOCKER_HOST").output().unwrap());
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    assert!(asked.load(Ordering::Relaxed) > 0, "{}", ran.all());
+    assert!(ran.stderr.contains("could not get the image `mine/postgres:1`"), "{}", ran.all());
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn answers() -> Result<(), String> {
     };
     let asked = match std::env::var("DOCKER_HOST") {
         Ok(host) => format!("`{host}` of DOCKER_HOST"),
-        Err(_) => String::from("the usual socket, for want of DOCKER_HOST"),
+        Err(_) => String::from("the usual sockets of Docker and Podman, for want of DOCKER_HOST"),
     };
     Err(format!("no container engine answers at {asked}: {why}"))
 }

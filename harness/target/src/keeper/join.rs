@@ -83,6 +83,11 @@ async fn spawn(spec: &TargetSpec, name: &str) -> Result<Option<FirstLease>, Erro
     let doing = format!("start `{program} __keeper`");
     let mut command = tokio::process::Command::new(&spec.executable);
     command.arg("__keeper").current_dir("/").env_remove(RUN_VARIABLE);
+    if spec.images.is_some()
+        && let Some(engine) = docker::elsewhere().await
+    {
+        command.env("DOCKER_HOST", engine);
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     super::detach(&mut command);
     let mut child = command.spawn().map_err(|source| failed(&doing, source))?;

@@ -1,25 +1,80 @@
-//! The container engine: reached as testcontainers reaches it (`DOCKER_HOST`, the context, the usual sockets), and the
-//! images that it has.
+//! The container engine, and the images that it has. It is reached as testcontainers reaches it (`DOCKER_HOST`, its
+//! properties, Docker's usual sockets); where none answers there, Podman's service is looked for on its own.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bulkhead_model::Service;
 use futures::TryStreamExt;
 use testcontainers::{
-    bollard::{Docker, errors::Error as ApiError, query_parameters::CreateImageOptionsBuilder},
+    bollard::{
+        API_DEFAULT_VERSION, Docker, errors::Error as ApiError, query_parameters::CreateImageOptionsBuilder,
+    },
     core::client::docker_client_instance,
 };
 
 use super::{images, images::Images};
 use crate::Error;
 
+/// How long a call to Podman's service may take, as testcontainers has it for every engine.
+const CALL: Duration = Duration::from_secs(120);
+
 /// The engine, when it answers.
 ///
 /// # Errors
 /// [`Error::NoEngine`].
 pub(crate) async fn engine() -> Result<Docker, Error> {
-    let silent = |why: String| Error::NoEngine { why };
-    let docker = docker_client_instance().await.map_err(|error| silent(error.to_string()))?;
-    docker.ping().await.map_err(|error| silent(error.to_string()))?;
+    let why = match usual().await {
+        Ok(docker) => return Ok(docker),
+        Err(why) => why,
+    };
+    for socket in podman(|name| std::env::var(name).ok()) {
+        if let Ok(docker) = at(&socket).await {
+            return Ok(docker);
+        }
+    }
+    Err(Error::NoEngine { why: why.to_string() })
+}
+
+/// Where a process must be told that the engine is (`DOCKER_HOST`), since testcontainers would not find it there; none
+/// where it would, and where there is none.
+pub(crate) async fn elsewhere() -> Option<String> {
+    if usual().await.is_ok() {
+        return None;
+    }
+    for socket in podman(|name| std::env::var(name).ok()) {
+        if at(&socket).await.is_ok() {
+            return Some(format!("unix://{}", socket.display()));
+        }
+    }
+    None
+}
+
+/// Where testcontainers looks.
+async fn usual() -> Result<Docker, Box<dyn std::error::Error + Send + Sync>> {
+    let docker = docker_client_instance().await?;
+    docker.ping().await?;
     Ok(docker)
+}
+
+/// An engine on a socket.
+async fn at(socket: &Path) -> Result<Docker, ApiError> {
+    let docker =
+        Docker::connect_with_unix(&socket.display().to_string(), CALL.as_secs(), API_DEFAULT_VERSION)?;
+    docker.ping().await?;
+    Ok(docker)
+}
+
+/// Where Podman's service listens, a user's own before the machine's, as `podman-system-service(1)` says. None where
+/// somebody names an engine: no other is meant.
+fn podman(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    if variable("DOCKER_HOST").is_some() {
+        return Vec::new();
+    }
+    let own = variable("XDG_RUNTIME_DIR").into_iter();
+    own.chain([String::from("/run")]).map(|folder| Path::new(&folder).join("podman/podman.sock")).collect()
 }
 
 /// Sees that every image is there, pulling those that are not, which `tell` says before.
@@ -45,4 +100,24 @@ pub(crate) async fn ensure(images: &Images, tell: impl Fn(String)) -> Result<(),
 
 fn missing(service: Service, image: String, error: &ApiError) -> Error {
     Error::NoImage { service, image, variable: images::variable(service), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_is_looked_for_where_its_service_listens_unless_an_engine_is_named() {
+        let on = |given: &[(&str, &str)]| {
+            let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let given: std::collections::HashMap<_, _> = given.collect();
+            podman(|name| given.get(name).cloned())
+        };
+        let machine = PathBuf::from("/run/podman/podman.sock");
+        assert_eq!(on(&[]), [machine.clone()]);
+        let own = PathBuf::from("/run/user/1000/podman/podman.sock");
+        assert_eq!(on(&[("XDG_RUNTIME_DIR", "/run/user/1000")]), [own, machine]);
+        let named = [("XDG_RUNTIME_DIR", "/run/user/1000"), ("DOCKER_HOST", "unix:///run/docker.sock")];
+        assert!(on(&named).is_empty());
+    }
 }
