@@ -26,6 +26,19 @@ pub(crate) fn read_all(files: &[PathBuf]) -> Result<Variables, Problems> {
     Problems::unless(problems, variables)
 }
 
+/// A variable as files set it, else as the environment does.
+pub(crate) fn lookup(set: &Variables) -> impl Fn(&str) -> Option<String> {
+    |name| match set.get(name) {
+        Some(value) => Some(value.expose().to_owned()),
+        None => std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()),
+    }
+}
+
+/// The authorities that files name, whom nobody else names.
+pub(crate) fn authorities(set: &Variables) -> Option<PathBuf> {
+    set.get("SSL_CERT_FILE").map(|file| file.expose()).filter(|file| !file.is_empty()).map(PathBuf::from)
+}
+
 /// The variables of one file.
 ///
 /// # Errors

@@ -222,16 +222,9 @@ impl Variables {
     /// Everything that is missing, malformed or wrong in any of them, and what leads off this machine unasked.
     pub(crate) fn read(topology: &Topology, real: &Real) -> Result<Self, Problems> {
         let set = env_file::read_all(&real.env_file)?;
-        let of_file = |name: &str| set.get(name).map(|value| value.expose().to_owned());
-        let lookup = |name: &str| {
-            of_file(name).or_else(|| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
-        };
         // The environment's own is what the clients' libraries read by themselves.
-        let ca = real
-            .ca
-            .clone()
-            .or_else(|| of_file("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from));
-        Self::of(topology, &Real { ca, ..real.clone() }, &lookup)
+        let ca = real.ca.clone().or_else(|| env_file::authorities(&set));
+        Self::of(topology, &Real { ca, ..real.clone() }, &env_file::lookup(&set))
     }
 
     fn of(

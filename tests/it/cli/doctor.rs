@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bulkhead_model::{Slices, Topology};
+use bulkhead_model::{Slices, Topology, url::shell_word};
 use bulkhead_target::{Authority, Session, TenantAccess, clients::tls::SSL_REQUEST};
 use serde_json::Value;
 
@@ -154,6 +154,14 @@ async fn healthy_stand_ins_yield_nothing() {
         assert!(ran.stdout.contains(seen), "{seen} is missing:\n{}", ran.stdout);
     }
     assert_eq!(ward.findings(&[]).0, []);
+    // The same from a file, with nothing set.
+    let line = |(name, value): (&String, &String)| format!("{name}={}\n", shell_word(value));
+    ward.desk.write("all.env", &ward.variables.iter().map(line).collect::<String>());
+    let ran = ward.desk.run(&["doctor", "--env-file", "all.env"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(ran.stdout.ends_with("8 of 8 services healthy\n"), "{}", ran.stdout);
+    let ran = ward.desk.run(&["doctor", "--env-file", "none.env"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("none.env: cannot be read"), "{}", ran.all());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     args::{Format, Volume},
-    exit,
+    env_file, exit,
     failure::Hinted,
     look,
 };
@@ -31,6 +31,7 @@ Examples:
   bulkhead doctor --tenant engine                that one
   (eval \"$(bulkhead env --tenant engine)\" && bulkhead doctor)
                                                  on stand-ins that `bulkhead up` started
+  bulkhead doctor --env-file compose/engine.env  on the services that a file's variables name
   bulkhead doctor --format json | jq '.findings[].diagnosis.id'
                                                  for a program
   bulkhead doctor --known                        everything that it can tell, as Markdown
@@ -56,6 +57,10 @@ pub(crate) struct Doctor {
     /// Trust these authorities (PEM) and no others [default: the system's, or SSL_CERT_FILE]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Read the variables of this file as if they were set, before those that are; may be repeated, the later file first. Its
+    /// SSL_CERT_FILE is as `--ca`; a relative path there is looked for from the file's folder upwards
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
     /// What to print on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
@@ -72,13 +77,15 @@ impl Doctor {
             return Ok(exit::PASS);
         }
         let topology = Topology::load(self.topology.as_deref())?;
-        if let Some(ca) = &self.ca {
+        let set = env_file::read_all(&self.env_file)?;
+        let ca = self.ca.clone().or_else(|| env_file::authorities(&set));
+        if let Some(ca) = &ca {
             std::fs::metadata(ca).map_err(|error| {
                 let what = format!("cannot read `{}`: {error}", ca.display());
-                Hinted::error(what, "`--ca` names a PEM file with the authorities to trust")
+                Hinted::error(what, "`--ca`, or SSL_CERT_FILE in a file of variables, names a PEM file with the authorities to trust")
             })?;
         }
-        let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let lookup = env_file::lookup(&set);
         let tenants = self.tenants(&topology, &lookup)?;
         let given: Vec<_> = tenants.iter().map(|tenant| Given::read(tenant, &lookup)).collect();
         let mut findings = Vec::new();
@@ -92,7 +99,7 @@ impl Doctor {
         let patients = patients.map(|(tenant, given)| Patient {
             tenant: tenant.clone(),
             given,
-            ca: self.ca.clone(),
+            ca: ca.clone(),
             roots: roots.clone(),
         });
         let (looked, live) = examine(&patients.collect::<Vec<_>>(), volume).await;
