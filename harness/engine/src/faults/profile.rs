@@ -5,7 +5,7 @@
 //! connects until they run (`neon.tech/docs/connect/connection-latency`); `flaky-wifi` by experience.
 
 use bulkhead_model::scenario::{Chosen, Shape};
-use bulkhead_proxy::toxics::Value;
+use bulkhead_proxy::toxics::{TOXIPROXYS, Value};
 
 use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, down, service, toxic};
 
@@ -66,6 +66,10 @@ impl Fault for Profile {
 
     fn is_on_a_link(&self) -> bool {
         true
+    }
+
+    fn is_ours_alone(&self) -> bool {
+        self.parts.iter().any(|part| !TOXIPROXYS.contains(&part.kind))
     }
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {

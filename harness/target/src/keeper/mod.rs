@@ -50,7 +50,10 @@ pub(crate) mod wire;
 
 use std::process::ExitCode;
 
+pub(crate) use begin::prepare;
 pub use control::{Status, status, stop};
+pub(crate) use folder::RunFolder;
+pub(crate) use janitor::Janitor;
 pub use kind::{Kind, OTHER_HINT, other};
 pub use wire::Disturbance;
 pub(crate) use wire::WireTenant;
