@@ -120,7 +120,7 @@ impl Behind {
             let (up, down) = (now.up.saturating_sub(on.before.up), now.down.saturating_sub(on.before.down));
             let came = *on.came.insert(Came { up, down, ended });
             let names: Vec<_> = on.shown.iter().map(|seen| seen.name.clone()).collect();
-            (names, on.shown.iter().map(|seen| touched_by(seen, came)).fold(0, u64::saturating_add))
+            (names, touched_by(&on.shown, came))
         };
         let mut removed = Ok(touched);
         for name in names {
@@ -212,13 +212,14 @@ impl Came {
     }
 }
 
-/// How many bytes, or connections, a toxic met of what came while it was there.
-fn touched_by(seen: &SeenToxic, came: Came) -> u64 {
-    match seen.kind.as_str() {
+/// How many bytes, or connections, a toxic met, shown once for each way, of what came while it was there.
+fn touched_by(shown: &[SeenToxic], came: Came) -> u64 {
+    let bytes = || shown.iter().fold(0_u64, |all, seen| all.saturating_add(came.ways(seen)));
+    match shown.first().map(|seen| seen.kind.as_str()) {
         // They let all bytes through until they end the connection.
-        "slow_close" | "reset_peer" | "limit_data" => came.ended,
-        "timeout" => came.ways(seen).saturating_add(came.ended),
-        _ => came.ways(seen),
+        Some("slow_close" | "reset_peer" | "limit_data") => came.ended,
+        Some("timeout") => bytes().saturating_add(came.ended),
+        _ => bytes(),
     }
 }
 
@@ -242,4 +243,123 @@ fn told(seen: &SeenToxic) -> String {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_proxy::{
+        Settings,
+        api::{Api, Options},
+        seed::Seed,
+        server::Server,
+        toxics::{self, Attributes},
+        trigger::Trigger,
+    };
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    fn spec(name: &str, kind: &str) -> ToxicSpec {
+        let kind = toxics::find(kind).unwrap();
+        let (attributes, trigger) = (Attributes::of(kind.fields()), Trigger::default());
+        let (stream, side) = (String::from("both"), Side::Both);
+        ToxicSpec { name: name.into(), kind, stream, side, toxicity: 1.0, attributes, trigger }
+    }
+
+    /// Our own API, which answers as Toxiproxy does.
+    async fn server() -> SocketAddr {
+        let proxies = Proxies::new(Settings { seed: Seed(7), whole_close: false });
+        let server = Server::bind("127.0.0.1:0", Api::new(proxies, Options::default())).await.unwrap();
+        let api = server.address().unwrap();
+        tokio::spawn(server.run(std::future::pending()));
+        api
+    }
+
+    /// A server that sends back what it gets.
+    async fn echo() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await.unwrap_or_default()
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_toxic_both_ways_is_two_there_and_what_comes_meanwhile_is_what_it_touched() {
+        let api = server().await;
+        let behind = Behind::connect(api).await.unwrap();
+        let upstream = behind.open("engine.redis", echo().await).await.unwrap();
+        let front = Proxies::new(Settings { seed: Seed(7), whole_close: false });
+        let listen = ProxySpec {
+            name: "engine.redis".into(),
+            listen: "127.0.0.1:0".into(),
+            upstream,
+            enabled: true,
+            toxics: Vec::new(),
+            tls: None,
+        };
+        let listen = front.create(listen).await.unwrap().listen;
+        let mut client = TcpStream::connect(&listen).await.unwrap();
+        let mut said = [0; 4];
+        client.write_all(b"ping").await.unwrap();
+        client.read_exact(&mut said).await.unwrap();
+
+        let there = async || {
+            let all = Foreign::connect(&api.to_string()).await.unwrap().all().await.unwrap();
+            all.into_iter().flat_map(|proxy| proxy.toxics).map(|toxic| toxic.name).collect::<Vec<_>>()
+        };
+        behind.put("engine.redis", &spec("fault-1-0", "latency"), &front).await.unwrap();
+        behind.put("engine.redis", &spec("fault-2-0", "latency"), &front).await.unwrap();
+        let mut names = there().await;
+        names.sort();
+        let expected =
+            ["fault-2-0-downstream", "fault-2-0-upstream", "latency_downstream", "latency_upstream"];
+        assert_eq!(names, expected);
+        client.write_all(b"pong!").await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+        assert_eq!(behind.take_off("engine.redis", "fault-1-0", &front).await.unwrap(), 10);
+        behind.take_off("engine.redis", "fault-1-0", &front).await.unwrap_err();
+        assert_eq!(there().await.len(), 2);
+        let told = behind.touches(1, "fault-1-", u64::MAX);
+        let ways: Vec<_> = told.iter().map(|line| (line.way.as_str(), line.bytes)).collect();
+        assert_eq!(ways, [("upstream", 5), ("downstream", 5)]);
+        assert!(behind.touches(2, "fault-2-", 0).is_empty(), "it is there still");
+
+        // Nothing comes to one that is cut, and what nothing came to has touched nothing.
+        behind.enable("engine.redis", false).await.unwrap();
+        assert_eq!(client.read(&mut said).await.unwrap_or(0), 0);
+        behind.put("engine.redis", &spec("fault-3-0", "slicer"), &front).await.unwrap();
+        assert_eq!(behind.take_off("engine.redis", "fault-3-0", &front).await.unwrap(), 0);
+        behind.close().await.unwrap();
+        assert!(Foreign::connect(&api.to_string()).await.unwrap().all().await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_ends_connections_touches_each_once() {
+        let shown = |kind: &str| {
+            ["upstream", "downstream"].map(|stream| SeenToxic {
+                name: format!("{kind}_{stream}"),
+                kind: kind.into(),
+                stream: stream.into(),
+                toxicity: 1.0,
+                attributes: serde_json::Map::new(),
+            })
+        };
+        let came = Came { up: 30, down: 4, ended: 2 };
+        for (kind, touched) in
+            [("latency", 34), ("reset_peer", 2), ("limit_data", 2), ("slow_close", 2), ("timeout", 36)]
+        {
+            assert_eq!(touched_by(&shown(kind), came), touched, "{kind}");
+        }
+        assert_eq!(touched_by(&shown("bandwidth")[1..], came), 4);
+    }
 }

@@ -48,7 +48,7 @@ const DEFAULTS: [(Service, Variable, &str); 4] = [
 pub(crate) const TOXIPROXY: &str = "ghcr.io/shopify/toxiproxy:2.12.0";
 
 /// The variable that names another.
-const TOXIPROXY_VARIABLE: Variable = Variable {
+pub(crate) const TOXIPROXY_VARIABLE: Variable = Variable {
     name: "BULKHEAD_IMAGE_TOXIPROXY",
     text: "Image of Toxiproxy, for `--links toxiproxy` (ghcr.io/shopify/toxiproxy:2.12.0).",
 };
