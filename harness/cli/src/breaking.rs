@@ -1,7 +1,5 @@
 //! Which proxy breaks a run's links: the harness's own, or Toxiproxy in a container beside the run, whatever the target is.
 
-use std::future::Future;
-
 use anyhow::Result;
 use bulkhead_engine::{
     faults,
@@ -92,12 +90,13 @@ impl Breaking {
 
 impl Broken {
     /// Ends what was started.
-    pub(crate) fn end(self) -> impl Future<Output = Result<(), Error>> {
-        async {
-            match self.container {
-                Some(container) => container.stop().await,
-                None => Ok(()),
-            }
+    ///
+    /// # Errors
+    /// What may be left.
+    pub(crate) async fn end(self) -> Result<(), Error> {
+        match self.container {
+            Some(container) => container.stop().await,
+            None => Ok(()),
         }
     }
 }

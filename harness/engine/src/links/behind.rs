@@ -27,6 +27,9 @@ use serde_json::Value;
 /// Tells the links of one case from those of all others in the server.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
+/// The servers that this process knows: one of them is cheap to drive on, and costs a client's making to find.
+static SERVERS: Mutex<BTreeMap<SocketAddr, Foreign>> = Mutex::new(BTreeMap::new());
+
 /// The links' other half.
 #[derive(Debug)]
 pub(super) struct Behind {
@@ -62,8 +65,15 @@ struct Came {
 
 impl Behind {
     pub(super) async fn connect(api: SocketAddr) -> Result<Self, Error> {
-        let foreign = Foreign::connect(&api.to_string()).await;
-        let foreign = foreign.map_err(|error| Error::Reported(error.to_string()))?;
+        let known = locked(&SERVERS).get(&api).cloned();
+        let foreign = match known {
+            Some(foreign) => foreign,
+            None => {
+                let found = Foreign::connect(&api.to_string()).await;
+                let found = found.map_err(|error| Error::Reported(error.to_string()))?;
+                locked(&SERVERS).entry(api).or_insert(found).clone()
+            }
+        };
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { foreign, number, proxies: Mutex::default(), placed: Mutex::default() })
     }

@@ -30,7 +30,7 @@ pub struct Foreign {
     kept: Kept,
 }
 
-/// The crate's client, which takes a while to make, until something went wrong with it.
+/// The crate's client, which reads all of the system's certificates when it is made, until something went wrong with it.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Option<Client>>>);
 
@@ -41,17 +41,16 @@ impl std::fmt::Debug for Kept {
 }
 
 impl Kept {
-    /// Calls it; who comes meanwhile makes one of his own.
+    /// Calls it; who comes meanwhile waits.
     fn call<T>(
         &self,
         socket: SocketAddr,
         call: impl FnOnce(&Client) -> Result<T, String>,
     ) -> Result<T, String> {
-        let slot = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = slot().take();
-        let client = kept.unwrap_or_else(|| Client::new(socket));
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = slot.take().unwrap_or_else(|| Client::new(socket));
         let done = call(&client)?;
-        *slot() = Some(client);
+        *slot = Some(client);
         Ok(done)
     }
 }
