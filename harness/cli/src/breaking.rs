@@ -8,7 +8,7 @@ use bulkhead_engine::{
 use bulkhead_model::{Problem, Problems, RunEvent, scenario::Case};
 use bulkhead_target::{
     Error,
-    backends::docker::{Place, Toxiproxy},
+    backends::docker::{Toxiproxy, ToxiproxySpec},
 };
 
 use crate::{args::LinksArg, stand_ins};
@@ -18,8 +18,8 @@ use crate::{args::LinksArg, stand_ins};
 pub(crate) enum Breaking {
     /// The proxy that they lead through anyhow.
     Own,
-    /// A Toxiproxy, started there for the run.
-    Toxiproxy(Place),
+    /// A Toxiproxy, started so for the run.
+    Toxiproxy(ToxiproxySpec),
 }
 
 /// What breaks them, from now on.
@@ -43,7 +43,7 @@ impl Breaking {
         match links {
             LinksArg::Own => Ok(Self::Own),
             LinksArg::Toxiproxy if drives => {
-                Ok(Self::Toxiproxy(Place::of(stand_ins::executable()?, stand_ins::variable)))
+                Ok(Self::Toxiproxy(ToxiproxySpec::of(stand_ins::executable()?, stand_ins::variable)))
             }
             LinksArg::Toxiproxy => {
                 let what = "this build of Bulkhead cannot drive a Toxiproxy";
@@ -69,10 +69,10 @@ impl Breaking {
     /// # Errors
     /// Why it does not run; then nothing is left of it.
     pub(crate) async fn begin(&self, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> Result<Broken, Error> {
-        let Self::Toxiproxy(place) = self else {
+        let Self::Toxiproxy(spec) = self else {
             return Ok(Broken { breaker: Breaker::Own, name: None, container: None });
         };
-        let container = Toxiproxy::start(place.clone(), |note| progress(RunEvent::Note(note))).await?;
+        let container = Toxiproxy::start(spec.clone(), |note| progress(RunEvent::Note(note))).await?;
         let breaker = Breaker::Toxiproxy(container.api());
         let version = match breaker.version().await {
             Ok(version) => version.unwrap_or_default(),

@@ -14,7 +14,7 @@ use bulkhead_model::{
     report::{CaseReport, ChecklistRow, IsolationRow, ServerReport},
 };
 use bulkhead_report::Terminal;
-use bulkhead_target::{Target, deadlines::INTERRUPTED};
+use bulkhead_target::{Error, Target, deadlines::INTERRUPTED};
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
@@ -136,8 +136,11 @@ impl Drive<'_> {
         }
         let servers = target.servers().to_vec();
         found.links.clone_from(&broken.name);
-        let beside = closing::stand_ins(broken.end(), &mut interrupt).await;
-        let left = self.opening.close(target, &mut interrupt).await.or(beside);
+        // Both at once: after Ctrl-C there is no time for one after the other.
+        let beside = tokio::spawn(broken.end());
+        let left = self.opening.close(target, &mut interrupt).await;
+        let beside = async { beside.await.unwrap_or_else(|crash| Err(Error::Reported(crash.to_string()))) };
+        let left = left.or(closing::stand_ins(beside, &mut interrupt).await);
         Ok(Driven { report: self.report(found, servers, begun), left })
     }
 

@@ -16,4 +16,4 @@ pub(crate) use container::{Container, ContainerSpec, ENDED, File};
 pub(crate) use engine::{engine, ensure};
 pub use images::{Image, Images, VARIABLES};
 pub(crate) use inside::{Ends, Inside};
-pub use toxiproxy::{Place, Toxiproxy};
+pub use toxiproxy::{Toxiproxy, ToxiproxySpec};

@@ -4,6 +4,7 @@
 //! keeper has one, clears the container away when the process dies; the target may be any, with a keeper or without.
 
 use std::{
+    ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant},
@@ -46,7 +47,6 @@ const LOG_LINES: usize = 20;
 
 /// A container of Toxiproxy that listens.
 pub struct Toxiproxy {
-    docker: Docker,
     held: ContainerAsync<GenericImage>,
     folder: RunFolder,
     janitor: Janitor,
@@ -56,7 +56,7 @@ pub struct Toxiproxy {
 
 /// What it is started with.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ToxiproxySpec {
     /// The `bulkhead` executable, which is also the janitor.
     pub executable: PathBuf,
     /// Where the run's folder is made.
@@ -64,9 +64,9 @@ pub struct Place {
     image: Image,
 }
 
-impl Place {
+impl ToxiproxySpec {
     /// In this machine's folder for temporary files, of the image that the variable names or the default one.
-    pub fn of(executable: PathBuf, read: impl Fn(Variable) -> Option<std::ffi::OsString>) -> Self {
+    pub fn of(executable: PathBuf, read: impl Fn(Variable) -> Option<OsString>) -> Self {
         Self { executable, temp: std::env::temp_dir(), image: images::toxiproxy(read) }
     }
 }
@@ -82,16 +82,16 @@ impl Toxiproxy {
     ///
     /// # Errors
     /// [`Error::Toxiproxy`]; then nothing of it is left.
-    pub async fn start(place: Place, tell: impl Fn(String)) -> Result<Self, Error> {
+    pub async fn start(spec: ToxiproxySpec, tell: impl Fn(String)) -> Result<Self, Error> {
         let docker =
             engine().await.map_err(|error| failed("reach a container engine")(Cause::from(error)))?;
-        let image = place.image;
+        let image = spec.image;
         let had = have(&docker, &image, tell).await;
         had.map_err(failed(format!("get the image `{image}`")))?;
-        let (run, folder, janitor) = prepare(&place.executable, &place.temp).await?;
+        let (run, folder, janitor) = prepare(&spec.executable, &spec.temp).await?;
         let started = Self::listening(&docker, &image, &run, &folder).await;
         match started {
-            Ok((held, api)) => Ok(Self { docker, held, folder, janitor, image, api }),
+            Ok((held, api)) => Ok(Self { held, folder, janitor, image, api }),
             Err(error) => {
                 // The first error is the one to tell; what is left the next sweep finds.
                 let _the_first_error_is_told = janitor.finish().await;
@@ -136,11 +136,6 @@ impl Toxiproxy {
     /// Which image it is of.
     pub fn image(&self) -> String {
         self.image.to_string()
-    }
-
-    /// The end of its log.
-    pub async fn log(&self) -> Vec<String> {
-        log(&self.docker, self.held.id()).await
     }
 
     /// Removes it, and returns when nothing of it is left.
