@@ -150,6 +150,16 @@ pub(crate) enum TargetArg {
     Env,
 }
 
+/// The proxies that can break links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinksArg {
+    /// The one of this process
+    #[default]
+    Own,
+    /// Toxiproxy, in a container of the image that BULKHEAD_IMAGE_TOXIPROXY names
+    Toxiproxy,
+}
+
 impl TargetArg {
     pub(crate) const fn name(self) -> &'static str {
         match self {

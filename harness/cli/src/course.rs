@@ -3,11 +3,12 @@
 use std::io;
 
 use anyhow::{Context, Result};
-use bulkhead_model::Verdict;
+use bulkhead_model::{Verdict, scenario::Case};
 use bulkhead_report::Terminal;
 
 use crate::{
     args::{Output, Place, Volume},
+    breaking::Breaking,
     drive::{Drive, Driven},
     exit, failure,
     interrupt::Interrupt,
@@ -33,6 +34,7 @@ pub(crate) struct Course<'a> {
     pub(crate) retries: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
+    pub(crate) breaking: &'a Breaking,
     pub(crate) output: &'a Output,
     pub(crate) terminal: &'a Terminal,
 }
@@ -44,15 +46,15 @@ pub(crate) struct Finished {
 }
 
 impl<'a> Course<'a> {
-    /// One that runs as many cases side by side as usual, each once and all of them.
+    /// One that runs as many cases side by side as usual, each once and all of them, over links that the own proxy breaks.
     pub(crate) fn new(
         (plan, opening): (&'a Plan, &'a Opening),
         (project, place): (&'a Project, &'a Place),
         (output, terminal): (&'a Output, &'a Terminal),
         volume: Volume,
     ) -> Self {
-        let (jobs, retries, fail_fast) = (JOBS, 0, false);
-        Self { plan, place, project, opening, volume, jobs, retries, fail_fast, output, terminal }
+        let (jobs, retries, fail_fast, breaking) = (JOBS, 0, false, &Breaking::Own);
+        Self { plan, place, project, opening, volume, jobs, retries, fail_fast, breaking, output, terminal }
     }
 
     /// Brings servers up, runs every case, lets the servers go.
@@ -60,10 +62,22 @@ impl<'a> Course<'a> {
     /// # Errors
     /// When nothing could be run; then no folder is left.
     pub(crate) async fn run(&self) -> Result<Finished> {
-        let Self { plan, place, project, opening, volume, jobs, retries, fail_fast, output, terminal } =
-            *self;
+        let Self {
+            plan,
+            place,
+            project,
+            opening,
+            volume,
+            jobs,
+            retries,
+            fail_fast,
+            breaking,
+            output,
+            terminal,
+        } = *self;
         let cases = plan.cases.iter().map(|planned| &planned.case);
-        let able: Vec<_> = cases.filter(|case| opening.unable(case).is_none()).collect();
+        let unable = |case: &Case| opening.unable(case).or_else(|| breaking.unable(case));
+        let able: Vec<_> = cases.filter(|case| unable(case).is_none()).collect();
         let admission = opening.admit(&plan.topology, (&able, retries + 1))?;
         let folder = match &output.out {
             Some(out) => Folder::make(out)?,
@@ -79,6 +93,7 @@ impl<'a> Course<'a> {
             jobs,
             retries,
             fail_fast,
+            breaking,
             admission,
             folder: &folder,
             terminal,

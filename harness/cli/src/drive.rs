@@ -14,14 +14,15 @@ use bulkhead_model::{
     report::{CaseReport, ChecklistRow, IsolationRow, ServerReport},
 };
 use bulkhead_report::Terminal;
-use bulkhead_target::{Target, deadlines::INTERRUPTED};
+use bulkhead_target::{Error, Target, deadlines::INTERRUPTED};
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     args::Volume,
     attempts::Attempts,
     audited::Audit,
-    dry,
+    breaking::{Breaking, Broken},
+    closing, dry,
     interrupt::Interrupt,
     judged::{self, Judged},
     output::{self, Folder},
@@ -50,6 +51,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) retries: usize,
     /// Whether it ends with the first case that does not pass.
     pub(crate) fail_fast: bool,
+    /// Which proxy breaks the links.
+    pub(crate) breaking: &'a Breaking,
     /// What the run costs at most and what is left out for that, where something is billed.
     pub(crate) admission: Option<Admission>,
     pub(crate) folder: &'a Folder,
@@ -68,6 +71,8 @@ struct Found {
     cases: Vec<CaseReport>,
     isolation: Vec<IsolationRow>,
     checklist: Vec<ChecklistRow>,
+    /// Which proxy broke links, where it was not the own one.
+    links: Option<String>,
     /// Why not all cases were run to their end, if so.
     cut: Option<&'static str>,
 }
@@ -115,39 +120,58 @@ impl Drive<'_> {
         if let Some(Admission { cost, .. }) = &self.admission {
             progress(RunEvent::Note(format!("at most {cost}")));
         }
-        let target = tokio::select! {
-            opened = self.opening.open(self.volume, &progress) => opened?,
+        let (target, broken) = tokio::select! {
+            opened = self.open(&progress) => opened?,
             () = interrupt.asked() => {
                 let found = Found { cut: Some(INTERRUPTION), ..Found::default() };
                 return Ok(Driven { report: self.report(found, Vec::new(), begun), left: None });
             }
         };
         let audit = Audit::begin(self.plan, look, &*target, &mut interrupt).await;
-        let mut found = self.cases(&*target, &mut interrupt).await;
+        let mut found = self.cases((&*target, &broken), &mut interrupt).await;
         if let Some(audit) = audit {
             let audited = audit.end(&mut interrupt).await;
             progress(RunEvent::CaseEnded(audited.clone()));
             found.cases.push(audited);
         }
         let servers = target.servers().to_vec();
+        found.links.clone_from(&broken.name);
+        // Both at once: after Ctrl-C there is no time for one after the other.
+        let beside = tokio::spawn(broken.end());
         let left = self.opening.close(target, &mut interrupt).await;
+        let beside = async { beside.await.unwrap_or_else(|crash| Err(Error::Reported(crash.to_string()))) };
+        let left = left.or(closing::stand_ins(beside, &mut interrupt).await);
         Ok(Driven { report: self.report(found, servers, begun), left })
     }
 
-    async fn cases(&self, target: &dyn Target, interrupt: &mut Interrupt) -> Found {
+    /// Opens what breaks links and then the target, or neither.
+    async fn open(&self, progress: &(dyn Fn(RunEvent) + Send + Sync)) -> Result<(Box<dyn Target>, Broken)> {
+        let broken = self.breaking.begin(progress).await?;
+        match self.opening.open(self.volume, progress).await {
+            Ok(target) => Ok((target, broken)),
+            Err(error) => {
+                // The first error is the one to tell; what is left a janitor clears away.
+                let _the_first_error_is_told = broken.end().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn cases(&self, (target, broken): (&dyn Target, &Broken), interrupt: &mut Interrupt) -> Found {
         let runner = Runner {
             target,
             topology: &self.plan.topology,
             seed: self.plan.seed,
             jobs: self.jobs,
             out: self.folder.path.clone(),
-            terms: Terms::default(),
+            terms: Terms { breaker: broken.breaker, ..Terms::default() },
         };
         let progress = |event| self.terminal.event(&event);
         let (mut found, mut cases) = (Found::default(), Vec::new());
         for planned in &self.plan.cases {
             let place = (target, &self.plan.topology);
-            match self.opening.left_out(&planned.case, self.admission.as_ref(), place) {
+            let left_out = self.opening.left_out(&planned.case, self.admission.as_ref(), place);
+            match left_out.or_else(|| self.breaking.unable(&planned.case)) {
                 None => cases.push(planned.case.clone()),
                 Some(reason) => {
                     let report = judged::skipped(planned, &reason);
@@ -226,7 +250,7 @@ impl Drive<'_> {
     }
 
     fn report(&self, found: Found, servers: Vec<ServerReport>, begun: Instant) -> RunReport {
-        let Found { mut cases, isolation, checklist, cut } = found;
+        let Found { mut cases, isolation, checklist, links, cut } = found;
         let judged = cases.iter().filter(|case| case.skipped.is_none());
         let mut verdict = Verdict::worst(judged.map(|case| case.verdict));
         if cut.is_some() {
@@ -245,6 +269,7 @@ impl Drive<'_> {
             seed: self.plan.seed,
             target: target.to_owned(),
             target_reason: reason.map(str::to_owned),
+            links,
             verdict,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             tenants: self.plan.topology.tenants.iter().map(|tenant| tenant.name.clone()).collect(),

@@ -7,6 +7,7 @@ use clap::Parser;
 mod args;
 mod attempts;
 mod audited;
+mod breaking;
 mod closing;
 mod commands;
 mod course;

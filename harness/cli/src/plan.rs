@@ -10,7 +10,7 @@ use bulkhead_model::{
 };
 
 use crate::{
-    args::{Place, Real, TargetArg},
+    args::{LinksArg, Place, Real, TargetArg},
     project::Project,
     scenarios::{self, Source},
 };
@@ -45,6 +45,7 @@ pub(crate) struct Choice<'a> {
     pub(crate) keys: &'a [String],
     pub(crate) tags: &'a [String],
     pub(crate) seed: Option<u64>,
+    pub(crate) links: LinksArg,
 }
 
 impl Plan {
@@ -65,7 +66,7 @@ impl Plan {
         choice: &Choice<'_>,
         seed: u64,
     ) -> Result<Self, Problems> {
-        let options = options(choice.place, choice.real);
+        let options = choice.options();
         let mut problems = Vec::new();
         let mut cases = Vec::new();
         for Source { scenario, path } in sources {
@@ -109,13 +110,24 @@ impl Plan {
     }
 }
 
+impl Choice<'_> {
+    /// What of it changes what a case does.
+    fn options(&self) -> String {
+        let links = match self.links {
+            LinksArg::Own => "",
+            LinksArg::Toxiproxy => " --links toxiproxy",
+        };
+        options(self.place, self.real) + links
+    }
+}
+
 /// The line that runs the same choice again.
 fn again(choice: &Choice<'_>, seed: u64) -> String {
     let path = |path: &PathBuf| format!(" {}", quoted(&path.display().to_string()));
     let paths = choice.paths.iter().map(path);
     let tags = choice.tags.iter().map(|tag| format!(" --tag {}", quoted(tag)));
     let keys = choice.keys.iter().map(|key| format!(" --case {}", quoted(key)));
-    let options = [options(choice.place, choice.real), format!(" --seed {seed}")];
+    let options = [choice.options(), format!(" --seed {seed}")];
     let parts = paths.chain(options).chain(tags).chain(keys);
     format!("bulkhead verify{}", parts.collect::<String>())
 }
@@ -192,6 +204,10 @@ mod tests {
     }
 
     fn tagged(keys: &[&str], tags: &[&str]) -> Result<Plan, Problems> {
+        chosen(keys, tags, LinksArg::Own)
+    }
+
+    fn chosen(keys: &[&str], tags: &[&str], links: LinksArg) -> Result<Plan, Problems> {
         let [keys, tags] =
             [keys, tags].map(|all| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
         let project = &Project::default();
@@ -203,6 +219,7 @@ mod tests {
             keys: &keys,
             tags: &tags,
             seed: Some(7),
+            links,
         };
         let sources = scenarios::load(&[], project).unwrap();
         Plan::of(Topology::builtin(), sources, &choice, 7)
@@ -253,6 +270,9 @@ mod tests {
         let one = "bulkhead verify scenarios/chaos/s3/logs-link.yaml --seed 7 --case \
                    'chaos/s3/logs-link [faults=down] (engine)'";
         assert_eq!(repro("chaos/s3/logs-link [faults=down] "), one);
+        let by_toxiproxy = chosen(&["engine"], &["redis"], LinksArg::Toxiproxy).unwrap();
+        let lines = by_toxiproxy.cases.iter().map(|planned| &planned.repro).chain([&by_toxiproxy.repro]);
+        lines.for_each(|line| assert!(line.contains(" --links toxiproxy --seed 7"), "{line}"));
         let place = Place { topology: Some("my file.toml".into()), s3: Some(S3Arg::Minio), ..place() };
         let odd = options(&place, &Real::default());
         assert_eq!(odd, " --topology 'my file.toml' --s3 minio");

@@ -90,7 +90,11 @@ pub(crate) fn not_up() -> anyhow::Error {
     Hinted::error("no stand-ins are up in this project", "start them with `bulkhead up --detach`")
 }
 
-fn executable() -> Result<PathBuf, Problems> {
+/// The running executable.
+///
+/// # Errors
+/// Where nobody can tell which it is.
+pub(crate) fn executable() -> Result<PathBuf, Problems> {
     env::current_exe().map_err(|error| unknown("where the running executable is", &error))
 }
 

@@ -14,7 +14,14 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use crate::{CALL_DEADLINE, faults::Ground, inject::inject_all, links::Links, scribe::Scribe, seed::Seed};
+use crate::{
+    CALL_DEADLINE,
+    faults::Ground,
+    inject::inject_all,
+    links::{Breaker, Links},
+    scribe::Scribe,
+    seed::Seed,
+};
 
 /// How often a part begins at most: one that is refused at once is not to fill the history.
 const ROUND: Duration = Duration::from_millis(250);
@@ -31,6 +38,8 @@ pub(crate) struct Siege<'a> {
     /// The services that a round reaches.
     pub(crate) services: &'a [Service],
     pub(crate) target: &'a dyn Target,
+    /// Which proxy breaks the links.
+    pub(crate) breaker: Breaker,
     pub(crate) seed: &'a Seed,
     pub(crate) scribe: &'a Scribe<'a>,
 }
@@ -46,7 +55,7 @@ impl Siege<'_> {
         parts: usize,
         round: impl AsyncFn(&TenantAccess, Option<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let links = Links::new(self.seed)?;
+        let links = Links::broken_by(self.breaker, self.seed).await?;
         let through = links.through(self.access, self.services).await?;
         let pool = Pool::open(&through, self.services).await?;
         let held = self.rounds(&links, (&through, pool), parts, &round).await;

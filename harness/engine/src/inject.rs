@@ -17,7 +17,6 @@ use crate::{
     faults::{self, Fault, Ground},
     links::Links,
     scribe::Scribe,
-    tape,
 };
 
 /// Does all of a case's faults, each on the ground of its number, which counts from 1.
@@ -66,7 +65,7 @@ async fn inject(
     for (touched, more) in touched.iter_mut().zip(undone) {
         *touched = touched.saturating_add(more?).saturating_add(met);
     }
-    for line in tape::lines(ground.links, ground.number, scribe.now()) {
+    for line in ground.links.touches(ground.number, scribe.now()) {
         scribe.record(EventKind::Touched(line));
     }
     scribe.record(EventKind::FaultEnded(record(chosen, &grounds, &touched)));

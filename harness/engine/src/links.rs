@@ -6,6 +6,9 @@
 //! another name do so, and their TLS passes through the proxy untouched: Redis, RabbitMQ and S3. The PostgreSQL client
 //! cannot, so the proxy ends its TLS, `SSLRequest` included, with a certificate of the run's own authority, and begins
 //! it anew with the server, which it verifies by its real name. No switch turns a verification off.
+//!
+//! What breaks them is that proxy as well, or a Toxiproxy of another process ([`Breaker`]): then each link leads through
+//! both, ours in front, which keeps the name and counts what comes.
 
 use std::{
     fs::File,
@@ -14,21 +17,59 @@ use std::{
     os::fd::AsRawFd,
 };
 
-use bulkhead_model::Service;
+use bulkhead_model::{Service, TouchRecord};
 use bulkhead_proxy::{
-    Proxies, Settings, seed,
-    spec::ProxySpec,
+    Proxies, Settings,
+    live::Touched,
+    seed,
+    spec::{ProxyChange, ProxySpec, ToxicSpec},
     tls::{Authority, Preamble, Tls},
 };
 use bulkhead_target::{Cause, Detour, Disguise, Error, TenantAccess, clients::tls::SSL_REQUEST};
 
-use crate::seed::Seed;
+use crate::{seed::Seed, tape};
+
+#[cfg(feature = "toxiproxy")]
+mod behind;
+#[cfg(not(feature = "toxiproxy"))]
+#[path = "links/without.rs"]
+mod behind;
+
+use behind::Behind;
+
+/// Whether this build can have links broken by [`Breaker::Toxiproxy`].
+pub const CAN_DRIVE_TOXIPROXY: bool = cfg!(feature = "toxiproxy");
+
+/// Which proxy breaks links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// The one of this process, which the links lead through anyhow.
+    #[default]
+    Own,
+    /// The Toxiproxy of another process whose API is there.
+    Toxiproxy(SocketAddr),
+}
+
+impl Breaker {
+    /// What the Toxiproxy says of its version; none for our own proxy.
+    ///
+    /// # Errors
+    /// When nothing there answers as Toxiproxy does, or this build cannot drive one.
+    pub async fn version(self) -> Result<Option<String>, Error> {
+        match self {
+            Self::Own => Ok(None),
+            Self::Toxiproxy(api) => Behind::connect(api).await?.version().await.map(Some),
+        }
+    }
+}
 
 /// The links of a run.
 #[derive(Debug)]
 pub struct Links {
     proxies: Proxies,
     authority: Authority,
+    /// Where the links lead on through the Toxiproxy that breaks them, if one does.
+    behind: Option<Behind>,
 }
 
 impl Links {
@@ -40,7 +81,19 @@ impl Links {
         let seed = seed::Seed(seed.child("links").number());
         let failed = Error::serve(Service::Postgres, "make the authority of the run's links");
         let authority = Authority::throw_away().map_err(failed)?;
-        Ok(Self { proxies: Proxies::new(Settings { seed, whole_close: false }), authority })
+        Ok(Self { proxies: Proxies::new(Settings { seed, whole_close: false }), authority, behind: None })
+    }
+
+    /// The same, broken by that proxy.
+    ///
+    /// # Errors
+    /// As [`Links::new`], and when there is no such Toxiproxy.
+    pub async fn broken_by(breaker: Breaker, seed: &Seed) -> Result<Self, Error> {
+        let links = Self::new(seed)?;
+        match breaker {
+            Breaker::Own => Ok(links),
+            Breaker::Toxiproxy(api) => Ok(Self { behind: Some(Behind::connect(api).await?), ..links }),
+        }
     }
 
     /// The proxies behind the links, for whoever injects faults.
@@ -61,6 +114,52 @@ impl Links {
     /// What the names of a fault's toxics begin with, and no other's.
     pub(crate) fn toxics(fault: usize) -> String {
         format!("fault-{fault}-")
+    }
+
+    /// Puts a toxic on a link.
+    ///
+    /// # Errors
+    /// Why it is not there now.
+    pub(crate) async fn put(&self, link: &str, spec: ToxicSpec) -> Result<(), Cause> {
+        match &self.behind {
+            None => Ok(self.proxies.add_toxic(link, spec).await.map(drop)?),
+            Some(behind) => behind.put(link, &spec, &self.proxies).await,
+        }
+    }
+
+    /// Takes it off again, and says how often, or how many bytes, it touched.
+    ///
+    /// # Errors
+    /// Why it may be there still.
+    pub(crate) async fn take_off(&self, link: &str, toxic: &str) -> Result<u64, Cause> {
+        if let Some(behind) = &self.behind {
+            return behind.take_off(link, toxic, &self.proxies).await;
+        }
+        self.proxies.remove_toxic(link, toxic).await?;
+        let of_it = |touched: &Touched| *touched.proxy == *link && *touched.toxic == *toxic;
+        Ok(self.proxies.touched().into_iter().find(of_it).map_or(0, |touched| touched.touches))
+    }
+
+    /// Cuts a link, or restores it.
+    ///
+    /// # Errors
+    /// Why it is not so now.
+    pub(crate) async fn enable(&self, link: &str, enabled: bool) -> Result<(), Cause> {
+        match &self.behind {
+            None => {
+                let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
+                Ok(self.proxies.change(link, change).await.map(drop)?)
+            }
+            Some(behind) => behind.enable(link, enabled).await,
+        }
+    }
+
+    /// What a fault's toxics have done so far, for the history, oldest first. `now` is the run's clock.
+    pub(crate) fn touches(&self, fault: usize, now: u64) -> Vec<TouchRecord> {
+        match &self.behind {
+            None => tape::lines(self, fault, now),
+            Some(behind) => behind.touches(fault, &Self::toxics(fault), now),
+        }
     }
 
     /// The same tenant with a link to each of these services.
@@ -139,10 +238,19 @@ impl Links {
     ) -> Result<SocketAddr, Error> {
         let (host, port) = access.address(service)?;
         let doing = format!("open a link for tenant `{}` to {host}:{port}", access.tenant.name);
+        let (name, server) =
+            (Self::name(access, service), at.map_or_else(|| format!("{host}:{port}"), |at| at.to_string()));
+        let upstream = match &self.behind {
+            None => server,
+            Some(behind) => {
+                let opened = behind.open(&name, server).await;
+                opened.map_err(Error::serve(service, doing.clone()))?
+            }
+        };
         let spec = ProxySpec {
-            name: Self::name(access, service),
+            name,
             listen: format!("{}:0", Ipv4Addr::LOCALHOST),
-            upstream: at.map_or_else(|| format!("{host}:{port}"), |at| at.to_string()),
+            upstream,
             enabled: true,
             toxics: Vec::new(),
             tls,
@@ -173,7 +281,13 @@ impl Links {
             let ended = self.proxies.delete(&proxy.name).await;
             ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))?;
         }
-        Ok(())
+        match &self.behind {
+            None => Ok(()),
+            Some(behind) => {
+                let ended = behind.close().await;
+                ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))
+            }
+        }
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn play(
     let chosen: Vec<_> =
         scenario.workload.iter().filter_map(|chosen| Some((workload::find(&chosen.name)?, chosen))).collect();
     let does = workload::beside(scenario);
-    let links = Links::new(seed)?;
+    let links = Links::broken_by(terms.breaker, seed).await?;
     let through = links.through(own.access, &workload::services(&scenario.workload)).await?;
     let theirs = match neighbour.filter(|_| !does.is_empty()) {
         Some(side) => {

@@ -393,7 +393,7 @@ pub struct TouchRecord {
     pub when: u64,
     /// The link.
     pub link: String,
-    /// Which of the link's connections, counted from 1.
+    /// Which of the link's connections, counted from 1; 0 where it is of all together, as a Toxiproxy's toxic.
     pub connection: u64,
     /// `upstream`, to the server, or `downstream`.
     pub way: String,

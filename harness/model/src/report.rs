@@ -20,6 +20,9 @@ pub struct RunReport {
     /// Why there, where the choice was left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_reason: Option<String>,
+    /// Which proxy broke the links, where it was not the harness's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<String>,
     /// The worst of all cases.
     pub verdict: Verdict,
     /// How long the whole run took.

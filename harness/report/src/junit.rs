@@ -34,6 +34,9 @@ pub fn write(report: &RunReport, sink: &mut dyn Write) -> io::Result<()> {
         if let Some(reason) = &report.target_reason {
             suite.add_property(("target-reason", reason.as_str()));
         }
+        if let Some(links) = &report.links {
+            suite.add_property(("links", links.as_str()));
+        }
         for server in &report.servers {
             suite.add_property((
                 server.service.name(),

@@ -33,6 +33,9 @@ pub fn write(report: &RunReport, sink: &mut dyn Write) -> io::Result<()> {
     if counts.skipped > 0 {
         writeln!(sink, "\nSkipped: {}.", skip_reasons(&report.cases))?;
     }
+    if let Some(links) = &report.links {
+        writeln!(sink, "\nLinks broken by {links}.")?;
+    }
     if !report.servers.is_empty() {
         let servers: Vec<_> =
             report.servers.iter().map(|s| format!("{}: {} {}", s.service, s.product, s.version)).collect();

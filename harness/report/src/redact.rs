@@ -24,6 +24,7 @@ const MARKS: [&str; 8] = [
 pub fn report(report: &RunReport) -> RunReport {
     let mut report = report.clone();
     report.target_reason = report.target_reason.as_deref().map(text);
+    report.links = report.links.as_deref().map(text);
     report.cases = report.cases.iter().map(case).collect();
     for row in &mut report.isolation {
         row.evidence = text(&row.evidence);

@@ -107,6 +107,7 @@ pub(crate) fn good() -> RunReport {
         seed: 7,
         target: String::from("native"),
         target_reason: Some(String::from("its servers are on this machine")),
+        links: None,
         verdict: Verdict::Pass,
         duration_ms: 9_300,
         tenants: vec![tenant("engine"), tenant("plane")],

@@ -124,6 +124,14 @@ pub enum Error {
     /// The certificates could not be made.
     #[error("could not make the throw-away certificates")]
     Certificates(#[source] rcgen::Error),
+    /// Toxiproxy could not be started in a container.
+    #[error("toxiproxy: could not {doing}")]
+    Toxiproxy {
+        /// What was tried.
+        doing: String,
+        /// Why.
+        source: Cause,
+    },
     /// The keeper could not be started or reached, or broke off.
     #[error("keeper: could not {doing}")]
     Keeper {
@@ -182,6 +190,10 @@ impl Error {
                 };
                 Some(format!("name an image that this machine has, or can pull, in {variable}{besides}"))
             }
+            Self::Toxiproxy { .. } => Some(String::from(
+                "it runs in a container: start Docker or Podman, or name its socket in DOCKER_HOST, and see that it has the \
+                 image or can pull it, or name another in BULKHEAD_IMAGE_TOXIPROXY; `--links own` needs neither",
+            )),
             Self::Install { .. } => {
                 Some(String::from("run the printed script by hand, as root where it needs that"))
             }

@@ -59,8 +59,8 @@ pub const CACHE: Variable = Variable {
 };
 
 /// Every variable of Bulkhead's that this room reads.
-pub const VARIABLES: [Variable; 12] = {
-    let [postgres, redis, rabbitmq, s3] = docker::VARIABLES;
+pub const VARIABLES: [Variable; 13] = {
+    let [postgres, redis, rabbitmq, s3, toxiproxy] = docker::VARIABLES;
     [
         POSTGRES_BIN,
         REDIS_BIN,
@@ -74,6 +74,7 @@ pub const VARIABLES: [Variable; 12] = {
         redis,
         rabbitmq,
         s3,
+        toxiproxy,
     ]
 };
 

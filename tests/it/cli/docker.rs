@@ -27,6 +27,9 @@ use testcontainers::{
 use super::command::{Desk, NO_ENGINE};
 use crate::tools::skipped;
 
+#[cfg(feature = "toxiproxy")]
+mod toxiproxy;
+
 /// The engine; none, and a word on it, where there is none.
 async fn engine() -> Option<Docker> {
     let asked = async {

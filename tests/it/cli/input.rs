@@ -117,6 +117,21 @@ fn a_subfolder_has_the_topology_of_the_project_and_the_nearest_one_wins() {
     assert!(ran.stderr.contains(&format!("{}:1:1: ", place.display())), "{}", ran.stderr);
 }
 
+#[cfg(not(feature = "toxiproxy"))]
+#[test]
+fn a_toxiproxy_that_this_build_cannot_drive_is_refused_before_anything_starts() {
+    let desk = Desk::alone();
+    let ran = desk.run(&["verify", "--links", "toxiproxy", "--tag", "chaos"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    for part in
+        ["--links toxiproxy: this build of Bulkhead cannot drive a Toxiproxy", "`--features toxiproxy`"]
+    {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.all());
+    }
+    assert_eq!(ran.stdout, "");
+    assert!(desk.left().is_empty(), "{:?}", desk.left());
+}
+
 #[test]
 fn a_bad_topology_hides_neither_bad_scenarios_nor_bad_variables() {
     let mut desk = Desk::alone();

@@ -103,6 +103,7 @@ fn judged(events: &[Event], file: &str) -> RunReport {
         seed: 0,
         target: String::from("saved history"),
         target_reason: None,
+        links: None,
         verdict,
         duration_ms,
         tenants: tenants(&isolation, checklist.iter().map(|row| &row.tenant)),

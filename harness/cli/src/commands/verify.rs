@@ -11,7 +11,8 @@ use bulkhead_report::json;
 use clap::Args;
 
 use crate::{
-    args::{Format, Output, Place, Real, Volume},
+    args::{Format, LinksArg, Output, Place, Real, Volume},
+    breaking::Breaking,
     course::{Course, JOBS},
     dry, exit, look,
     plan::{Choice, Plan},
@@ -30,6 +31,7 @@ Examples:
   bulkhead verify --target docker                     on servers in containers, though there are some on this machine
   bulkhead verify --target env --env-file compose/engine.env
                                                       on the services that a file's variables name
+  bulkhead verify --links toxiproxy --tag chaos       the links broken by Toxiproxy, in a container
   bulkhead verify --dry-run --seed 7                  what would be run
   bulkhead verify --format json | jq .verdict         for a program
   bulkhead verify --junit junit.xml --markdown \"$GITHUB_STEP_SUMMARY\"
@@ -45,6 +47,10 @@ pub(crate) struct Verify {
     place: Place,
     #[command(flatten)]
     real: Real,
+    /// Which proxy breaks links. Toxiproxy is driven by builds with `--features toxiproxy`; faults that it has no toxic for are
+    /// skipped
+    #[arg(long, value_name = "PROXY", default_value = "own")]
+    links: LinksArg,
     /// The number that every made-up value derives from [default: a fresh one, which the report names]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -97,8 +103,10 @@ impl Verify {
             keys: &self.case,
             tags: &self.tag,
             seed: self.seed,
+            links: self.links,
         };
-        let (plan, asked) = Problems::both(Plan::make(&choice), Asked::of(&self.place, &self.real))?;
+        let asked = Problems::both(Asked::of(&self.place, &self.real), Breaking::of(self.links));
+        let (plan, (asked, breaking)) = Problems::both(Plan::make(&choice), asked)?;
         let output = &self.output;
         if self.dry_run {
             look::say(&dry::told(&plan, output.format)?)?;
@@ -110,6 +118,7 @@ impl Verify {
             jobs: self.jobs,
             retries: self.retries,
             fail_fast: self.fail_fast,
+            breaking: &breaking,
             ..Course::new((&plan, &opening), (project, &self.place), (output, terminal), volume)
         };
         let finished = course.run().await?;

@@ -4,7 +4,6 @@ use bulkhead_model::{
     Service,
     scenario::{Chosen, Shape},
 };
-use bulkhead_proxy::spec::ProxyChange;
 use bulkhead_target::Error;
 
 use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, service};
@@ -47,7 +46,6 @@ pub(super) async fn cut(ground: &Ground<'_>, service: Service) -> Result<(), Err
 
 async fn enable(ground: &Ground<'_>, service: Service, enabled: bool) -> Result<(), Error> {
     let name = Links::name(ground.access, service);
-    let change = ProxyChange { enabled: Some(enabled), ..ProxyChange::default() };
-    let changed = ground.links.proxies().change(&name, change).await;
-    changed.map(drop).map_err(Error::serve(service, format!("cut or restore the link `{name}`")))
+    let changed = ground.links.enable(&name, enabled).await;
+    changed.map_err(Error::serve(service, format!("cut or restore the link `{name}`")))
 }

@@ -51,6 +51,10 @@ impl Fault for Impostor {
         true
     }
 
+    fn is_ours_alone(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             toxic::put(ground, service(chosen)?, (self.kind, 0), |_| ()).await?;

@@ -95,6 +95,11 @@ pub trait Fault: Sync {
         false
     }
 
+    /// Whether our own fault proxy alone can do it, and no Toxiproxy.
+    fn is_ours_alone(&self) -> bool {
+        false
+    }
+
     /// Whether it shows clients certificates, of which only the flaw is to be wrong.
     fn shows_certificates(&self) -> bool {
         false
@@ -247,6 +252,11 @@ pub fn beyond_links(faults: &[Chosen]) -> Option<&Chosen> {
     faults.iter().find(|chosen| !find(&chosen.name).is_some_and(Fault::is_on_a_link))
 }
 
+/// The first of these that no Toxiproxy can do to a link.
+pub fn beyond_toxiproxy(faults: &[Chosen]) -> Option<&Chosen> {
+    faults.iter().find(|chosen| find(&chosen.name).is_some_and(Fault::is_ours_alone))
+}
+
 /// The first of these that is done to the case's own clients.
 pub fn done_to_clients(faults: &[Chosen]) -> Option<&Chosen> {
     faults.iter().find(|chosen| find(&chosen.name).is_some_and(Fault::is_done_to_clients))
@@ -338,6 +348,25 @@ mod tests {
             let faults = [chosen("down"), chosen(name)];
             assert_eq!(beyond_links(&faults).map(|fault| fault.name.as_str()), Some(name));
         }
+    }
+
+    #[test]
+    fn what_toxiproxy_has_no_toxic_for_is_done_by_our_own_proxy_alone() {
+        let chosen = |name: &str| Chosen { name: name.into(), settings: [].into() };
+        let ours: Vec<_> = ALL.iter().map(|fault| fault.shape().name).collect();
+        let ours =
+            ours.into_iter().filter(|name| beyond_toxiproxy(&[chosen("down"), chosen(name)]).is_some());
+        let expected = [
+            "blackhole",
+            "half-open",
+            "expired-certificate",
+            "wrong-host-certificate",
+            "self-signed-certificate",
+            "plaintext",
+            "stalled-handshake",
+            "cold-start",
+        ];
+        assert_eq!(ours.collect::<Vec<_>>(), expected);
     }
 
     #[test]

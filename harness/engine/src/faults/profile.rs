@@ -5,7 +5,7 @@
 //! connects until they run (`neon.tech/docs/connect/connection-latency`); `flaky-wifi` by experience.
 
 use bulkhead_model::scenario::{Chosen, Shape};
-use bulkhead_proxy::toxics::Value;
+use bulkhead_proxy::toxics::{TOXIPROXYS, Value};
 
 use super::{AT, Doing, FOR, Fault, Ground, SERVICE, TENANTS, down, service, toxic};
 
@@ -68,6 +68,10 @@ impl Fault for Profile {
         true
     }
 
+    fn is_ours_alone(&self) -> bool {
+        self.parts.iter().any(|part| !TOXIPROXYS.contains(&part.kind))
+    }
+
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let service = service(chosen)?;
@@ -90,7 +94,8 @@ impl Fault for Profile {
     fn undo<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {
         Box::pin(async move {
             let mut touched = 0_u64;
-            for (number, part) in self.parts.iter().enumerate() {
+            // The last first: Toxiproxy holds a link for seconds where one goes whose bytes wait for the next.
+            for (number, part) in self.parts.iter().enumerate().rev() {
                 let more = toxic::take_off(ground, service(chosen)?, (part.kind, number)).await?;
                 touched = touched.saturating_add(more);
             }

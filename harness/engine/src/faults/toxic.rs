@@ -1,14 +1,12 @@
 //! Toxics: what the fault proxy does to the bytes of a link. Each is a line here; what it does is in `proxy/toxics`.
 
-use std::sync::Arc;
-
 use bulkhead_model::{
     Service, Unit,
     scenario::{Chosen, Kind, Shape, Wanted},
 };
 use bulkhead_proxy::{
     spec::{Side, ToxicSpec},
-    toxics::{self, Attributes, Value},
+    toxics::{self, Attributes, TOXIPROXYS, Value},
     trigger::Trigger,
 };
 use bulkhead_target::Error;
@@ -173,8 +171,7 @@ pub(super) async fn put(
     let doing = format!("put the toxic `{kind}` on the link `{link}`");
     let mut spec = spec(kind, name)?;
     set(&mut spec);
-    let added = ground.links.proxies().add_toxic(&link, spec).await;
-    added.map(drop).map_err(Error::serve(service, doing))
+    ground.links.put(&link, spec).await.map_err(Error::serve(service, doing))
 }
 
 fn spec(kind: &str, name: String) -> Result<ToxicSpec, Error> {
@@ -192,12 +189,8 @@ pub(super) async fn take_off(
     (kind, part): (&str, usize),
 ) -> Result<u64, Error> {
     let (link, name) = place(ground, service, part);
-    let proxies = ground.links.proxies();
     let doing = format!("take the toxic `{kind}` off the link `{link}`");
-    proxies.remove_toxic(&link, &name).await.map_err(Error::serve(service, doing))?;
-    let (link, name): (Arc<str>, Arc<str>) = (link.into(), name.into());
-    let touched = proxies.touched().into_iter().find(|t| t.proxy == link && t.toxic == name);
-    Ok(touched.map_or(0, |touched| touched.touches))
+    ground.links.take_off(&link, &name).await.map_err(Error::serve(service, doing))
 }
 
 /// The link and the toxic's name on it.
@@ -231,6 +224,10 @@ impl Fault for Toxic {
 
     fn is_on_a_link(&self) -> bool {
         true
+    }
+
+    fn is_ours_alone(&self) -> bool {
+        !TOXIPROXYS.contains(&self.kind)
     }
 
     fn begin<'a>(&'a self, ground: &'a Ground<'a>, chosen: &'a Chosen) -> Doing<'a> {

@@ -225,6 +225,7 @@ impl Runner<'_> {
             neighbour,
             services,
             target: self.target,
+            breaker: self.terms.breaker,
             seed,
             scribe,
         };

@@ -14,6 +14,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     cost::{Cost, Meter, Span},
+    links::Breaker,
     scribe::Scribe,
     seed::Seed,
 };
@@ -111,6 +112,8 @@ pub struct Terms {
     pub flaw: Option<Flaw>,
     /// Whether what the processes use meanwhile is looked at.
     pub watched: bool,
+    /// Which proxy breaks its links.
+    pub breaker: Breaker,
 }
 
 impl Default for Terms {
@@ -120,6 +123,7 @@ impl Default for Terms {
             bound: Duration::from_secs(120),
             flaw: None,
             watched: false,
+            breaker: Breaker::Own,
         }
     }
 }

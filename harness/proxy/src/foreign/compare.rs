@@ -11,19 +11,6 @@ use crate::{
     trigger::Trigger,
 };
 
-/// What Toxiproxy has; an older server refuses `packet_loss`, and says so.
-const KINDS: [&str; 9] = [
-    "latency",
-    "bandwidth",
-    "slow_close",
-    "timeout",
-    "reset_peer",
-    "slicer",
-    "limit_data",
-    "noop",
-    "packet_loss",
-];
-
 /// The part of a toxic that only we understand.
 pub(super) fn toxic_extension(spec: &ToxicSpec) -> Option<String> {
     if spec.side == Side::Both {
@@ -32,7 +19,7 @@ pub(super) fn toxic_extension(spec: &ToxicSpec) -> Option<String> {
     if spec.trigger != Trigger::default() {
         return Some("a trigger".into());
     }
-    if !KINDS.contains(&spec.kind.name()) {
+    if !toxics::TOXIPROXYS.contains(&spec.kind.name()) {
         return Some(format!("`{}`", spec.kind.name()));
     }
     attribute_extension(&spec.attributes)

@@ -1,6 +1,10 @@
 //! The handle on another server: each change is made, read back and compared.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use hyper::Method;
 use serde_json::{Map, Value, json};
@@ -23,6 +27,32 @@ use crate::spec::{ProxyChange, ProxySpec, ToxicChange, ToxicSpec};
 #[derive(Clone, Debug)]
 pub struct Foreign {
     http: Http,
+    kept: Kept,
+}
+
+/// The crate's client, which reads all of the system's certificates when it is made, until something went wrong with it.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Option<Client>>>);
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl Kept {
+    /// Calls it; who comes meanwhile waits.
+    fn call<T>(
+        &self,
+        socket: SocketAddr,
+        call: impl FnOnce(&Client) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = slot.take().unwrap_or_else(|| Client::new(socket));
+        let done = call(&client)?;
+        *slot = Some(client);
+        Ok(done)
+    }
 }
 
 impl Foreign {
@@ -39,7 +69,8 @@ impl Foreign {
         let found = lookup_host(address).await.map_err(|error| unreachable(error.to_string()))?;
         let mut last = "the name has no address".to_owned();
         for socket in found {
-            let foreign = Self { http: Http { address: address.to_owned(), socket } };
+            let http = Http { address: address.to_owned(), socket };
+            let foreign = Self { http, kept: Kept::default() };
             match foreign.version().await {
                 Ok(_) => return Ok(foreign),
                 Err(error) => last = error.to_string(),
@@ -280,8 +311,8 @@ impl Foreign {
         action: &str,
         call: impl FnOnce(&Client) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Error> {
-        let socket = self.http.socket;
-        let done = tokio::task::spawn_blocking(move || call(&Client::new(socket))).await;
+        let (socket, kept) = (self.http.socket, self.kept.clone());
+        let done = tokio::task::spawn_blocking(move || kept.call(socket, call)).await;
         match done {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(reason)) => Err(self.http.unreachable(action, &reason)),

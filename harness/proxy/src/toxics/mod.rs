@@ -58,6 +58,19 @@ pub const ALL: &[&dyn Kind] = &[
     &tls::PLAINTEXT,
 ];
 
+/// What Toxiproxy has; an older server refuses `packet_loss`, and says so.
+pub const TOXIPROXYS: [&str; 9] = [
+    "latency",
+    "bandwidth",
+    "slow_close",
+    "timeout",
+    "reset_peer",
+    "slicer",
+    "limit_data",
+    "noop",
+    "packet_loss",
+];
+
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)

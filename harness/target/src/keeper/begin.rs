@@ -1,6 +1,6 @@
 //! How a keeper comes to be: it reads what it is to do, takes the name, and makes the place it works in.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use tokio::{
     io::AsyncReadExt,
@@ -66,11 +66,11 @@ async fn begin() -> Result<Option<(Opening, UnixListener, pipe::Receiver)>, Erro
 }
 
 /// Starts the janitor, then makes the folder that it is to clear away.
-pub(super) async fn prepare(spec: &TargetSpec) -> Result<(String, RunFolder, Janitor), Error> {
+pub(crate) async fn prepare(executable: &Path, temp: &Path) -> Result<(String, RunFolder, Janitor), Error> {
     for _ in 0..FOLDER_ATTEMPTS {
         let run = folder::fresh_run();
-        let path = folder::path(&spec.temp, &run);
-        let janitor = Janitor::start(&spec.executable, &run, &path)?;
+        let path = folder::path(temp, &run);
+        let janitor = Janitor::start(executable, &run, &path)?;
         match RunFolder::make(path) {
             Ok(Some(folder)) => return Ok((run, folder, janitor)),
             Ok(None) => janitor.finish().await?,

@@ -17,9 +17,9 @@ use crate::Error;
 const PREFIX: &str = "bulkhead-run-";
 
 /// A run's folder, owned as long as this lives. Removing it is the janitor's part.
-pub(super) struct RunFolder {
+pub(crate) struct RunFolder {
     /// Its path.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     _owned: Flock<File>,
 }
 

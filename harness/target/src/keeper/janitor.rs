@@ -15,7 +15,7 @@ use crate::{Error, deadlines::JANITOR_DONE, process::RUN_VARIABLE};
 use super::strays;
 
 /// The janitor as its keeper sees it.
-pub(super) struct Janitor {
+pub(crate) struct Janitor {
     child: tokio::process::Child,
 }
 
@@ -44,7 +44,7 @@ impl Janitor {
     ///
     /// # Errors
     /// When something of the run is left.
-    pub(super) async fn finish(mut self) -> Result<(), Error> {
+    pub(crate) async fn finish(mut self) -> Result<(), Error> {
         drop(self.child.stdin.take());
         let failed = |source| Error::Keeper { doing: String::from("clear the run away"), source };
         match tokio::time::timeout(JANITOR_DONE, self.child.wait()).await {

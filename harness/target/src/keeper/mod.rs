@@ -28,6 +28,8 @@
 //! A keeper that stops gives its name up first, so that whoever comes then starts a fresh one and never meets a
 //! half-stopped set; what was connected but not granted is closed, and starts over.
 //!
+//! Toxiproxy beside a run has a run's folder and a janitor of its own, whose other end the harness holds.
+//!
 //! `name` is where they meet, `kind` what tells sets apart, `wire` what they say, `begin` and `serve` the keeper's loop, `requests` what it does for
 //! them, `leases` its books, `servers` the four,
 //! `folder` the run's folder, `janitor` and `strays` the clearing away, `join` and `control` the harness's side.
@@ -50,7 +52,10 @@ pub(crate) mod wire;
 
 use std::process::ExitCode;
 
+pub(crate) use begin::prepare;
 pub use control::{Status, status, stop};
+pub(crate) use folder::RunFolder;
+pub(crate) use janitor::Janitor;
 pub use kind::{Kind, OTHER_HINT, other};
 pub use wire::Disturbance;
 pub(crate) use wire::WireTenant;

@@ -115,7 +115,7 @@ pub(super) async fn keep(
 ) -> Result<(), Error> {
     let Opening { spec, token, .. } = opening;
     let (events, mut happened) = mpsc::unbounded_channel();
-    let prepared = prepare(&spec).await;
+    let prepared = prepare(&spec.executable, &spec.temp).await;
     let (run, folder, janitor) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {

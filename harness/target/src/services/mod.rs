@@ -21,7 +21,7 @@ use crate::{
 
 mod locate;
 mod password;
-mod port;
+pub(crate) mod port;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;

@@ -137,7 +137,7 @@ fn toxiproxy(parts: &[(Service, Part)]) -> String {
     }
     let healthy =
         |(service, _): &(Service, Part)| format!("      {service}: {{ condition: service_healthy }}\n");
-    let image = format!("${{BULKHEAD_IMAGE_TOXIPROXY:-{}}}", images::TOXIPROXY);
+    let image = format!("${{{}:-{}}}", images::TOXIPROXY_VARIABLE.name, images::TOXIPROXY);
     include_str!("toxiproxy.yaml")
         .replace("@image@", &image)
         .replace("@ports@\n", &ports)

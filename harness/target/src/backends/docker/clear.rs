@@ -15,7 +15,7 @@ use crate::Error;
 /// The label of everything that a run makes.
 pub(super) const LABEL: &str = "bulkhead.run";
 
-/// The file in a server's folder that says that there is a container, or is about to be.
+/// The file in a server's folder, or in a run's that is of no service, that says that there is a container, or is about to be.
 const NOTE: &str = "container";
 
 /// How long none may be there before none is taken to come: a keeper may have been killed while the engine made one.
@@ -39,12 +39,13 @@ pub(super) fn forget(folder: &Path) {
     let _harmless = std::fs::remove_file(folder.join(NOTE));
 }
 
-/// Removes every container of a run, with its volumes, where a server's folder says that there may be one. Blocks.
+/// Removes every container of a run, with its volumes, where a folder says that there may be one. Blocks.
 ///
 /// # Errors
 /// When the engine does not answer, or keeps one.
 pub(crate) fn clear(run: &str, folder: &Path) -> Result<(), Error> {
-    if !Service::ALL.iter().any(|service| folder.join(service.name()).join(NOTE).exists()) {
+    let mut folders = Service::ALL.iter().map(|service| folder.join(service.name()));
+    if !folder.join(NOTE).exists() && !folders.any(|folder| folder.join(NOTE).exists()) {
         return Ok(());
     }
     let failed = Error::disk("make a runtime for", folder);

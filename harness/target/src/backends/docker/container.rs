@@ -37,7 +37,7 @@ use crate::{Error, error::Cause, process::tail};
 pub(crate) static ENDED: Notify = Notify::const_new();
 
 /// How long the engine may take for one thing that it is told.
-const ENGINE: Duration = Duration::from_secs(60);
+pub(super) const ENGINE: Duration = Duration::from_secs(60);
 
 /// How much of the processors a container gets beside others that want them, until it serves, as the engine counts shares:
 /// the broker takes the longest to start, so the others wait for it and nobody waits longer.

@@ -15,7 +15,10 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
-use super::{images, images::Images};
+use super::{
+    images,
+    images::{Image, Images},
+};
 use crate::Error;
 
 /// How long a call to Podman's service may take, as testcontainers has it for every engine.
@@ -84,18 +87,25 @@ fn podman(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
 pub(crate) async fn ensure(images: &Images, tell: impl Fn(String)) -> Result<(), Error> {
     let docker = engine().await?;
     for (service, image) in images.iter() {
-        let name = image.to_string();
-        match docker.inspect_image(&name).await {
-            Ok(_) => continue,
-            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(missing(service, name, &error)),
-        }
-        tell(format!("pulling the image `{name}`"));
-        let options = CreateImageOptionsBuilder::new().from_image(&name).build();
-        let pulled = docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) });
-        pulled.await.map_err(|error| missing(service, name, &error))?;
+        let had = have(&docker, image, &tell).await;
+        had.map_err(|error| missing(service, image.to_string(), &error))?;
     }
     Ok(())
+}
+
+/// Sees that an image is there, pulling one that is not, which `tell` says before.
+///
+/// # Errors
+/// What the engine said.
+pub(super) async fn have(docker: &Docker, image: &Image, tell: impl Fn(String)) -> Result<(), ApiError> {
+    let name = image.to_string();
+    match docker.inspect_image(&name).await {
+        Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {}
+        looked => return looked.map(drop),
+    }
+    tell(format!("pulling the image `{name}`"));
+    let options = CreateImageOptionsBuilder::new().from_image(&name).build();
+    docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) }).await
 }
 
 fn missing(service: Service, image: String, error: &ApiError) -> Error {

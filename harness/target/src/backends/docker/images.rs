@@ -47,8 +47,21 @@ const DEFAULTS: [(Service, Variable, &str); 4] = [
 /// Toxiproxy's own image.
 pub(crate) const TOXIPROXY: &str = "ghcr.io/shopify/toxiproxy:2.12.0";
 
+/// The variable that names another.
+pub(crate) const TOXIPROXY_VARIABLE: Variable = Variable {
+    name: "BULKHEAD_IMAGE_TOXIPROXY",
+    text: "Image of Toxiproxy, for `--links toxiproxy` (ghcr.io/shopify/toxiproxy:2.12.0).",
+};
+
 /// The variables that name images.
-pub const VARIABLES: [Variable; 4] = [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1, DEFAULTS[3].1];
+pub const VARIABLES: [Variable; 5] =
+    [DEFAULTS[0].1, DEFAULTS[1].1, DEFAULTS[2].1, DEFAULTS[3].1, TOXIPROXY_VARIABLE];
+
+/// The image of Toxiproxy: its own, but for one that the variable names.
+pub(crate) fn toxiproxy(read: impl Fn(Variable) -> Option<OsString>) -> Image {
+    let named = read(TOXIPROXY_VARIABLE).map(|value| value.to_string_lossy().into_owned());
+    Image::read(named.as_deref().unwrap_or(TOXIPROXY))
+}
 
 /// An image by name and tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -147,5 +160,9 @@ mod tests {
         assert_eq!(named.of(Service::Redis).unwrap().to_string(), "mine:1");
         assert_eq!(named.of(Service::Postgres), none.of(Service::Postgres));
         assert_eq!(variable(Service::Redis), "BULKHEAD_IMAGE_REDIS");
+        assert_eq!(toxiproxy(|_| None).to_string(), TOXIPROXY);
+        let named =
+            toxiproxy(|variable| (variable.name == "BULKHEAD_IMAGE_TOXIPROXY").then(|| "mine:2".into()));
+        assert_eq!(named.to_string(), "mine:2");
     }
 }

@@ -9,9 +9,11 @@ mod container;
 mod engine;
 pub(crate) mod images;
 mod inside;
+mod toxiproxy;
 
 pub(crate) use clear::clear;
 pub(crate) use container::{Container, ContainerSpec, ENDED, File};
 pub(crate) use engine::{elsewhere, engine, ensure};
 pub use images::{Image, Images, VARIABLES};
 pub(crate) use inside::{Ends, Inside};
+pub use toxiproxy::{Toxiproxy, ToxiproxySpec};
