@@ -25,7 +25,7 @@ use super::{
     clear,
     container::ENGINE,
     engine,
-    engine::have,
+    engine::{elsewhere, have},
     images::{self, Image},
 };
 use crate::{
@@ -85,6 +85,10 @@ impl Toxiproxy {
     pub async fn start(spec: ToxiproxySpec, tell: impl Fn(String)) -> Result<Self, Error> {
         let docker =
             engine().await.map_err(|error| failed("reach a container engine")(Cause::from(error)))?;
+        if let Some(host) = elsewhere().await {
+            let why = format!("only servers are started at Podman's own socket; set DOCKER_HOST={host}");
+            return Err(failed("start a container beside the run")(why));
+        }
         let image = spec.image;
         let had = have(&docker, &image, tell).await;
         had.map_err(failed(format!("get the image `{image}`")))?;
