@@ -8,8 +8,11 @@ use testcontainers::{
     core::client::docker_client_instance,
 };
 
-use super::{images, images::Images};
-use crate::Error;
+use super::{
+    images,
+    images::{Image, Images},
+};
+use crate::{Error, error::Cause};
 
 /// The engine, when it answers.
 ///
@@ -41,6 +44,15 @@ pub(crate) async fn ensure(images: &Images, tell: impl Fn(String)) -> Result<(),
         pulled.await.map_err(|error| missing(service, name, &error))?;
     }
     Ok(())
+}
+
+/// The words of an image's entry point and command.
+///
+/// # Errors
+/// When the engine does not tell.
+pub(crate) async fn runs(image: &Image) -> Result<Vec<String>, Cause> {
+    let config = engine().await?.inspect_image(&image.to_string()).await?.config.unwrap_or_default();
+    Ok([config.entrypoint, config.cmd].into_iter().flatten().flatten().collect())
 }
 
 fn missing(service: Service, image: String, error: &ApiError) -> Error {

@@ -12,6 +12,6 @@ mod inside;
 
 pub(crate) use clear::clear;
 pub(crate) use container::{Container, ContainerSpec, ENDED, File};
-pub(crate) use engine::{engine, ensure};
+pub(crate) use engine::{engine, ensure, runs};
 pub use images::{Image, Images, VARIABLES};
 pub(crate) use inside::{Ends, Inside};
