@@ -16,6 +16,7 @@ mod minio;
 mod policy;
 mod product;
 mod running;
+mod seaweedfs;
 mod server;
 mod signed;
 

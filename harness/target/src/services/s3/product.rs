@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::{Client, error::DisplayErrorContext};
 use bulkhead_model::{Enforcement, S3Slice, Secret, Service, Tenant, url::S3Access};
 
-use super::{minio, policy};
+use super::{minio, policy, seaweedfs};
 use crate::{
     Error, TargetSpec,
     backends::docker::{self, Image, images},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Those that an image may hold.
-pub(super) const ALL: [&Product; 1] = [&minio::PRODUCT];
+pub(super) const ALL: [&Product; 2] = [&minio::PRODUCT, &seaweedfs::PRODUCT];
 
 /// One of them.
 pub(super) struct Product {
@@ -174,6 +174,8 @@ mod tests {
         );
         assert_eq!(called(&["/entrypoint.sh", "server"], "quay.io/minio/minio"), Some("minio"));
         assert_eq!(called(&[], "bitnami/minio-2025"), Some("minio"));
+        assert_eq!(called(&["/entrypoint.sh"], "chrislusf/seaweedfs"), Some("seaweedfs"));
+        assert_eq!(called(&["weed", "mini"], "mine"), Some("seaweedfs"));
         assert_eq!(called(&["/entrypoint.sh"], "mine"), None);
         // A word, not a part of one.
         assert_eq!(called(&["miniode"], "terminio"), None);
