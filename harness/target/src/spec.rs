@@ -87,7 +87,7 @@ pub enum S3Kind {
     /// The server inside this binary.
     #[default]
     Embedded,
-    /// MinIO: a `minio` binary from PATH, or an image.
+    /// A server that nobody here wrote: a `minio` binary from PATH, or whichever an image holds.
     Minio,
 }
 

@@ -49,7 +49,11 @@ const UNTOLD: [Untold; 2] = [
     },
     Untold {
         server: ["seaweedfs", "SeaweedFS"],
-        probes: &[("s3.read-foreign-acl", NO_ACL), ("s3.write-by-other-spelling", NO_SPELLING)],
+        probes: &[
+            ("s3.read-by-other-spelling", NO_SPELLING),
+            ("s3.read-foreign-acl", NO_ACL),
+            ("s3.write-by-other-spelling", NO_SPELLING),
+        ],
         shared: &[("s3.list-buckets", "it shows a bucket to nobody who may list but a part of it")],
     },
 ];
