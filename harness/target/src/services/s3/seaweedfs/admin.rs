@@ -1,6 +1,7 @@
 //! SeaweedFS's IAM API, as AWS words it: a user, a policy of the same name and an access key for each key.
 
 use async_trait::async_trait;
+use aws_sdk_s3::{Client, error::DisplayErrorContext, primitives::ByteStream};
 use bulkhead_model::{Secret, Service};
 
 use crate::{
@@ -51,15 +52,33 @@ fn element<'a>(answer: &'a str, name: &str) -> Result<&'a str, Cause> {
     Ok(rest.split('<').next().unwrap_or_default())
 }
 
+/// A bucket of its own, in which it shows that it serves.
+const READY: &str = "bulkhead-ready";
+
+async fn wrote_and_read(root: &Client) -> Result<(), aws_sdk_s3::Error> {
+    match root.create_bucket().bucket(READY).send().await.map_err(aws_sdk_s3::Error::from) {
+        Ok(_) | Err(aws_sdk_s3::Error::BucketAlreadyOwnedByYou(_)) => {}
+        Err(error) => return Err(error),
+    }
+    root.put_object().bucket(READY).key(READY).body(ByteStream::from_static(b"ready")).send().await?;
+    root.get_object().bucket(READY).key(READY).send().await?;
+    Ok(())
+}
+
 #[async_trait]
 impl product::Admin for Admin {
+    /// It lists buckets before its volumes are there, and answers 500 to who reads then.
+    async fn serves(&self, root: &Client) -> Result<(), String> {
+        wrote_and_read(root).await.map_err(|error| DisplayErrorContext(error).to_string())
+    }
+
     /// `version 8000GB 4.48 … linux amd64`.
     async fn version(&self, _spec: &InstanceSpec, instance: &Instance) -> Result<String, Error> {
         let Instance::Container(container) = instance else { return Ok(String::from("unknown")) };
         let said = container.inside().run("root", &["weed", "version"], &[]).await;
         let said = said.map_err(Error::serve(Service::S3, "ask for its version"))?;
-        let words = said.split_whitespace().skip_while(|word| *word != "version");
-        Ok(words.skip(2).next().unwrap_or("unknown").to_owned())
+        let mut words = said.split_whitespace().skip_while(|word| *word != "version");
+        Ok(words.nth(2).unwrap_or("unknown").to_owned())
     }
 
     async fn admit(&self, name: &str, may: &May<'_>) -> Result<Key, Cause> {
