@@ -176,7 +176,7 @@ impl TargetArg {
 pub(crate) enum S3Arg {
     /// The server inside this binary
     Embedded,
-    /// A `minio` binary from PATH; in containers the image that BULKHEAD_IMAGE_S3 names
+    /// A `minio` binary from PATH; in containers whichever server the image that BULKHEAD_IMAGE_S3 names holds
     Minio,
 }
 

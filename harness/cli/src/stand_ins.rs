@@ -10,7 +10,7 @@ use std::{
 
 use bulkhead_model::{Problem, Problems, Topology};
 use bulkhead_target::{
-    Error, TargetSpec,
+    Error, FirstSlices, TargetSpec,
     backends::auto::{self, Settled},
     keeper::Kind,
     spec::Variable,
@@ -71,7 +71,11 @@ pub(crate) fn variable(variable: Variable) -> Option<OsString> {
 /// # Errors
 /// Every environment variable that is wrong.
 pub(crate) fn common(place: &Place) -> Result<Wanted, Problems> {
-    Ok(Wanted::of(TargetSpec::from_env(executable()?)?, place, variable))
+    let mut spec = TargetSpec::from_env(executable()?)?;
+    // What is wrong with the topology is said by whoever works with it.
+    let topology = Topology::load(place.topology.as_deref()).ok();
+    spec.later = topology.as_ref().map(FirstSlices::of);
+    Ok(Wanted::of(spec, place, variable))
 }
 
 /// What `up`, `down`, `status` and `env` mean: the set of the project that the current folder is in.

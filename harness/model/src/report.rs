@@ -51,7 +51,7 @@ impl RunReport {
 pub struct ServerReport {
     /// Which service it plays.
     pub service: Service,
-    /// What it is: `postgres`, `redis`, `valkey`, `rabbitmq`, `embedded`, `minio`.
+    /// What it is: `postgres`, `redis`, `valkey`, `rabbitmq`, `embedded`, `minio`, `seaweedfs`.
     pub product: String,
     /// Its version as it reports it itself.
     pub version: String,

@@ -51,6 +51,26 @@ pub enum Error {
         /// What the engine said.
         why: String,
     },
+    /// Nothing says which S3 server an image holds.
+    #[error("s3: neither the command nor the name of the image `{image}` says which server it holds")]
+    NotS3 {
+        /// Which image.
+        image: String,
+        /// The variable that names another.
+        variable: &'static str,
+        /// The servers that one may hold.
+        known: String,
+    },
+    /// An S3 server has no rules that keep tenants apart as they are to be. Nothing was started.
+    #[error("s3: {product} has no rules below a bucket, which are to keep {slice} to `{tenant}` alone")]
+    Unkept {
+        /// Which server.
+        product: &'static str,
+        /// The slice.
+        slice: String,
+        /// Whose it is.
+        tenant: String,
+    },
     /// Missing servers could not be installed.
     #[error("could not install the missing servers: {why}{}", log_text(.log))]
     Install {
@@ -193,6 +213,13 @@ impl Error {
             Self::Toxiproxy { .. } => Some(String::from(
                 "it runs in a container: start Docker or Podman, or name its socket in DOCKER_HOST, and see that it has the \
                  image or can pull it, or name another in BULKHEAD_IMAGE_TOXIPROXY; `--links own` needs neither",
+            )),
+            Self::NotS3 { variable, known, .. } => Some(format!(
+                "name an image of one of these in {variable}: {known}; with `--s3 embedded` S3 needs none"
+            )),
+            Self::Unkept { .. } => Some(String::from(
+                "give each tenant a bucket of its own, or let it be a convention (`[services.s3]` with `enforcement = \
+                 \"convention\"`), or take another server",
             )),
             Self::Install { .. } => {
                 Some(String::from("run the printed script by hand, as root where it needs that"))

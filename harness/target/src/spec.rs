@@ -88,7 +88,7 @@ pub enum S3Kind {
     /// The server inside this binary.
     #[default]
     Embedded,
-    /// MinIO: a `minio` binary from PATH, or an image.
+    /// A server that nobody here wrote: a `minio` binary from PATH, or whichever an image holds.
     Minio,
 }
 
@@ -119,6 +119,8 @@ pub struct TargetSpec {
     pub ports: Vec<(Service, u16)>,
     /// Slices that are there once the servers are, where this call starts them. Whoever joins ignores it.
     pub first: Option<FirstSlices>,
+    /// Slices that will be asked for later: a server that cannot keep them apart as they say is not started.
+    pub later: Option<FirstSlices>,
 }
 
 /// Folders that people name themselves.
@@ -210,6 +212,7 @@ impl TargetSpec {
             temp: std::env::temp_dir(),
             ports: Vec::new(),
             first: None,
+            later: None,
         };
         Problems::unless(problems, spec)
     }

@@ -177,6 +177,21 @@ async fn s3_without_its_image_has_another_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_holds_no_s3_server_is_refused_before_any_starts() {
+    let Some(_) = engine().await else { return };
+    let mut desk = desk();
+    let other = std::env::var("BULKHEAD_IMAGE_REDIS").unwrap_or_else(|_| "redis:8".into());
+    desk.set("BULKHEAD_IMAGE_S3", &other);
+    let ran = desk.run(&["verify", "scenarios/checklist", "--target", "docker"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    for part in ["says which server it holds", "BULKHEAD_IMAGE_S3", "MinIO", "SeaweedFS", "`--s3 embedded`"] {
+        assert_eq!(ran.all().matches(part).count(), 1, "{part}: {}", ran.all());
+    }
+    assert!(!ran.all().contains("ready"), "{}", ran.all());
+    desk.vanishes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_servers_of_this_machine_containers_are_taken_and_s3_needs_no_image() {
     let Some(_) = engine().await else { return };
     let mut desk = desk();

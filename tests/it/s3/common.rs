@@ -129,3 +129,45 @@ pub(crate) fn code<E: ProvideErrorMetadata + std::fmt::Debug>(error: SdkError<E>
         (None, _) => status.to_string(),
     }
 }
+
+fn refused(outcome: Result<impl std::fmt::Debug, String>) -> bool {
+    outcome.is_err_and(|reason| reason.starts_with("403 AccessDenied"))
+}
+
+/// Makes tenants of both kinds on a server that nobody here wrote, and has each keep to its slice.
+pub(crate) async fn fences(server: &mut Direct) {
+    for tenants in [separate(), shared()] {
+        let accesses = provision(server, &tenants, Enforcement::Enforced).await;
+        let clients: Vec<_> = accesses.iter().map(|access| clients::s3::client(access).unwrap()).collect();
+        let slices = [0, 1].map(|side| accesses[side].tenant.slices.s3.clone());
+        for (client, slice) in clients.iter().zip(&slices) {
+            let first = put(client, &slice.bucket, &slice.key("a"), b"one").await.unwrap();
+            put(client, &slice.bucket, &slice.key("a"), b"two").await.unwrap();
+            let old =
+                client.get_object().bucket(&slice.bucket).key(slice.key("a")).version_id(first).send().await;
+            assert_eq!(old.unwrap().body.collect().await.unwrap().to_vec(), b"one", "versions are on");
+            assert_eq!(list(client, &slice.bucket, &slice.key("")).await.unwrap(), [slice.key("a")]);
+        }
+        let (bucket, key) = (&slices[1].bucket, slices[1].key("a"));
+        assert!(refused(get(&clients[0], bucket, &key).await));
+        assert!(refused(put(&clients[0], bucket, &key, b"x").await));
+        assert!(refused(list(&clients[0], bucket, &slices[1].key("")).await));
+        assert!(refused(list(&clients[0], bucket, "").await));
+        assert_eq!(get(&clients[1], bucket, &key).await.unwrap(), b"two");
+
+        let mine: [Tenant; 1] = [tenants[0].clone()];
+        server.running.remove(&mine).await.unwrap();
+        assert!(get(&clients[0], &slices[0].bucket, &slices[0].key("a")).await.is_err());
+        assert_eq!(get(&clients[1], bucket, &key).await.unwrap(), b"two");
+        server.running.remove(&tenants[1..]).await.unwrap();
+    }
+}
+
+/// The negative control: the fence is the policies' doing.
+pub(crate) async fn refuses_nothing(server: &mut Direct) {
+    let accesses = provision(server, &separate(), Enforcement::Convention).await;
+    let clients: Vec<_> = accesses.iter().map(|access| clients::s3::client(access).unwrap()).collect();
+    let bucket = &accesses[1].tenant.slices.s3.bucket;
+    put(&clients[1], bucket, "a", b"canary").await.unwrap();
+    assert_eq!(get(&clients[0], bucket, "a").await.unwrap(), b"canary");
+}

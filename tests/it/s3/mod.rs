@@ -4,6 +4,7 @@
 
 mod common;
 mod conditions;
+mod docker;
 mod fence;
 mod keys;
 mod listing;

@@ -160,7 +160,7 @@ pub async fn make(probe: &dyn Probe, pair: &Pair<'_>) -> Result<Finding, Error> 
 /// Why the answers of this server (`minio 2025`) to a probe tell nothing, whatever it may do: the probe is left out.
 pub fn untold(probe: &dyn Probe, server: &str, access: &bulkhead_target::TenantAccess) -> Option<String> {
     match probe.about().service {
-        Service::S3 => s3::untold(probe.about().name, server),
+        Service::S3 => s3::untold(probe.about().name, server, access.tenant.slices.s3.prefix.is_some()),
         Service::Redis => redis::untold(probe.about().name, access.detour(Service::Redis).is_some()),
         Service::Postgres | Service::Rabbitmq => None,
     }

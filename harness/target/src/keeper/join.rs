@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use bulkhead_model::RunEvent;
+use bulkhead_model::{RunEvent, Service};
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::UnixStream,
@@ -11,8 +11,12 @@ use tokio::{
 
 use crate::{
     Error, TargetSpec,
-    backends::{docker, native},
+    backends::{
+        docker::{self, Images},
+        native,
+    },
     process::RUN_VARIABLE,
+    services::s3,
 };
 
 use super::{
@@ -48,7 +52,10 @@ pub(crate) async fn join(
                 if !looked {
                     match &spec.images {
                         None => native::ensure(spec, progress).await?,
-                        Some(images) => docker::ensure(images, |note| progress(RunEvent::Note(note))).await?,
+                        Some(images) => {
+                            docker::ensure(images, |note| progress(RunEvent::Note(note))).await?;
+                            check(images, spec).await?;
+                        }
                     }
                     looked = true;
                 }
@@ -69,6 +76,13 @@ pub(crate) async fn join(
         }
     }
     Err(failed("get a lease", format!("{ROUNDS} keepers in a row ended before they granted one")))
+}
+
+/// Sees that the servers in the images can keep the slices apart that will be asked for.
+async fn check(images: &Images, spec: &TargetSpec) -> Result<(), Error> {
+    let Some(image) = images.of(Service::S3) else { return Ok(()) };
+    let slices = [&spec.first, &spec.later].into_iter().flatten().map(|slices| slices.on(Service::S3));
+    s3::check(image, &slices.collect::<Vec<_>>()).await
 }
 
 /// The pipe that stands for the first lease until the connection does.

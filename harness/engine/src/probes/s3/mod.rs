@@ -21,30 +21,60 @@ pub(crate) use ground::Ground;
 
 const FORM_FIRST: &str = "it refuses the form of the request before it asks for the right to it";
 const NO_SPELLING: &str = "it refuses such a spelling outright";
+const NO_ACL: &str = "it refuses an object's list of rights to its owner, too";
 
-/// Probes that MinIO does not answer so that one could tell, and why.
-const UNTOLD_BY_MINIO: [(&str, &str); 7] = [
-    ("s3.change-bucket-lifecycle", FORM_FIRST),
-    ("s3.list-foreign-uploads", "it shows no unfinished upload by its folder"),
-    ("s3.make-buckets", FORM_FIRST),
-    ("s3.pile-up-foreign-markers", "it adds no delete marker to what is hidden already"),
-    ("s3.read-by-other-spelling", NO_SPELLING),
-    ("s3.read-foreign-acl", "it refuses an object's list of rights to its owner, too"),
-    ("s3.write-by-other-spelling", NO_SPELLING),
+/// Probes that a server does not answer so that one could tell.
+struct Untold {
+    /// How it is named, and how people write it.
+    server: [&'static str; 2],
+    /// Which, and why.
+    probes: &'static [(&'static str, &'static str)],
+    /// Which besides, where tenants share a bucket.
+    shared: &'static [(&'static str, &'static str)],
+}
+
+const UNTOLD: [Untold; 2] = [
+    Untold {
+        server: ["minio", "MinIO"],
+        probes: &[
+            ("s3.change-bucket-lifecycle", FORM_FIRST),
+            ("s3.list-foreign-uploads", "it shows no unfinished upload by its folder"),
+            ("s3.make-buckets", FORM_FIRST),
+            ("s3.pile-up-foreign-markers", "it adds no delete marker to what is hidden already"),
+            ("s3.read-by-other-spelling", NO_SPELLING),
+            ("s3.read-foreign-acl", NO_ACL),
+            ("s3.write-by-other-spelling", NO_SPELLING),
+        ],
+        shared: &[],
+    },
+    Untold {
+        server: ["seaweedfs", "SeaweedFS"],
+        probes: &[
+            ("s3.read-by-other-spelling", NO_SPELLING),
+            ("s3.read-foreign-acl", NO_ACL),
+            ("s3.write-by-other-spelling", NO_SPELLING),
+        ],
+        shared: &[("s3.list-buckets", "it shows a bucket to nobody who may list but a part of it")],
+    },
 ];
+
+/// Servers that have bucket policies.
+const WITH_POLICIES: [&str; 2] = ["minio", "seaweedfs"];
 
 /// Probes of what Backblaze B2 has no S3 call for, which the embedded S3 does not have either.
 const UNTOLD_BY_B2: [&str; 2] = ["s3.read-bucket-policy", "s3.change-bucket-policy"];
 
-/// Why this server's answers to a probe tell nothing.
-pub(super) fn untold(probe: &str, server: &str) -> Option<String> {
-    if !server.starts_with("minio") && UNTOLD_BY_B2.contains(&probe) {
+/// Why this server's answers to a probe tell nothing, where tenants share a bucket or not.
+pub(super) fn untold(probe: &str, server: &str, shared: bool) -> Option<String> {
+    if !WITH_POLICIES.iter().any(|name| server.starts_with(name)) && UNTOLD_BY_B2.contains(&probe) {
         return Some(String::from(
             "Backblaze B2 has no S3 call for a bucket's policy, and the embedded S3 none either; MinIO has",
         ));
     }
-    let (_, why) = UNTOLD_BY_MINIO.iter().find(|(name, _)| server.starts_with("minio") && *name == probe)?;
-    Some(format!("MinIO's answer tells nothing: {why}"))
+    let known = UNTOLD.iter().find(|known| server.starts_with(known.server[0]))?;
+    let mut probes = known.probes.iter().chain(known.shared.iter().filter(|_| shared));
+    let (_, why) = probes.find(|(name, _)| *name == probe)?;
+    Some(format!("{}'s answer tells nothing: {why}", known.server[1]))
 }
 
 /// All of them, in the order of the matrix.
@@ -110,14 +140,21 @@ pub const ALL: &[&dyn Probe] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, UNTOLD_BY_MINIO, untold};
+    use super::{ALL, UNTOLD, untold};
 
     #[test]
-    fn only_minio_leaves_probes_out_and_only_those_that_there_are() {
-        for (name, _) in UNTOLD_BY_MINIO {
-            assert!(ALL.iter().any(|probe| probe.about().name == name), "{name}");
-            assert!(untold(name, "minio 2025").is_some() && untold(name, "embedded 0.1.0").is_none());
+    fn only_other_servers_leave_probes_out_and_only_those_that_there_are() {
+        for known in UNTOLD {
+            let server = format!("{} 1", known.server[0]);
+            for (probes, shared) in [(known.probes, false), (known.shared, true)] {
+                for (name, _) in probes {
+                    assert!(ALL.iter().any(|probe| probe.about().name == *name), "{name}");
+                    assert!(untold(name, &server, shared).is_some(), "{name}");
+                    assert!(untold(name, "embedded 0.1.0", shared).is_none(), "{name}");
+                    assert_eq!(untold(name, &server, false).is_some(), !shared, "{name}");
+                }
+            }
+            assert_eq!(untold("s3.get-foreign-object", &server, true), None);
         }
-        assert_eq!(untold("s3.get-foreign-object", "minio 2025"), None);
     }
 }

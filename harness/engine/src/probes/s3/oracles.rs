@@ -70,6 +70,9 @@ impl Probe for ShareAccount {
     fn inherent(&self, _pair: &Pair<'_>, server: &str) -> Option<String> {
         let reason = if server.starts_with("minio") {
             "MinIO can limit a bucket's size (`mc quota set`), and nobody's requests"
+        } else if server.starts_with("seaweedfs") {
+            "SeaweedFS can limit a bucket's size and its requests at a time (`s3.bucket.quota`, `s3.circuitBreaker`), and \
+             nobody's requests a second"
         } else {
             "B2 counts storage, downloads, calls, calls a second and buckets by account, and has no limit for a key or \
              a bucket; an account for each tenant closes it"

@@ -19,7 +19,7 @@ use super::{
     images,
     images::{Image, Images},
 };
-use crate::Error;
+use crate::{Error, error::Cause};
 
 /// How long a call to Podman's service may take, as testcontainers has it for every engine.
 const CALL: Duration = Duration::from_secs(120);
@@ -106,6 +106,15 @@ pub(super) async fn have(docker: &Docker, image: &Image, tell: impl Fn(String)) 
     tell(format!("pulling the image `{name}`"));
     let options = CreateImageOptionsBuilder::new().from_image(&name).build();
     docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) }).await
+}
+
+/// The words of an image's entry point and command.
+///
+/// # Errors
+/// When the engine does not tell.
+pub(crate) async fn runs(image: &Image) -> Result<Vec<String>, Cause> {
+    let config = engine().await?.inspect_image(&image.to_string()).await?.config.unwrap_or_default();
+    Ok([config.entrypoint, config.cmd].into_iter().flatten().flatten().collect())
 }
 
 fn missing(service: Service, image: String, error: &ApiError) -> Error {

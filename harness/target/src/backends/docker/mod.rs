@@ -13,7 +13,7 @@ mod toxiproxy;
 
 pub(crate) use clear::clear;
 pub(crate) use container::{Container, ContainerSpec, ENDED, File};
-pub(crate) use engine::{elsewhere, engine, ensure};
+pub(crate) use engine::{elsewhere, engine, ensure, runs};
 pub use images::{Image, Images, VARIABLES};
 pub(crate) use inside::{Ends, Inside};
 pub use toxiproxy::{Toxiproxy, ToxiproxySpec};

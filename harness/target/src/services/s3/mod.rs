@@ -1,16 +1,24 @@
-//! S3: the server inside this binary, or a `minio` in its place.
+//! S3: the server inside this binary, or in its place a `minio` or whichever server an image holds.
 
 use async_trait::async_trait;
 use bulkhead_model::{Enforcement, Service, Tenant};
 
 use super::{Place, Running, StandIn};
-use crate::{Error, Missing, S3Kind, TargetSpec, backends::compose::Part};
+use crate::{
+    Error, Missing, S3Kind, TargetSpec,
+    backends::{compose::Part, docker::Image},
+};
 
 mod control;
 pub mod embedded;
 mod keymaker;
 mod minio;
+mod policy;
+mod product;
 mod running;
+mod seaweedfs;
+mod server;
+mod signed;
 
 pub use control::{Options, Profile};
 pub use running::Embedded;
@@ -43,7 +51,25 @@ impl StandIn for S3 {
     async fn start(&self, spec: &TargetSpec, place: &Place) -> Result<Box<dyn Running>, Error> {
         match spec.s3 {
             S3Kind::Embedded => Ok(Box::new(Embedded::start(spec, place, Options::default()).await?)),
-            S3Kind::Minio => Ok(Box::new(minio::start(spec, place).await?)),
+            S3Kind::Minio => {
+                let image = spec.images.as_ref().and_then(|images| images.of(Service::S3));
+                let product = match image {
+                    Some(image) => product::of(image).await?,
+                    None => &minio::PRODUCT,
+                };
+                Ok(Box::new(server::Server::start(product, spec, image, place).await?))
+            }
         }
     }
+}
+
+/// Sees that it can be told which server an image holds, and that this keeps all of these apart as they are to be. Starts
+/// nothing.
+///
+/// # Errors
+/// Why not, with what to do instead.
+pub(crate) async fn check(image: &Image, slices: &[(Vec<Tenant>, Enforcement)]) -> Result<(), Error> {
+    let product = product::of(image).await?;
+    let refused = slices.iter().find_map(|(tenants, enforcement)| product.refusal(tenants, *enforcement));
+    refused.map_or(Ok(()), Err)
 }

@@ -8,16 +8,19 @@ use bulkhead_model::{
     url::{S3Access, shell_word},
 };
 
-use super::{
-    ROOT,
-    admin::{Call, REGION},
-    policy,
-    server::key,
-};
+use super::{ROOT, admin, secret};
 use crate::{
     Error,
     backends::compose::Part,
-    services::{Access, password::Source},
+    services::{
+        Access,
+        password::Source,
+        s3::{
+            policy,
+            product::{self, Key},
+            signed::{Call, REGION},
+        },
+    },
 };
 
 /// Where it listens inside, is published, and is published through Toxiproxy.
@@ -32,15 +35,17 @@ pub(in crate::services::s3) fn composed(tenants: &[Tenant], enforcement: Enforce
     let mut accesses = Vec::new();
     for tenant in tenants {
         let slice = &tenant.slices.s3;
-        let (id, secret) = key(tenant.name.as_str(), Source::Derived);
+        let name = tenant.name.as_str();
+        let key = Key { id: product::name(Source::Derived, name), secret: secret(Source::Derived, name) };
         let document = policy::of(slice, &buckets, enforcement);
-        steps.push(step("text", &Call::add_policy(&id, &document), &document.to_string()));
-        let add = Call::add_user(&id, &secret, &root, Source::Derived);
+        steps.push(step("text", &admin::add_policy(&key.id, &document), &document.to_string()));
+        let add = admin::add_user(&key, &root, Source::Derived);
         let add = add.ok_or("its secret could not be sealed");
         let doing = || format!("write the user of tenant `{}`", tenant.name);
         let add = add.map_err(Error::serve(Service::S3, doing()))?;
         steps.push(step("bytes", &add, &STANDARD.encode(&add.body)));
-        steps.push(step("text", &Call::attach_policy(&id, &id), ""));
+        steps.push(step("text", &admin::attach_policy(&key.id, &key.id), ""));
+        let Key { id, secret } = key;
         accesses.push(Access::S3(S3Access {
             endpoint: format!("https://127.0.0.1:{published}"),
             access_key_id: id,
@@ -56,5 +61,5 @@ pub(in crate::services::s3) fn composed(tenants: &[Tenant], enforcement: Enforce
 
 /// A step of the script: the function that makes the request, where to, and what it takes.
 fn step(function: &str, call: &Call, body: &str) -> String {
-    format!("{function} {} {}", shell_word(&format!("{}?{}", call.path(), call.query())), shell_word(body))
+    format!("{function} {} {}", shell_word(&format!("{}?{}", call.path, call.query())), shell_word(body))
 }

@@ -1,4 +1,4 @@
-//! A `minio` binary in the embedded server's place: the same slices, on a server that nobody here wrote.
+//! MinIO, a `minio` binary or an image.
 //!
 //! Users and policies are made by MinIO's admin API, whose secrets travel sealed ([`seal`]) inside TLS. Its refusals
 //! are its own, not B2's.
@@ -7,32 +7,36 @@ use std::{
     ffi::OsString,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
-use aws_sdk_s3::{Client, error::DisplayErrorContext};
-use bulkhead_model::{Service, url::S3Access};
+use bulkhead_model::{Secret, Service, url::S3Access};
 use nix::sys::signal::Signal;
 
+use super::{
+    product::{Key, Prepared, Product, Site},
+    signed::Signer,
+};
 use crate::{
     ChildSpec, Error, Missing, TargetSpec,
     backends::docker::{ContainerSpec, File, Image},
-    clients::s3::connect,
     instance::{Instance, InstanceSpec},
-    private, ready,
-    services::{Place, locate, password, port},
+    private,
+    services::{
+        Place, locate,
+        password::{self, Source},
+    },
 };
 
 mod admin;
 mod compose;
-mod policy;
 mod seal;
-mod server;
 
 pub(super) use compose::composed;
 
 use admin::Admin;
-use server::Server;
+
+pub(super) static PRODUCT: Product =
+    Product { name: "minio", title: "MinIO", program: "minio", below_bucket: true, versions: true, prepare };
 
 /// The program's name.
 const NAMES: [&str; 1] = ["minio"];
@@ -56,27 +60,21 @@ pub(super) fn find(spec: &TargetSpec) -> Result<PathBuf, Missing> {
     })
 }
 
-/// Starts it and waits until it serves.
-pub(super) async fn start(spec: &TargetSpec, place: &Place) -> Result<Server, Error> {
-    let begun = Instant::now();
-    let port = port::pick(Service::S3, place)?;
-    let root = S3Access {
-        endpoint: format!("https://127.0.0.1:{port}"),
-        access_key_id: String::from(ROOT),
-        secret_access_key: password::random(),
-        bucket: String::new(),
-    };
+/// A user's secret, of which MinIO takes forty characters at most.
+fn secret(source: Source, tenant: &str) -> Secret {
+    Secret::new(source.password(&format!("s3 {tenant}")).expose().get(..40).unwrap_or_default())
+}
+
+fn prepare(site: &Site<'_>) -> Result<Prepared, Error> {
+    let Site { spec, image, place, port } = *site;
+    let root = site.root(Key { id: String::from(ROOT), secret: password::random() });
     let certs = certificates(place)?;
-    let spec = match spec.images.as_ref().and_then(|images| images.of(Service::S3)) {
+    let spec = match image {
         Some(image) => contained(image, place, port, &root, &certs)?,
         None => process(spec, place, port, &root, &certs)?,
     };
-    let mut instance = spec.start().await?;
-    let client = connect(&root, Some(&place.ca))?;
-    ready(&mut instance, place.deadline, &client).await?;
-    let version = version(&spec, &instance).await?;
-    let admin = Admin::new(&root, port, &place.ca)?;
-    Ok(Server::new((instance, spec, place.deadline), client, admin, root.endpoint, version, begun.elapsed()))
+    let admin = Box::new(Admin(Signer::new(&root, port, &place.ca)?));
+    Ok(Prepared { spec, admin, root })
 }
 
 /// A folder with the certificate under the two names that it looks for.
@@ -163,15 +161,6 @@ fn contained(
         dir: place.dir.clone(),
         log: place.dir.join(LOG),
     }))
-}
-
-/// Waits until it answers its administrator.
-async fn ready(instance: &mut Instance, deadline: Duration, client: &Client) -> Result<(), Error> {
-    let asked = || {
-        let list = client.list_buckets().send();
-        async move { list.await.map(drop).map_err(|error| DisplayErrorContext(error).to_string()) }
-    };
-    ready::until(Service::S3, instance, deadline, asked).await
 }
 
 /// What it says about itself: `minio version RELEASE.2025-02-28T09-55-16Z (commit-id=…)`.

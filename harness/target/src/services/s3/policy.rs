@@ -1,9 +1,9 @@
-//! What a tenant's user may do on MinIO, as its policy documents say it.
+//! What a tenant's key may do, as a policy document says it. MinIO reads it as AWS does; so do others, more or less.
 
 use bulkhead_model::{Enforcement, S3Slice};
 use serde_json::{Value, json};
 
-/// The policy of the user of a slice, `buckets` being those of all tenants of its topology.
+/// The policy of the key of a slice, `buckets` being those of all tenants of its topology.
 pub(super) fn of(slice: &S3Slice, buckets: &[String], enforcement: Enforcement) -> Value {
     match enforcement {
         Enforcement::Enforced => {
