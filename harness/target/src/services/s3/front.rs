@@ -70,14 +70,10 @@ async fn serve(listener: tokio::net::TcpListener, tls: TlsAcceptor, to: u16) {
 
 /// One connection. How it ends is for its two ends to tell.
 async fn carry(outer: TcpStream, tls: TlsAcceptor, to: u16) -> Result<(), Cause> {
-    // The server first: where it is gone, a client is reset before it has said anything, much as it would be there.
     let inner = TcpStream::connect((Ipv4Addr::LOCALHOST, to));
-    let mut inner = match tokio::time::timeout(PATIENCE, inner).await {
-        Ok(Ok(inner)) => inner,
-        refused => {
-            outer.set_zero_linger()?;
-            return Ok(drop(refused?));
-        }
+    let Ok(Ok(mut inner)) = tokio::time::timeout(PATIENCE, inner).await else {
+        // Where the server is gone, a client is reset before it has said anything, much as it would be there.
+        return Ok(outer.set_zero_linger()?);
     };
     outer.set_nodelay(true)?;
     inner.set_nodelay(true)?;
