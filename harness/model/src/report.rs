@@ -51,7 +51,8 @@ impl RunReport {
 pub struct ServerReport {
     /// Which service it plays.
     pub service: Service,
-    /// What it is: `postgres`, `redis`, `valkey`, `rabbitmq`, `embedded`, `minio`, `seaweedfs`.
+    /// What it is: `postgres`, `redis`, `valkey`, `rabbitmq`, `embedded`, `minio`, `seaweedfs`, `rustfs`,
+    /// `garage`.
     pub product: String,
     /// Its version as it reports it itself.
     pub version: String,

@@ -62,8 +62,9 @@ impl ServiceFault {
 
     /// Whether that server can be put into it.
     pub fn befalls(self, server: &ServerReport) -> bool {
-        // MinIO cannot be told to answer wrongly.
-        self.services().contains(&server.service) && server.product != "minio"
+        // No other S3 server can be told to answer wrongly.
+        let told = server.service != Service::S3 || server.product == "embedded";
+        self.services().contains(&server.service) && told
     }
 }
 
@@ -80,7 +81,9 @@ mod tests {
             startup_ms: 0,
         };
         assert!(ServiceFault::SlowDown.befalls(&server(Service::S3, "embedded")));
-        assert!(!ServiceFault::SlowDown.befalls(&server(Service::S3, "minio")));
+        for other in ["minio", "rustfs", "seaweedfs", "garage"] {
+            assert!(!ServiceFault::SlowDown.befalls(&server(Service::S3, other)), "{other}");
+        }
         assert!(!ServiceFault::SlowDown.befalls(&server(Service::Redis, "valkey")));
     }
 }

@@ -7,13 +7,16 @@ use bulkhead_target::{TargetSpec, clients};
 use serde_json::json;
 use testcontainers::core::client::docker_client_instance;
 
-use super::common::{fences, get, provision, put, refuses_nothing, separate};
+use super::common::{fences, get, provision, put, refuses_nothing, separate, shared};
 use crate::{
     support::{Direct, direct_as, spec},
     tools::left_out,
 };
 
 const IMAGE: &str = "BULKHEAD_IMAGE_S3";
+
+/// Whose rules are for whole buckets, and which keeps no versions.
+const GARAGE: &str = "garage";
 
 /// A running server, or none with a word on why.
 async fn server() -> Option<Direct> {
@@ -35,7 +38,13 @@ async fn tenants_are_fenced_by_the_image_too() {
     let report = server.running.report();
     let named = std::env::var(IMAGE).unwrap();
     assert!(named.contains(&report.product) && report.version != "unknown", "{named}: {report:?}");
-    fences(&mut server).await;
+    if report.product == GARAGE {
+        fences(&mut server, &[separate()], false).await;
+        let refused = server.running.provision(&shared(), Enforcement::Enforced).await.unwrap_err();
+        assert!(refused.to_string().contains("no rules below a bucket"), "{refused}");
+    } else {
+        fences(&mut server, &[separate(), shared()], true).await;
+    }
     refuses_nothing(&mut server).await;
     server.running.stop().await;
 }
@@ -52,9 +61,12 @@ async fn slices_outlive_a_kill_and_a_policy_opens_them() {
     server.running.start_again().await.unwrap();
     assert_eq!(get(&clients[1], bucket, "a").await.unwrap(), b"canary");
     assert!(get(&clients[0], bucket, "a").await.is_err());
-    let document = json!({ "Version": "2012-10-17", "Statement": [
-        { "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [format!("arn:aws:s3:::{bucket}/*")] },
-    ] });
+    let document = match server.running.report().product.as_str() {
+        GARAGE => json!({ bucket: { "read": true, "write": false, "owner": false } }),
+        _ => json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [format!("arn:aws:s3:::{bucket}/*")] },
+        ] }),
+    };
     let key = &accesses[0].connections.s3.access_key_id;
     let statement = json!({ "key": key, "document": document });
     server.running.administer(&statement.to_string()).await.unwrap();

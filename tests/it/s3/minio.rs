@@ -8,7 +8,7 @@ use bulkhead_target::{
     services::{StandIn as _, s3},
 };
 
-use super::common::{fences, refuses_nothing};
+use super::common::{fences, refuses_nothing, separate, shared};
 use crate::{
     support::{Direct, command_lines, direct, spec},
     tools::left_out,
@@ -41,7 +41,7 @@ pub(crate) async fn minio() -> Option<Direct> {
 async fn tenants_are_fenced_on_minio_too() {
     let Some(mut server) = minio().await else { return };
     assert_eq!(server.running.report().product, "minio");
-    fences(&mut server).await;
+    fences(&mut server, &[separate(), shared()], true).await;
     let lines = command_lines(&server.place).join("\n");
     assert!(lines.contains("minio"), "{lines}");
     server.running.stop().await;

@@ -38,7 +38,7 @@ const DEFAULTS: [(Service, Variable, &str); 4] = [
         Service::S3,
         Variable {
             name: "BULKHEAD_IMAGE_S3",
-            text: "Image of MinIO or SeaweedFS, for `--target docker` (quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z).",
+            text: "Image of MinIO, RustFS, SeaweedFS or Garage, for `--target docker` (quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z).",
         },
         "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
     ),

@@ -11,11 +11,14 @@ use crate::{
 
 mod control;
 pub mod embedded;
+mod front;
+mod garage;
 mod keymaker;
 mod minio;
 mod policy;
 mod product;
 mod running;
+mod rustfs;
 mod seaweedfs;
 mod server;
 mod signed;

@@ -6,10 +6,13 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use aws_sdk_s3::{Client, error::DisplayErrorContext};
+use aws_sdk_s3::{
+    Client,
+    error::{DisplayErrorContext, SdkError},
+};
 use bulkhead_model::{Enforcement, S3Slice, Secret, Service, Tenant, url::S3Access};
 
-use super::{minio, policy, seaweedfs};
+use super::{garage, minio, policy, rustfs, seaweedfs};
 use crate::{
     Error, TargetSpec,
     backends::docker::{self, Image, images},
@@ -19,7 +22,8 @@ use crate::{
 };
 
 /// Those that an image may hold.
-pub(super) const ALL: [&Product; 2] = [&minio::PRODUCT, &seaweedfs::PRODUCT];
+pub(super) const ALL: [&Product; 4] =
+    [&minio::PRODUCT, &rustfs::PRODUCT, &seaweedfs::PRODUCT, &garage::PRODUCT];
 
 /// One of them.
 pub(super) struct Product {
@@ -68,6 +72,14 @@ pub(super) trait Admin: Send + Sync {
     /// Its version.
     async fn version(&self, spec: &InstanceSpec, instance: &Instance) -> Result<String, Error>;
 
+    /// Makes a bucket that its administrator's key opens; one that is there stays.
+    async fn make_bucket(&self, root: &Client, name: &str) -> Result<(), Cause> {
+        match root.create_bucket().bucket(name).send().await.map_err(SdkError::into_service_error) {
+            Err(error) if !error.is_bucket_already_owned_by_you() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a key of this name that may do this, and nothing else. What there is of one that could not be made is withdrawn.
     async fn admit(&self, name: &str, may: &May<'_>) -> Result<Key, Cause>;
 
@@ -79,6 +91,7 @@ pub(super) trait Admin: Send + Sync {
 }
 
 /// A key and its secret.
+#[derive(Clone)]
 pub(super) struct Key {
     pub(super) id: String,
     pub(super) secret: Secret,
@@ -176,6 +189,8 @@ mod tests {
         assert_eq!(called(&[], "bitnami/minio-2025"), Some("minio"));
         assert_eq!(called(&["/entrypoint.sh"], "chrislusf/seaweedfs"), Some("seaweedfs"));
         assert_eq!(called(&["weed", "mini"], "mine"), Some("seaweedfs"));
+        assert_eq!(called(&["/garage", "server"], "dxflrs/garage"), Some("garage"));
+        assert_eq!(called(&["/entrypoint.sh", "rustfs"], "mine"), Some("rustfs"));
         assert_eq!(called(&["/entrypoint.sh"], "mine"), None);
         // A word, not a part of one.
         assert_eq!(called(&["miniode"], "terminio"), None);

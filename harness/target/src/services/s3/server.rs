@@ -95,13 +95,7 @@ impl Server {
     }
 
     async fn make_bucket(&self, name: &str) -> Result<(), Cause> {
-        let made = self.root.create_bucket().bucket(name).send().await;
-        if let Err(error) = made {
-            let error = error.into_service_error();
-            if !error.is_bucket_already_owned_by_you() {
-                return Err(error.into());
-            }
-        }
+        self.admin.make_bucket(&self.root, name).await?;
         if self.product.versions {
             let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
             self.root.put_bucket_versioning().bucket(name).versioning_configuration(on).send().await?;

@@ -18,6 +18,7 @@ mod server;
 mod store;
 
 pub use grants::{Capability, KeyGrant};
+pub(super) use server::tls;
 
 use super::control::{Answered, Asked, Hello, Start};
 use admin::Admin;

@@ -46,7 +46,7 @@ pub(super) struct Front {
 ///
 /// # Errors
 /// When a file cannot be read, or the two do not fit.
-pub(super) fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
+pub(in crate::services::s3) fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
     let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
