@@ -277,17 +277,16 @@ impl Links {
     /// # Errors
     /// When a proxy could not be ended.
     pub async fn close(self) -> Result<(), Error> {
+        let mut ended: Result<(), Cause> = Ok(());
         for proxy in self.proxies.all() {
-            let ended = self.proxies.delete(&proxy.name).await;
-            ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))?;
-        }
-        match &self.behind {
-            None => Ok(()),
-            Some(behind) => {
-                let ended = behind.close().await;
-                ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))
+            if let Err(error) = self.proxies.delete(&proxy.name).await {
+                ended = Err(error.into());
             }
         }
+        if let Some(behind) = &self.behind {
+            ended = behind.close().await.and(ended);
+        }
+        ended.map_err(|error| Error::Reported(format!("could not end the links: {error}")))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-const CHECK: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run"));
+const CHECK: &str = concat!(
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run")),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/containers"))
+);
 
 /// A function of the script.
 fn function(name: &str) -> &'static str {
@@ -14,9 +17,10 @@ fn function(name: &str) -> &'static str {
 /// What the steps come to: whether the whole passes, and the summary's lines.
 fn summary(ci: Option<&str>, steps: &str) -> (bool, Vec<String>) {
     let scratch = tempfile::tempdir().unwrap();
-    let functions = ["trouble", "step", "cannot", "partly", "summary"].map(function).concat();
+    let functions =
+        ["trouble", "step", "ahead", "begun", "cannot", "partly", "summary"].map(function).concat();
     let script = format!(
-        "set -euo pipefail\nscratch={}\nnames=() seconds=() results=()\n{functions}\n{steps}\nsummary\n",
+        "set -euo pipefail\nscratch={}\ndeclare -A groups=()\nnames=() seconds=() results=()\n{functions}\n{steps}\nsummary\n",
         scratch.path().display()
     );
     let mut bash = Command::new("bash");
@@ -64,6 +68,23 @@ fn what_is_skipped_is_called_so_and_is_a_failure_in_ci() {
         assert!(told > lines.iter().position(|line| line == "=== four: FAILED"), "{lines:#?}");
         says(&lines, "total ", &format!(" {failed} FAILED"));
     }
+}
+
+/// A build that began ahead fails the step that needs it, and no other.
+#[test]
+fn what_begins_ahead_counts_where_its_end_is_waited_for() {
+    let ahead = "built_() { echo built; }\nbroken_() { echo broken; false; echo went on; }\n\
+        ahead good built_\nahead bad broken_\nstep five begun good\nstep six begun bad\n";
+    let (passed, lines) = summary(None, &[DONE, ahead].concat());
+    assert!(!passed);
+    for (begins, ends) in
+        [("one ", " ok"), ("five ", " ok"), ("six ", " FAILED"), ("built", ""), ("broken", "")]
+    {
+        says(&lines, begins, ends);
+    }
+    assert!(!lines.iter().any(|line| line == "went on"), "{lines:#?}");
+    let told = lines.iter().position(|line| line == "=== six: FAILED").unwrap();
+    assert!(lines[told..].iter().any(|line| line == "broken"), "{lines:#?}");
 }
 
 /// Who says it in another way would be `ok` to the summary.

@@ -101,6 +101,8 @@ impl Behind {
 
     pub(super) async fn put(&self, link: &str, spec: &ToxicSpec, proxies: &Proxies) -> Result<(), Cause> {
         let proxy = self.proxy(link)?;
+        // Before the first is there, so that nothing that it meets is missed.
+        let (since, heard, before) = (Instant::now(), proxies.events().listen(), came_so_far(proxies, link));
         let mut shown = Vec::new();
         for part in self.parts(link, spec) {
             match self.foreign.add_toxic(&proxy, &part).await {
@@ -114,31 +116,39 @@ impl Behind {
             }
         }
         let (link, toxic) = (link.to_owned(), spec.name.clone());
-        let (since, heard, before) = (Instant::now(), proxies.events().listen(), came_so_far(proxies, &link));
         locked(&self.placed).push(Placed { link, toxic, shown, since, before, heard, came: None });
         Ok(())
     }
 
     pub(super) async fn take_off(&self, link: &str, toxic: &str, proxies: &Proxies) -> Result<u64, Cause> {
         let proxy = self.proxy(link)?;
-        let (names, touched) = {
+        // Before it goes, which ends connections of some.
+        let (place, names) = {
             let mut placed = locked(&self.placed);
-            let on = placed.iter_mut().find(|on| on.link == link && on.toxic == toxic && on.came.is_none());
-            let on = on.ok_or_else(|| format!("there is no toxic `{toxic}` on the link `{link}`"))?;
-            // Before it goes, which ends connections of some.
-            let (now, ended) = (came_so_far(proxies, link), on.ended());
+            let on = |on: &Placed| on.link == link && on.toxic == toxic && on.came.is_none();
+            let place = placed.iter().position(on);
+            let place = place.ok_or_else(|| format!("there is no toxic `{toxic}` on the link `{link}`"))?;
+            let (now, on) = (came_so_far(proxies, link), &mut placed[place]);
             let (up, down) = (now.up.saturating_sub(on.before.up), now.down.saturating_sub(on.before.down));
-            let came = *on.came.insert(Came { up, down, ended });
-            let names: Vec<_> = on.shown.iter().map(|seen| seen.name.clone()).collect();
-            (names, touched_by(&on.shown, came))
+            on.came = Some(Came { up, down, ended: on.ended() });
+            (place, on.shown.iter().map(|seen| seen.name.clone()).collect::<Vec<_>>())
         };
-        let mut removed = Ok(touched);
+        let mut removed: Result<(), Cause> = Ok(());
         for name in names {
             if let Err(error) = self.foreign.remove_toxic(&proxy, &name).await {
                 removed = Err(error.into());
             }
         }
-        removed
+        removed?;
+        let mut placed = locked(&self.placed);
+        let on = &mut placed[place];
+        let mut came = on.came.unwrap_or_default();
+        // A reset that waits is carried out before the toxic is gone.
+        if on.shown.iter().any(|seen| seen.kind == "reset_peer") {
+            came.ended = came.ended.saturating_add(on.ended());
+            on.came = Some(came);
+        }
+        Ok(touched_by(&on.shown, came))
     }
 
     pub(super) async fn enable(&self, link: &str, enabled: bool) -> Result<(), Cause> {
@@ -201,7 +211,7 @@ impl Behind {
 }
 
 impl Placed {
-    /// How many of the link's connections have ended since it is there.
+    /// How many of the link's connections have ended since it is there, or since this was last asked.
     fn ended(&mut self) -> u64 {
         let ended = |heard: &Heard| {
             let Heard::Event(event) = heard else { return false };
@@ -212,13 +222,20 @@ impl Placed {
 }
 
 impl Came {
-    /// The bytes that came the way that a toxic is on.
+    /// The bytes that came the way that a toxic is on. Of answers that it holds, or lets nowhere, none come: then those that
+    /// asked for them count.
     fn ways(self, seen: &SeenToxic) -> u64 {
         match Side::parse(&seen.stream) {
-            Some(Side::One(Direction::Upstream)) => self.up,
-            Some(Side::One(Direction::Downstream)) => self.down,
+            Some(Side::One(Direction::Downstream)) if self.down > 0 => self.down,
+            Some(Side::One(_)) => self.up,
             _ => 0,
         }
+    }
+
+    /// Whether as much came as `limit_data` lets through.
+    fn is_beyond(self, seen: &SeenToxic) -> bool {
+        let limit = seen.attributes.get("bytes").and_then(Value::as_u64);
+        limit.is_none_or(|limit| self.ways(seen) >= limit)
     }
 }
 
@@ -227,7 +244,10 @@ fn touched_by(shown: &[SeenToxic], came: Came) -> u64 {
     let bytes = || shown.iter().fold(0_u64, |all, seen| all.saturating_add(came.ways(seen)));
     match shown.first().map(|seen| seen.kind.as_str()) {
         // They let all bytes through until they end the connection.
-        Some("slow_close" | "reset_peer" | "limit_data") => came.ended,
+        Some("slow_close" | "reset_peer") => came.ended,
+        // Others may have ended one before.
+        Some("limit_data") if shown.iter().any(|seen| came.is_beyond(seen)) => came.ended,
+        Some("limit_data") => 0,
         Some("timeout") => bytes().saturating_add(came.ended),
         _ => bytes(),
     }
@@ -371,5 +391,13 @@ mod tests {
             assert_eq!(touched_by(&shown(kind), came), touched, "{kind}");
         }
         assert_eq!(touched_by(&shown("bandwidth")[1..], came), 4);
+        // Of answers that are all held none comes: what asked for them does.
+        assert_eq!(touched_by(&shown("latency")[1..], Came { down: 0, ..came }), 30);
+        // Below the limit something else ended them.
+        let [mut limit, _] = shown("limit_data");
+        for (bytes, touched) in [(30, 2), (31, 0)] {
+            limit.attributes.insert("bytes".into(), bytes.into());
+            assert_eq!(touched_by(std::slice::from_ref(&limit), came), touched, "{bytes}");
+        }
     }
 }

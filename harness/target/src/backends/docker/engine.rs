@@ -1,5 +1,5 @@
-//! The container engine, and the images that it has. It is reached as testcontainers reaches it (`DOCKER_HOST`, its
-//! properties, Docker's usual sockets); where none answers there, Podman's service is looked for on its own.
+//! The container engine, and the images that it has. It is reached as testcontainers reaches it (`DOCKER_HOST`,
+//! Docker's usual sockets); where none answers there, Podman's service is looked for on its own.
 
 use std::{
     path::{Path, PathBuf},

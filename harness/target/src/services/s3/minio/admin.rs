@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bulkhead_model::Secret;
+use hyper::StatusCode;
 
 use super::{seal::seal, secret, version};
 use crate::{
@@ -58,9 +59,18 @@ pub(super) struct Admin(pub(super) Signer);
 
 impl Admin {
     async fn make(&self, call: Call) -> Result<(), Cause> {
+        self.answered(call, false).await
+    }
+
+    /// The same of what removes a thing, which may not be there.
+    async fn unmake(&self, call: Call) -> Result<(), Cause> {
+        self.answered(call, true).await
+    }
+
+    async fn answered(&self, call: Call, or_missing: bool) -> Result<(), Cause> {
         let path = call.path.clone();
         let (status, body) = self.0.make(call).await?;
-        if status.is_success() {
+        if status.is_success() || or_missing && status == StatusCode::NOT_FOUND {
             return Ok(());
         }
         Err(format!("minio answered {status} to {path}: {}", String::from_utf8_lossy(&body)).into())
@@ -83,8 +93,8 @@ impl product::Admin for Admin {
     }
 
     async fn withdraw(&self, name: &str) -> Result<(), Cause> {
-        self.make(remove_user(name)).await?;
-        self.make(remove_policy(name)).await
+        self.unmake(remove_user(name)).await?;
+        self.unmake(remove_policy(name)).await
     }
 
     async fn replace(&self, name: &str, document: &serde_json::Value) -> Result<(), Cause> {

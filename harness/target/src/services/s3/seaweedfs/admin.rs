@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_s3::{Client, error::DisplayErrorContext, primitives::ByteStream};
 use bulkhead_model::{Secret, Service};
+use hyper::StatusCode;
 
 use crate::{
     Error,
@@ -22,16 +23,29 @@ pub(super) struct Admin(pub(super) Signer);
 
 impl Admin {
     async fn make(&self, action: &str, parameters: &[(&str, &str)]) -> Result<String, Cause> {
+        let (status, body) = self.ask(action, parameters).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(format!("seaweedfs answered {status} to {action}: {body}").into())
+    }
+
+    /// The same of what removes a thing, which may not be there.
+    async fn unmake(&self, action: &str, parameters: &[(&str, &str)]) -> Result<(), Cause> {
+        let (status, body) = self.ask(action, parameters).await?;
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        Err(format!("seaweedfs answered {status} to {action}: {body}").into())
+    }
+
+    async fn ask(&self, action: &str, parameters: &[(&str, &str)]) -> Result<(StatusCode, String), Cause> {
         let named = [("Action", action), ("Version", VERSION)];
         let pairs = named.iter().chain(parameters).map(|(name, value)| (*name, (*value).to_owned()));
         let body = form(&pairs.collect::<Vec<_>>()).into_bytes();
         let call = Call { method: "POST", path: String::from("/"), query: Vec::new(), body, of: "iam" };
         let (status, body) = self.0.make(call).await?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() {
-            return Ok(body);
-        }
-        Err(format!("seaweedfs answered {status} to {action}: {body}").into())
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
     async fn add_policy(&self, name: &str, document: &serde_json::Value) -> Result<(), Cause> {
@@ -91,8 +105,8 @@ impl product::Admin for Admin {
 
     async fn withdraw(&self, name: &str) -> Result<(), Cause> {
         // A policy goes once no user has it.
-        self.make("DeleteUser", &[("UserName", name)]).await?;
-        self.make("DeletePolicy", &[("PolicyArn", &arn(name))]).await.map(drop)
+        self.unmake("DeleteUser", &[("UserName", name)]).await?;
+        self.unmake("DeletePolicy", &[("PolicyArn", &arn(name))]).await
     }
 
     async fn replace(&self, name: &str, document: &serde_json::Value) -> Result<(), Cause> {
