@@ -133,7 +133,7 @@ mod tests {
             podman(|name| given.get(name).cloned())
         };
         let machine = PathBuf::from("/run/podman/podman.sock");
-        assert_eq!(on(&[]), [machine.clone()]);
+        assert_eq!(on(&[]), std::slice::from_ref(&machine));
         let own = PathBuf::from("/run/user/1000/podman/podman.sock");
         assert_eq!(on(&[("XDG_RUNTIME_DIR", "/run/user/1000")]), [own, machine]);
         let named = [("XDG_RUNTIME_DIR", "/run/user/1000"), ("DOCKER_HOST", "unix:///run/docker.sock")];
