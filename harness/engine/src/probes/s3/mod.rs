@@ -34,10 +34,11 @@ struct Untold {
 }
 
 const NO_VERSIONS: &str = "it keeps no versions";
+const NO_OWNER: &str = "its listings name no owner";
 const NO_SMALL_PART: &str = "it copies no part of less than 5 MiB";
 const NO_POLICY: &str = "it has no S3 call for a bucket's policy";
 
-const UNTOLD: [Untold; 3] = [
+const UNTOLD: [Untold; 4] = [
     Untold {
         server: ["minio", "MinIO"],
         probes: &[
@@ -48,6 +49,20 @@ const UNTOLD: [Untold; 3] = [
             ("s3.read-by-other-spelling", NO_SPELLING),
             ("s3.read-foreign-acl", NO_ACL),
             ("s3.write-by-other-spelling", NO_SPELLING),
+        ],
+        shared: &[],
+    },
+    Untold {
+        server: ["rustfs", "RustFS"],
+        probes: &[
+            ("s3.change-bucket-acl", FORM_FIRST),
+            ("s3.change-bucket-cors", FORM_FIRST),
+            ("s3.change-bucket-encryption", FORM_FIRST),
+            ("s3.change-bucket-lifecycle", FORM_FIRST),
+            ("s3.change-bucket-lock", FORM_FIRST),
+            ("s3.make-buckets", FORM_FIRST),
+            ("s3.read-foreign-acl", NO_ACL),
+            ("s3.share-account", NO_OWNER),
         ],
         shared: &[],
     },
@@ -71,7 +86,7 @@ const UNTOLD: [Untold; 3] = [
             ("s3.pile-up-foreign-markers", NO_VERSIONS),
             ("s3.read-bucket-policy", NO_POLICY),
             ("s3.read-foreign-acl", NO_ACL),
-            ("s3.share-account", "its listings name no owner"),
+            ("s3.share-account", NO_OWNER),
             ("s3.uncover-foreign-object", NO_VERSIONS),
         ],
         shared: &[],

@@ -73,10 +73,6 @@ impl Probe for ShareAccount {
         } else if server.starts_with("seaweedfs") {
             "SeaweedFS can limit a bucket's size and its requests at a time (`s3.bucket.quota`, `s3.circuitBreaker`), and \
              nobody's requests a second"
-        } else if server.starts_with("garage") {
-            "Garage can limit a bucket's size and its objects (`garage bucket set-quotas`), and nobody's requests"
-        } else if server.starts_with("rustfs") {
-            "nothing is known here of limits that RustFS has for a key or a bucket"
         } else {
             "B2 counts storage, downloads, calls, calls a second and buckets by account, and has no limit for a key or \
              a bucket; an account for each tenant closes it"
