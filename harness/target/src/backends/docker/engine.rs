@@ -33,12 +33,8 @@ pub(crate) async fn engine() -> Result<Docker, Error> {
         Ok(docker) => return Ok(docker),
         Err(why) => why,
     };
-    for socket in podman(|name| std::env::var(name).ok()) {
-        if let Ok(docker) = at(&socket).await {
-            return Ok(docker);
-        }
-    }
-    Err(Error::NoEngine { why: why.to_string() })
+    let found = podmans().await.map(|(_, docker)| docker);
+    found.ok_or_else(|| Error::NoEngine { why: why.to_string() })
 }
 
 /// Where a process must be told that the engine is (`DOCKER_HOST`), since testcontainers would not find it there; none
@@ -47,9 +43,14 @@ pub(crate) async fn elsewhere() -> Option<String> {
     if usual().await.is_ok() {
         return None;
     }
+    podmans().await.map(|(socket, _)| format!("unix://{}", socket.display()))
+}
+
+/// Podman's service and its socket, when it answers.
+async fn podmans() -> Option<(PathBuf, Docker)> {
     for socket in podman(|name| std::env::var(name).ok()) {
-        if at(&socket).await.is_ok() {
-            return Some(format!("unix://{}", socket.display()));
+        if let Ok(docker) = at(&socket).await {
+            return Some((socket, docker));
         }
     }
     None

@@ -3,7 +3,7 @@
 //! Which of them an image holds its configuration says, or else its name. What they have in common is in `server` (buckets,
 //! slices, faults), `policy` (what a tenant may do, as AWS words it) and `signed` (an administrator's requests).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{
@@ -18,6 +18,7 @@ use crate::{
     backends::docker::{self, Image, images},
     error::Cause,
     instance::{Instance, InstanceSpec},
+    private,
     services::{Place, password::Source},
 };
 
@@ -65,8 +66,7 @@ pub(super) trait Admin: Send + Sync {
     /// Whether it serves its administrator, asked again and again from its start on, or why not yet. Whatever it takes
     /// besides before there can be slices is done here.
     async fn serves(&self, root: &Client) -> Result<(), String> {
-        let listed = root.list_buckets().send().await;
-        listed.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+        listed(root).await
     }
 
     /// Its version.
@@ -127,6 +127,26 @@ impl Site<'_> {
             bucket: String::new(),
         }
     }
+}
+
+/// A folder with the run's certificate and the certificate's key, under the two names that a server looks for.
+///
+/// # Errors
+/// When they cannot be made.
+pub(super) fn certificates(place: &Place, names: [&str; 2]) -> Result<PathBuf, Error> {
+    let certs = place.dir.join("certs");
+    private::folder(&certs)?;
+    let identity = place.authority.identity("s3", &certs)?;
+    for (from, to) in [&identity.cert, &identity.key].into_iter().zip(names.map(|name| certs.join(name))) {
+        std::fs::rename(from, &to).map_err(Error::disk("create", to))?;
+    }
+    Ok(certs)
+}
+
+/// Whether the administrator's key is served, or why not.
+pub(super) async fn listed(root: &Client) -> Result<(), String> {
+    let listed = root.list_buckets().send().await;
+    listed.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
 }
 
 /// Which of them an image holds.

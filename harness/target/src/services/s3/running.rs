@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    os::unix::fs::DirBuilderExt as _,
     time::{Duration, Instant},
 };
 
@@ -23,6 +22,7 @@ use super::{
 use crate::{
     Child, ChildSpec, Error, ServiceFault, TargetSpec,
     deadlines::SERVER_STOPS,
+    private,
     services::{Access, Place, Running},
 };
 
@@ -59,11 +59,7 @@ impl Embedded {
         let begun = Instant::now();
         let identity = place.authority.identity("s3", &place.dir)?;
         let data = place.dir.join("data");
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&data)
-            .map_err(Error::disk("create", &data))?;
+        private::folder(&data)?;
         let mut child = ChildSpec {
             service: Service::S3,
             run: place.run.clone(),

@@ -11,13 +11,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 use crate::{Error, clients, error::Cause};
 
 /// The longest that one request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What stays as it is in a query (RFC 3986).
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -48,6 +51,20 @@ pub(super) fn form(pairs: &[(&str, String)]) -> String {
     let spell = |text: &str| utf8_percent_encode(text, &PLAIN).to_string();
     let pairs = pairs.iter().map(|(name, value)| format!("{}={}", spell(name), spell(value)));
     pairs.collect::<Vec<_>>().join("&")
+}
+
+/// Sends a request over a connection of its own, and gives the answer's status and body, whatever the status.
+pub(super) async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), Cause> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driven = tokio::spawn(connection);
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    driven.abort();
+    Ok((status, body))
 }
 
 /// Who signs them, and where they go.
@@ -94,13 +111,7 @@ impl Signer {
             .body(Full::new(Bytes::from(body)))?;
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
         let stream = self.tls.connect(ServerName::IpAddress(Ipv4Addr::LOCALHOST.into()), stream).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let driven = tokio::spawn(connection);
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        driven.abort();
-        Ok((status, body))
+        exchange(stream, request).await
     }
 
     /// The time and the `Authorization` header of a request. `query` is sorted and encoded.

@@ -1,14 +1,13 @@
 //! Garage's admin API, version 2: JSON over HTTP, for whoever knows the token.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
-use aws_sdk_s3::{Client, error::DisplayErrorContext};
+use aws_sdk_s3::Client;
 use bulkhead_model::{Enforcement, Secret};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -16,15 +15,13 @@ use tokio::net::TcpStream;
 use super::super::{
     front::Front,
     product::{self, Key, May},
+    signed::{PATIENCE, exchange},
 };
 use crate::{
     Error,
     error::Cause,
     instance::{Instance, InstanceSpec},
 };
-
-/// The longest that one request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the one node of the cluster can hold, in bytes: it counts only beside other nodes.
 const CAPACITY: u64 = 1 << 30;
@@ -91,13 +88,7 @@ impl Admin {
             .body(Full::new(Bytes::from(body)))
             .map_err(Cause::from)?;
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.map_err(Cause::from)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(Cause::from)?;
-        let driven = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(Cause::from)?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(Cause::from)?.to_bytes();
-        driven.abort();
+        let (status, body) = exchange(stream, request).await?;
         if status.is_success() {
             return Ok(serde_json::from_slice(&body).map_err(Cause::from)?);
         }
@@ -167,8 +158,7 @@ impl Admin {
 impl product::Admin for Admin {
     async fn serves(&self, root: &Client) -> Result<(), String> {
         self.take_up().await.map_err(|cause| cause.to_string())?;
-        let listed = root.list_buckets().send().await;
-        listed.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+        product::listed(root).await
     }
 
     async fn version(&self, _: &InstanceSpec, _: &Instance) -> Result<String, Error> {

@@ -5,7 +5,6 @@
 
 use std::{
     ffi::OsString,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,7 @@ use bulkhead_model::{Secret, Service, url::S3Access};
 use nix::sys::signal::Signal;
 
 use super::{
-    product::{Key, Prepared, Product, Site},
+    product::{self, Key, Prepared, Product, Site},
     signed::Signer,
 };
 use crate::{
@@ -68,29 +67,13 @@ fn secret(source: Source, tenant: &str) -> Secret {
 fn prepare(site: &Site<'_>) -> Result<Prepared, Error> {
     let Site { spec, image, place, port } = *site;
     let root = site.root(Key { id: String::from(ROOT), secret: password::random() });
-    let certs = certificates(place)?;
+    let certs = product::certificates(place, [PUBLIC, PRIVATE])?;
     let spec = match image {
         Some(image) => contained(image, place, port, &root, &certs)?,
         None => process(spec, place, port, &root, &certs)?,
     };
     let admin = Box::new(Admin(Signer::new(&root, port, &place.ca)?));
     Ok(Prepared { spec, admin, root })
-}
-
-/// A folder with the certificate under the two names that it looks for.
-fn certificates(place: &Place) -> Result<PathBuf, Error> {
-    let certs = place.dir.join("certs");
-    folder(&certs)?;
-    let identity = place.authority.identity("s3", &certs)?;
-    for (from, to) in [(&identity.cert, certs.join(PUBLIC)), (&identity.key, certs.join(PRIVATE))] {
-        std::fs::rename(from, &to).map_err(Error::disk("create", to))?;
-    }
-    Ok(certs)
-}
-
-fn folder(path: &Path) -> Result<(), Error> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).map_err(Error::disk("create", path))
 }
 
 fn process(
@@ -102,7 +85,7 @@ fn process(
 ) -> Result<InstanceSpec, Error> {
     let program = find(spec).map_err(|missing| Error::Missing(vec![missing]))?;
     let data = place.dir.join("data");
-    folder(&data)?;
+    private::folder(&data)?;
     let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
     Ok(InstanceSpec::Process(ChildSpec {
         service: Service::S3,

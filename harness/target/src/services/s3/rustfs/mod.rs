@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bulkhead_model::{Service, url::S3Access};
 
 use super::{
-    product::{Key, Prepared, Product, Site},
+    product::{self, Key, Prepared, Product, Site},
     signed::Signer,
 };
 use crate::{
@@ -47,7 +47,7 @@ fn prepare(site: &Site<'_>) -> Result<Prepared, Error> {
 }
 
 fn contained(image: &Image, place: &Place, port: u16, root: &S3Access) -> Result<InstanceSpec, Error> {
-    let certs = certificates(place)?;
+    let certs = product::certificates(place, [CERT, KEY])?;
     let word = place.dir.join("password");
     private::write(&word, root.secret_access_key.expose(), 0o600)?;
     let at = |path: &Path| path.display().to_string();
@@ -75,17 +75,6 @@ fn contained(image: &Image, place: &Place, port: u16, root: &S3Access) -> Result
         dir: place.dir.clone(),
         log: place.dir.join("rustfs.log"),
     }))
-}
-
-/// A folder with the certificate under the two names that it looks for.
-fn certificates(place: &Place) -> Result<PathBuf, Error> {
-    let certs = place.dir.join("certs");
-    std::fs::create_dir_all(&certs).map_err(Error::disk("create", &certs))?;
-    let identity = place.authority.identity("s3", &certs)?;
-    for (from, to) in [(&identity.cert, certs.join(CERT)), (&identity.key, certs.join(KEY))] {
-        std::fs::rename(from, &to).map_err(Error::disk("create", to))?;
-    }
-    Ok(certs)
 }
 
 fn failed(doing: &str) -> impl FnOnce(Cause) -> Error {
